@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the packet role knows of a packet, beside its bytes: one struct in the mbuf, registered as
+ * one dynamic field at start. It never leaves the process: an external inspector sees a handle
+ * (G3).
+ *
+ * Inside the graph a frame is in its canonical form: the outer IEEE 802.1Q tag (TPID 0x8100) is
+ * stripped into `vlan` and `tci_bits` when the frame enters, and put back where the egress port
+ * wants it tagged. Everything else of the frame is untouched (G13).
+ *
+ * Thread: the worker that owns the mbuf. Written field by field by the node that is named.
+ */
+#pragma once
+
+#include <assert.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
+#include <stdint.h>
+
+/* Where a packet entered the gateway (seed 000, figure 3A). NONE: not tagged yet. */
+enum origin_kind {
+	ORIGIN_NONE,
+	ORIGIN_PHYSICAL,
+	ORIGIN_TRUNK,
+	ORIGIN_HOST, /* the host's own socket layer */
+	ORIGIN_DECRYPTED,
+	ORIGIN_KIND_COUNT,
+};
+
+/* The origin tag. Written by origin_tag alone, read by all nodes behind it. */
+struct origin {
+	uint8_t kind;                /* enum origin_kind */
+	uint8_t adapter;             /* index of the trunk, for ORIGIN_TRUNK */
+	uint16_t vlan;               /* VLAN id 1..4094 (IEEE 802.1Q) */
+	uint16_t ingress_port;       /* index into the port table */
+	uint16_t ingress_generation; /* of that index, so that a re-used index is not mistaken */
+};
+
+enum packet_flag {
+	PACKET_WAS_TAGGED = 1 << 0,   /* the frame carried an 802.1Q tag when it came in */
+	PACKET_IS_TRACED = 1 << 1,    /* trace records its walk */
+	PACKET_IS_COPY = 1 << 2,      /* clone made by flooding: data is shared, do not write */
+	PACKET_IS_INSPECTED = 1 << 3, /* an inspector has passed it */
+};
+
+struct packet_metadata {
+	struct origin origin; /* by origin_tag; ingress_port already by rx */
+	uint16_t vlan;        /* by *_input: the VLAN the frame belongs to */
+	uint16_t egress_port; /* by forwarding nodes, for tx */
+	uint32_t flow_hash;   /* symmetric over addresses, ports, protocol, VLAN; by origin_tag */
+	uint8_t tci_bits;     /* PCP and DEI of the tag that came in (TCI >> 12) */
+	uint8_t priority;     /* IEEE 802.1p 0..7, in force */
+	uint8_t flags;        /* enum packet_flag */
+	uint8_t drop_reason;  /* enum drop_reason, set by whoever picks the drop edge */
+	uint32_t trace_id;    /* valid with PACKET_IS_TRACED */
+	uint32_t reserved;    /* SA index, with the distributor */
+};
+static_assert(sizeof(struct packet_metadata) <= 32, "must fit into the mbuf's dynamic fields");
+
+extern int packet_metadata_offset; /* set once by packet_metadata_register() */
+
+/* Registers the field. Control thread, after EAL start. */
+int packet_metadata_register(void);
+
+static inline struct packet_metadata *packet_metadata(struct rte_mbuf *packet)
+{
+	return RTE_MBUF_DYNFIELD(packet, packet_metadata_offset, struct packet_metadata *);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Workers: threads registered with EAL that walk one rte_graph each, nap when there is nothing to
+ * do, and report a quiescent state after each walk (publish.h). Worker index 0..WORKERS_MAX-1.
+ */
+#pragma once
+
+#include <rte_common.h>
+#include <stdint.h>
+
+#define WORKERS_MAX 16
+
+/* Index of the calling worker; WORKERS_MAX on other threads. */
+extern __thread uint16_t worker_index;
+
+/* Tells the control thread that a ring to it has work. Costs a flag; the worker's loop makes the
+ * system call between two walks. Worker threads. */
+void worker_notify_control(void);
+
+/* Adds a handler that the control thread runs, some time after worker_notify_control(): it drains
+ * the caller's rings. Control thread, at start. */
+int worker_add_control_handler(void (*handle)(void *context), void *context);
+
+uint16_t worker_count(void);

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real programs on the other side: nginx, iperf3, ping, curl."""
+
+import json
+import subprocess
+
+from lab.netns import wait_until
+
+NGINX = """
+daemon off; master_process off; worker_processes 1;
+pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    client_max_body_size 64m;
+    default_type application/octet-stream;
+    server {{ listen {port}; root {root}; }}
+}}
+"""
+
+
+def is_listening(namespace, port):
+    """Whether somebody listens on the TCP port in the namespace."""
+    return f":{port} " in namespace.run("ss", "-Hltn", f"sport = :{port}")
+
+
+def nginx(lab, name, pages, port=80):
+    """A web server on the host `name`; pages is {path: bytes}. Returns its access log's path."""
+    folder = lab.folder / f"nginx-{name}"
+    root = folder / "pages"
+    root.mkdir(parents=True)
+    folder.chmod(0o755)
+    for path, content in pages.items():
+        (root / path).write_bytes(content)
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, root=root, port=port))
+    lab[name].start("nginx", "-c", folder / "nginx.conf", "-e", folder / "error.log",
+                    stderr=open(folder / "stderr.log", "wb"))
+    wait_until(lambda: is_listening(lab[name], port), what=f"nginx on {name}")
+    return folder / "access.log"
+
+
+def curl(namespace, url, *options, timeout=10):
+    """Fetches url; returns (exit code, body as bytes)."""
+    done = subprocess.run(["ip", "netns", "exec", namespace.name, "curl", "-sS", "--noproxy", "*",
+                           "--max-time", str(timeout), *options, url],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout + 5)
+    return done.returncode, done.stdout
+
+
+def ping(namespace, address, count=1, size=56, timeout=2, options=()):
+    """Whether `count` echoes came back."""
+    done = namespace.run("ping", "-n", "-c", count, "-i", "0.2", "-s", size, "-W", timeout,
+                         *options, address, check=False)
+    return done.returncode == 0
+
+
+def can_ping(namespace, address, timeout=10):
+    """Waits until the address answers; False when it does not within the bound."""
+    try:
+        return wait_until(lambda: ping(namespace, address), timeout)
+    except TimeoutError:
+        return False
+
+
+def iperf3(lab, server, client, address, seconds=3, options=()):
+    """Bulk TCP from client to server; returns iperf3's report."""
+    process = lab[server].start("iperf3", "-s", "-1", "-p", 5201, stdout=-3, stderr=-3)
+    wait_until(lambda: is_listening(lab[server], 5201), what="the iperf3 server")
+    report = json.loads(lab[client].run("iperf3", "-J", "-c", address, "-p", 5201, "-t", seconds,
+                                        *options, timeout=seconds + 20))
+    process.wait(10)
+    return report

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The lab's standard topology.
+
+    outside ──eth0══eth1── hv1: bulkheadd ──veth-NAME══eth0── NAME   (partitions: web, db, …)
+    192.0.2.100            uplink    sea0                      VLAN 10: 192.0.2.0/24, VLAN 20 beside it
+                                     192.0.2.1 (the host's own socket layer)
+
+VLAN 10 is the uplink's native VLAN (untagged on the wire), VLAN 20 is tagged there.
+"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+from lab.daemon import Daemon
+from lab.netns import Namespace, veth
+
+HOST_ADDRESS = "192.0.2.1"
+OUTSIDE_ADDRESS = "192.0.2.100"
+OUTSIDE_MAC = "52:54:00:00:ff:01"
+
+# name: (VLAN, MAC, address)
+PARTITIONS = {
+    "web": (10, "52:54:00:00:10:01", "192.0.2.10"),
+    "app": (10, "52:54:00:00:10:02", "192.0.2.11"),
+    "db": (20, "52:54:00:00:20:01", "192.0.2.20"),
+    "cache": (20, "52:54:00:00:20:02", "192.0.2.21"),
+}
+
+
+class Lab:
+    """Namespaces, daemon and processes of one run; close() removes them all."""
+
+    count = 0
+
+    def __init__(self, partitions=("web", "db"), mtu=1500, uplink="netdev:eth1"):
+        Lab.count += 1
+        self.prefix = f"bh{os.getpid()}-{Lab.count}"
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
+        self.folder.chmod(0o755)
+        self.namespaces = {}
+        self.daemon = None
+        self.mtu = mtu
+        try:
+            self._build(partitions, uplink)
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, partitions, uplink):
+        self.hv1 = self.namespace("hv1")
+        self.outside = self.namespace("outside")
+        veth(self.outside, "eth0", self.hv1, "eth1", self.mtu)
+        self.outside.address("eth0", f"{OUTSIDE_ADDRESS}/24", OUTSIDE_MAC)
+        self.config = {
+            "host": "hv1",
+            "adapters": {"uplink": {"device": uplink, "mtu": self.mtu}},
+            "gateway": {
+                "physical": "uplink",
+                "native-vlan": 10,
+                "trunks": {"trunk-a": {"vlans": [10, 11]}, "trunk-b": {"vlans": ["20-29"]}},
+                "host": {"interface": "sea0", "vlan": 10, "mtu": self.mtu,
+                         "addresses": [f"{HOST_ADDRESS}/24"]},
+            },
+            "partitions": {},
+            "inspection": {"engines": ["none"]},
+        }
+        for name in partitions:
+            self.partition(name)
+
+    def namespace(self, name):
+        self.namespaces[name] = Namespace(f"{self.prefix}-{name}")
+        return self.namespaces[name]
+
+    def partition(self, name, vlan=None, mac=None, address=None):
+        """A container: a namespace behind a veth pair, with its row in the configuration."""
+        default = PARTITIONS.get(name, (None, None, None))
+        vlan, mac, address = vlan or default[0], mac or default[1], address or default[2]
+        namespace = self.namespace(name)
+        veth(namespace, "eth0", self.hv1, f"veth-{name}", self.mtu)
+        namespace.address("eth0", f"{address}/24", mac)
+        self.config["partitions"][name] = {"adapters": {"eth0": {
+            "attach": f"netdev:veth-{name}", "vlan": vlan, "mac": mac, "addresses": [address],
+            "mtu": self.mtu}}}
+        return namespace
+
+    def __getitem__(self, name):
+        return self.namespaces[name]
+
+    def start(self, change=None):
+        """Starts the daemon; change(config) may alter the configuration first."""
+        if change:
+            change(self.config)
+        self.daemon = Daemon(self.hv1, self.folder, self.config).start()
+        return self.daemon
+
+    def write(self, name, text):
+        """A file in the lab's folder (rules, pages); returns its path."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def close(self):
+        """Removes everything, whatever state it is in."""
+        error = None
+        if self.daemon:
+            try:
+                self.daemon.stop()
+            except Exception as caught:  # keep cleaning up; told below
+                error = caught
+        for namespace in self.namespaces.values():
+            namespace.close()
+        if not os.environ.get("BULKHEAD_KEEP"):
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if error:
+            raise error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The list of the graph's nodes (nodes.c): it *is* the packet walk. A node's file defines
+ * `struct rte_node_register NAME_node` with its edges' targets by name; a node is in the graph when
+ * a source node reaches it. What depends on the configuration is one edge: where origin_tag sends
+ * packets (inspect, handoff or straight to origin_forward).
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <rte_graph.h>
+#include <stdbool.h>
+
+/* Port. */
+extern struct rte_node_register rx_node; /* source */
+extern struct rte_node_register tx_node;
+/* Engine. */
+extern struct rte_node_register drop_node;
+extern struct rte_node_register handoff_node;
+extern struct rte_node_register handoff_rx_node; /* source */
+/* Gateway. */
+extern struct rte_node_register physical_input_node;
+extern struct rte_node_register switch_input_node;
+extern struct rte_node_register host_input_node;
+extern struct rte_node_register switch_forward_node;
+extern struct rte_node_register origin_tag_node;
+extern struct rte_node_register origin_forward_node;
+/* Inspection. */
+extern struct rte_node_register inspect_node;
+extern struct rte_node_register inspect_return_node; /* source: held packets that got a verdict */
+
+/* Edges that the engine points elsewhere, by their index: element 0 of these nodes' next_nodes. */
+enum nodes_fixed_edge {
+	ORIGIN_TAG_EDGE_NEXT, /* inspect | handoff | origin_forward */
+};
+
+/* What of the graph depends on the configuration. */
+struct graph_composition {
+	bool has_inspection; /* some engine other than none */
+	bool has_handoff;    /* inspection, and more than one worker */
+};

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rows of the API. See api_schema.h for what the columns mean. */
+#include "schema/api_schema.h"
+
+#define PARAMS(...)        ((const struct api_param[]){__VA_ARGS__, {.name = NULL}})
+#define FIELDS(...)        ((const struct api_field[]){__VA_ARGS__, {.path = NULL}})
+#define NOTIFICATIONS(...) ((const struct api_notification[]){__VA_ARGS__, {.name = NULL}})
+#define PARAM(name_, type_, help_, ...)                                                            \
+	{                                                                                          \
+		.name = (name_), .type = (type_), .help = (help_), __VA_ARGS__                     \
+	}
+#define FIELD(path_, type_, help_)                                                                 \
+	{                                                                                          \
+		.path = (path_), .type = (type_), .help = (help_)                                  \
+	}
+#define OPTIONAL(path_, type_, help_)                                                              \
+	{                                                                                          \
+		.path = (path_), .type = (type_), .is_optional = true, .help = (help_)             \
+	}
+
+/* clang-format off: rows are read as a table */
+
+#define CONFIG_ERROR_FIELDS \
+	FIELD("errors", API_LIST, "what is wrong, all of it at once"), \
+	FIELD("errors[].file", API_STRING, "name of the file as it was given"), \
+	FIELD("errors[].line", API_INTEGER, "line, from 1; 0: of the whole file"), \
+	FIELD("errors[].column", API_INTEGER, "column, from 1; 0: of the whole line"), \
+	FIELD("errors[].key", API_STRING, "the option, as gateway.trunks.trunk-a.vlans"), \
+	OPTIONAL("errors[].found", API_STRING, "what stands there"), \
+	OPTIONAL("errors[].valid", API_STRING, "what would be valid"), \
+	FIELD("errors[].message", API_STRING, "all of it in one line, for people")
+
+#define CHANGE_FIELDS \
+	FIELD("changes", API_LIST, "what differs, in the order of the schema"), \
+	FIELD("changes[].key", API_STRING, "the option"), \
+	FIELD("changes[].op", API_STRING, "add, remove or change"), \
+	OPTIONAL("changes[].old", API_ANY, "the running value"), \
+	OPTIONAL("changes[].new", API_ANY, "the new value")
+
+#define PORT_FIELDS(p) \
+	FIELD(p "name", API_STRING, "partition.adapter, or the adapter's or interface's name"), \
+	FIELD(p "index", API_INTEGER, "of the port table"), \
+	FIELD(p "kind", API_STRING, "physical, partition, host or xcf"), \
+	FIELD(p "device", API_STRING, "what is behind it, as configured"), \
+	FIELD(p "is_up", API_BOOLEAN, "the link: the peer is there and its side is up"), \
+	OPTIONAL(p "problem", API_STRING, "why the device could not be opened"), \
+	FIELD(p "mtu_bytes", API_INTEGER, "layer 3 MTU"), \
+	FIELD(p "mac", API_MAC, "address of the port's own end, or the one its guard binds"), \
+	FIELD(p "queues", API_INTEGER, "queue pairs"), \
+	FIELD(p "offloads", API_STRINGS, "what the peer takes unfinished: checksum, tso4, tso6"), \
+	FIELD(p "mode", API_STRING, "access, trunk, or none (no member of a VLAN)"), \
+	OPTIONAL(p "vlan", API_INTEGER, "of an access port; native VLAN of a trunk port"), \
+	OPTIONAL(p "vlans", API_STRING, "tagged VLANs as \"10,20-29\""), \
+	FIELD(p "rx_packets", API_INTEGER, "packets received from the peer"), \
+	FIELD(p "rx_bytes", API_INTEGER, "bytes received from the peer"), \
+	FIELD(p "tx_packets", API_INTEGER, "packets sent to the peer"), \
+	FIELD(p "tx_bytes", API_INTEGER, "bytes sent to the peer"), \
+	FIELD(p "rx_errors", API_INTEGER, "frames that the device refused or could not deliver"), \
+	FIELD(p "tx_drops", API_INTEGER, "packets that could not be sent")
+
+#define EVENT_FILTER_PARAMS \
+	PARAM("types", API_STRINGS, "only these event types, as alert, drop, port_up; a trailing * matches the rest"), \
+	PARAM("partition", API_NAME, "only events of this partition")
+
+#define CAPTURE_FILTER_PARAMS \
+	PARAM("port", API_NAME, "only packets that came in through this port"), \
+	PARAM("filter", API_STRING, "only packets that match, in the language of pcap-filter(7)"), \
+	PARAM("count", API_INTEGER, "end after so many packets", .minimum = 1, .maximum = 100000000)
+
+const struct api_method api_methods[] = {
+{
+	.name = "status.get", .owner = "control", .access = API_READER,
+	.help = "Says what runs: version, roles, configuration, events.",
+	.result = FIELDS(
+		FIELD("host", API_STRING, "name of this host, from the configuration"),
+		FIELD("version", API_STRING, "of bulkheadd"),
+		FIELD("state", API_STRING, "running; degraded: a role or an inspector is down; starting"),
+		FIELD("problems", API_STRINGS, "what is degraded, one line each, for people"),
+		FIELD("started_at", API_STRING, "when the control role started, RFC 3339"),
+		FIELD("uptime_s", API_INTEGER, "seconds since then"),
+		FIELD("config", API_OBJECT, "the running configuration"),
+		FIELD("config.file", API_STRING, "path"),
+		FIELD("config.generation", API_INTEGER, "counts configurations applied; 0: none yet"),
+		FIELD("config.applied_at", API_STRING, "RFC 3339; empty: not yet"),
+		OPTIONAL("config.confirm_left_ms", API_INTEGER, "time until rollback unless confirmed"),
+		FIELD("roles", API_LIST, "the processes"),
+		FIELD("roles[].name", API_STRING, "broker, packet, control"),
+		FIELD("roles[].state", API_STRING, "running, starting, down or stopping"),
+		FIELD("roles[].pid", API_INTEGER, "process id; 0: none"),
+		FIELD("roles[].restarts", API_INTEGER, "how often it was restarted"),
+		FIELD("roles[].uptime_s", API_INTEGER, "seconds since its last start"),
+		OPTIONAL("ports", API_OBJECT, "of the packet role; missing while it is down"),
+		FIELD("ports.total", API_INTEGER, "ports there are"),
+		FIELD("ports.up", API_INTEGER, "ports whose link is up"),
+		FIELD("events", API_OBJECT, "the event bus"),
+		FIELD("events.total", API_INTEGER, "events since the start"),
+		FIELD("events.lost", API_INTEGER, "events that the packet role had to drop under load"),
+		FIELD("events.subscribers", API_INTEGER, "subscriptions"),
+		FIELD("events.eve_written", API_INTEGER, "lines written to the EVE file"),
+		FIELD("events.eve_errors", API_INTEGER, "lines that could not be written"),
+		FIELD("clients", API_INTEGER, "connections to the API's socket")),
+},
+{
+	.name = "api.list", .owner = "control", .access = API_READER, .is_paged = true,
+	.help = "Lists the methods with their parameters and results.",
+	.params = PARAMS(PARAM("method", API_NAME, "only this one")),
+	.result = FIELDS(
+		FIELD("methods", API_LIST, "the rows"),
+		FIELD("methods[].name", API_STRING, "to be called"),
+		FIELD("methods[].owner", API_STRING, "role that answers"),
+		FIELD("methods[].access", API_STRING, "reader, operator or internal"),
+		FIELD("methods[].help", API_STRING, "one line"),
+		FIELD("methods[].is_paged", API_BOOLEAN, "takes after and limit"),
+		FIELD("methods[].takes_descriptor", API_BOOLEAN, "a descriptor comes with the call"),
+		FIELD("methods[].params", API_ANY, "list of name, type, is_required, help"),
+		FIELD("methods[].result", API_ANY, "list of path, type, is_optional, help"),
+		FIELD("methods[].notifications", API_ANY, "list of name, help, fields")),
+},
+/* The configuration file's text comes as a descriptor (a file or a pipe), so that its size is free. */
+{
+	.name = "config.check", .owner = "control", .access = API_READER, .takes_descriptor = true,
+	.help = "Checks the configuration in the descriptor, without applying it.",
+	.params = PARAMS(PARAM("file", API_STRING, "its name, for messages", .is_required = true)),
+	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "errors is empty"), CONFIG_ERROR_FIELDS),
+},
+{
+	.name = "config.show", .owner = "control", .access = API_READER,
+	.help = "Shows the running configuration, defaults filled in; large ones as a descriptor.",
+	.params = PARAMS(
+		PARAM("key", API_STRING, "only what is below this key"),
+		PARAM("format", API_STRING, "json: normalised; yaml: for people", .choices = "json|yaml")),
+	.result = FIELDS(
+		FIELD("generation", API_INTEGER, "counts configurations applied"),
+		FIELD("file", API_STRING, "where it was read from"),
+		OPTIONAL("config", API_ANY, "format json"),
+		OPTIONAL("text", API_STRING, "format yaml"),
+		OPTIONAL("in_descriptor", API_BOOLEAN, "true: the text or JSON is in the attached descriptor")),
+},
+{
+	.name = "config.diff", .owner = "control", .access = API_READER, .takes_descriptor = true,
+	.help = "Compares the configuration in the descriptor with the running one.",
+	.params = PARAMS(PARAM("file", API_STRING, "its name, for messages", .is_required = true)),
+	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "errors is empty"), CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
+},
+{
+	.name = "config.apply", .owner = "control", .access = API_OPERATOR, .takes_descriptor = true,
+	.help = "Applies the configuration in the descriptor: all of it or nothing.",
+	.params = PARAMS(
+		PARAM("file", API_STRING, "its name, for messages", .is_required = true),
+		PARAM("confirm_ms", API_INTEGER, "roll back after this time unless confirmed",
+			.minimum = 1000, .maximum = 86400000)),
+	.result = FIELDS(
+		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see errors"),
+		FIELD("generation", API_INTEGER, "of what runs now"),
+		CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
+},
+{
+	.name = "config.confirm", .owner = "control", .access = API_OPERATOR,
+	.help = "Keeps what was applied with confirm_ms.",
+	.result = FIELDS(FIELD("generation", API_INTEGER, "of what runs")),
+},
+{
+	.name = "config.rollback", .owner = "control", .access = API_OPERATOR,
+	.help = "Goes back to the configuration before the last one that was applied.",
+	.result = FIELDS(FIELD("generation", API_INTEGER, "of what runs now"), CHANGE_FIELDS),
+},
+{
+	.name = "config.explain", .owner = "control", .access = API_READER, .is_paged = true,
+	.help = "Explains options: type, range, default, unit, meaning.",
+	.params = PARAMS(PARAM("key", API_STRING, "the option, or a prefix; all without")),
+	.result = FIELDS(
+		FIELD("options", API_LIST, "rows of the schema"),
+		FIELD("options[].key", API_STRING, "NAME stands for a name that you choose"),
+		FIELD("options[].type", API_STRING, "type"),
+		FIELD("options[].default", API_ANY, "null: none"),
+		FIELD("options[].valid", API_STRING, "what is valid"),
+		FIELD("options[].help", API_STRING, "meaning"),
+		OPTIONAL("options[].example", API_STRING, "an example")),
+},
+{
+	.name = "config.reload", .owner = "control", .access = API_OPERATOR,
+	.help = "Reads the configuration file again and applies it, as SIGHUP does.",
+	.result = FIELDS(
+		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see errors"),
+		FIELD("generation", API_INTEGER, "of what runs now"),
+		CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
+},
+/*
+ * Events. The packet role notifies control with method "event" and the event itself as params:
+ * event_type, and EVE's own fields for security events (src_ip, proto, alert{}, ...), with "port"
+ * (ingress) and "origin" where there is a packet. Control adds timestamp, host, partition and seq.
+ * What the packet role had to drop under load it tells with {"event_type": "events_lost", "count"}.
+ */
+{
+	.name = "events.subscribe", .owner = "control", .access = API_READER,
+	.help = "Sends events as they happen, until unsubscribed or disconnected.",
+	.params = PARAMS(EVENT_FILTER_PARAMS),
+	.result = FIELDS(FIELD("subscription", API_INTEGER, "to be unsubscribed with")),
+	.notifications = NOTIFICATIONS({
+		.name = "event", .help = "One event.",
+		.fields = FIELDS(
+			FIELD("subscription", API_INTEGER, "whose filter it passed"),
+			FIELD("event", API_ANY, "the event, in the shape of EVE JSON")),
+	}),
+},
+{
+	.name = "events.unsubscribe", .owner = "control", .access = API_READER,
+	.help = "Ends a subscription of this connection.",
+	.params = PARAMS(PARAM("subscription", API_INTEGER, "from events.subscribe", .is_required = true,
+		.minimum = 1, .maximum = INT64_MAX)),
+},
+{
+	.name = "events.recent", .owner = "control", .access = API_READER, .is_paged = true,
+	.help = "Lists the last events, the oldest first.",
+	.params = PARAMS(EVENT_FILTER_PARAMS),
+	.result = FIELDS(FIELD("events", API_ANY, "list of events, in the shape of EVE JSON")),
+},
+{
+	.name = "port.list", .owner = "packet", .access = API_READER, .is_paged = true,
+	.help = "Lists the ports with their state and counters.",
+	.params = PARAMS(PARAM("kind", API_STRING, "only these", .choices = "physical|partition|host|xcf")),
+	.result = FIELDS(FIELD("ports", API_LIST, "in the order of the table"), PORT_FIELDS("ports[].")),
+},
+{
+	.name = "port.show", .owner = "packet", .access = API_READER,
+	.help = "Shows one port with everything that is known of it.",
+	.params = PARAMS(PARAM("name", API_NAME, "the port", .is_required = true)),
+	.result = FIELDS(
+		FIELD("port", API_OBJECT, "as in port.list"), PORT_FIELDS("port."),
+		OPTIONAL("port.guard", API_ANY, "mac, addresses and what else the guard binds"),
+		OPTIONAL("port.rates", API_ANY, "ingress and egress rates, priority, storm limits"),
+		OPTIONAL("port.queue_workers", API_ANY, "list: worker that polls queue i"),
+		OPTIONAL("port.details", API_ANY, "what only this backend knows")),
+},
+{
+	.name = "vlan.list", .owner = "packet", .access = API_READER, .is_paged = true,
+	.help = "Lists the VLANs with their trunk, members and policies.",
+	.result = FIELDS(
+		FIELD("vlans", API_LIST, "by number"),
+		FIELD("vlans[].vlan", API_INTEGER, "1..4094"),
+		FIELD("vlans[].trunk", API_STRING, "trunk adapter that it belongs to; empty: none"),
+		FIELD("vlans[].inspect", API_STRING, "gateway: what crosses it; all: east-west too"),
+		FIELD("vlans[].on_failure", API_STRING, "drop or pass, when the inspector has no verdict"),
+		FIELD("vlans[].addresses", API_INTEGER, "entries of the forwarding table"),
+		FIELD("vlans[].members", API_STRINGS, "access and native ports"),
+		FIELD("vlans[].tagged", API_STRINGS, "ports that carry it tagged")),
+},
+{
+	.name = "fdb.list", .owner = "packet", .access = API_READER, .is_paged = true,
+	.help = "Lists the forwarding table.",
+	.params = PARAMS(
+		PARAM("vlan", API_VLAN, "only this VLAN"),
+		PARAM("port", API_NAME, "only behind this port"),
+		PARAM("mac", API_MAC, "only this address")),
+	.result = FIELDS(
+		FIELD("total", API_INTEGER, "entries in the whole table"),
+		FIELD("entries", API_LIST, "those that pass the filter"),
+		FIELD("entries[].vlan", API_INTEGER, "VLAN"),
+		FIELD("entries[].mac", API_MAC, "address"),
+		FIELD("entries[].port", API_STRING, "where it is"),
+		FIELD("entries[].kind", API_STRING, "internal, external or host"),
+		FIELD("entries[].is_static", API_BOOLEAN, "from the configuration; does not age"),
+		FIELD("entries[].age_s", API_INTEGER, "seconds since it was last seen; 0 for static ones")),
+},
+{
+	.name = "fdb.flush", .owner = "packet", .access = API_OPERATOR,
+	.help = "Forgets learned addresses.",
+	.params = PARAMS(
+		PARAM("vlan", API_VLAN, "only of this VLAN"),
+		PARAM("port", API_NAME, "only behind this port")),
+	.result = FIELDS(FIELD("flushed", API_INTEGER, "entries removed")),
+},
+{
+	.name = "drops.list", .owner = "packet", .access = API_READER,
+	.help = "Counts dropped packets by reason.",
+	.result = FIELDS(
+		FIELD("total", API_INTEGER, "packets dropped since the start"),
+		FIELD("drops", API_LIST, "each reason there is, also those at 0"),
+		FIELD("drops[].reason", API_STRING, "name, as in the metric's label"),
+		FIELD("drops[].owner", API_STRING, "engine, port, gateway, inspect"),
+		FIELD("drops[].text", API_STRING, "meaning"),
+		FIELD("drops[].packets", API_INTEGER, "dropped")),
+},
+{
+	.name = "graph.show", .owner = "packet", .access = API_READER,
+	.help = "Shows the packet graph: nodes, edges and their counters, of one moment.",
+	.result = FIELDS(
+		FIELD("at_ns", API_INTEGER, "monotonic time of the counters, for rates"),
+		FIELD("generation", API_INTEGER, "of the graph; changes when it was rebuilt"),
+		FIELD("nodes", API_LIST, "in the order of the walk"),
+		FIELD("nodes[].name", API_STRING, "\"switch_input\""),
+		FIELD("nodes[].packets", API_INTEGER, "that it handled"),
+		FIELD("nodes[].calls", API_INTEGER, "bursts"),
+		FIELD("nodes[].cycles", API_INTEGER, "spent in it"),
+		FIELD("edges", API_LIST, "also those that nothing went along"),
+		FIELD("edges[].from", API_STRING, "node"),
+		FIELD("edges[].to", API_STRING, "node"),
+		OPTIONAL("edges[].label", API_STRING, "the decision that it stands for, \"internal\""),
+		FIELD("edges[].packets", API_INTEGER, "that went along"),
+		FIELD("ports", API_LIST, "what rx and tx stand for"),
+		FIELD("ports[].name", API_STRING, "port"),
+		FIELD("ports[].kind", API_STRING, "physical, partition, host or xcf"),
+		FIELD("ports[].rx_packets", API_INTEGER, "received"),
+		FIELD("ports[].tx_packets", API_INTEGER, "sent"),
+		FIELD("drops", API_LIST, "what drop stands for; only reasons above 0"),
+		FIELD("drops[].reason", API_STRING, "name"),
+		FIELD("drops[].packets", API_INTEGER, "dropped")),
+},
+{
+	.name = "inspect.status", .owner = "packet", .access = API_READER,
+	.help = "Shows the inspection engines, the hold table and the failure policy.",
+	.result = FIELDS(
+		FIELD("scope", API_STRING, "gateway or all"),
+		FIELD("on_failure", API_STRING, "drop or pass; VLANs and partitions may differ"),
+		FIELD("deadline_ms", API_INTEGER, "for a verdict on a held packet"),
+		FIELD("engines", API_LIST, "the chain, first to last"),
+		FIELD("engines[].name", API_STRING, "builtin, none"),
+		FIELD("engines[].state", API_STRING, "running, loading or down"),
+		OPTIONAL("engines[].problem", API_STRING, "why it is down, or why rules did not load"),
+		FIELD("engines[].packets", API_INTEGER, "submitted"),
+		FIELD("engines[].passed", API_INTEGER, "let through"),
+		FIELD("engines[].dropped", API_INTEGER, "stopped"),
+		FIELD("engines[].replaced", API_INTEGER, "let through changed"),
+		FIELD("engines[].held", API_INTEGER, "kept for a later verdict"),
+		FIELD("engines[].alerts", API_INTEGER, "rules that matched"),
+		FIELD("engines[].rules_loaded", API_INTEGER, "in force"),
+		FIELD("engines[].rules_refused", API_INTEGER, "see inspect.rules"),
+		FIELD("engines[].flows", API_INTEGER, "in the flow table"),
+		OPTIONAL("engines[].details", API_ANY, "what only this engine knows"),
+		FIELD("hold", API_OBJECT, "packets that wait for a verdict"),
+		FIELD("hold.held", API_INTEGER, "now"),
+		FIELD("hold.capacity", API_INTEGER, "at most"),
+		FIELD("hold.expired", API_INTEGER, "whose deadline passed"),
+		FIELD("hold.invalid_returns", API_INTEGER, "that the inspector was never given"),
+		FIELD("failures", API_OBJECT, "what the failure policy decided"),
+		FIELD("failures.passed", API_INTEGER, "passed without a verdict"),
+		FIELD("failures.dropped", API_INTEGER, "dropped without a verdict")),
+},
+{
+	.name = "inspect.rules", .owner = "packet", .access = API_READER, .is_paged = true,
+	.help = "Lists the rules: in force, or refused with the reason.",
+	.params = PARAMS(
+		PARAM("state", API_STRING, "only these", .choices = "loaded|refused"),
+		PARAM("sid", API_INTEGER, "only this signature id", .minimum = 1, .maximum = UINT32_MAX)),
+	.result = FIELDS(
+		FIELD("loaded", API_INTEGER, "rules in force, in all"),
+		FIELD("refused", API_INTEGER, "rules refused, in all"),
+		FIELD("coverage_percent", API_NUMBER, "loaded of all"),
+		FIELD("rules", API_LIST, "by file and line"),
+		FIELD("rules[].file", API_STRING, "rule file"),
+		FIELD("rules[].line", API_INTEGER, "line"),
+		FIELD("rules[].state", API_STRING, "loaded or refused"),
+		OPTIONAL("rules[].reason", API_STRING, "why it was refused, by keyword"),
+		OPTIONAL("rules[].sid", API_INTEGER, "signature id"),
+		OPTIONAL("rules[].action", API_STRING, "alert, drop, reject or pass"),
+		OPTIONAL("rules[].msg", API_STRING, "its message"),
+		OPTIONAL("rules[].matches", API_INTEGER, "how often it matched")),
+},
+{
+	.name = "inspect.flows", .owner = "packet", .access = API_READER, .is_paged = true,
+	.help = "Lists the flows that inspection tracks.",
+	.params = PARAMS(
+		PARAM("vlan", API_VLAN, "only of this VLAN"),
+		PARAM("address", API_STRING, "only from or to this IP address")),
+	.result = FIELDS(
+		FIELD("total", API_INTEGER, "flows in the table"),
+		FIELD("flows", API_LIST, "those that pass the filter"),
+		FIELD("flows[].vlan", API_INTEGER, "VLAN"),
+		FIELD("flows[].protocol", API_STRING, "tcp, udp, icmp, or a number"),
+		FIELD("flows[].client", API_STRING, "address that sent first"),
+		FIELD("flows[].client_port", API_INTEGER, "0: protocol without ports"),
+		FIELD("flows[].server", API_STRING, "the other one"),
+		FIELD("flows[].server_port", API_INTEGER, "0: protocol without ports"),
+		FIELD("flows[].state", API_STRING, "new, established or closed"),
+		FIELD("flows[].verdict", API_STRING, "inspect; pass or drop: settled for the whole flow"),
+		FIELD("flows[].packets_to_server", API_INTEGER, "packets"),
+		FIELD("flows[].packets_to_client", API_INTEGER, "packets"),
+		FIELD("flows[].bytes_to_server", API_INTEGER, "bytes"),
+		FIELD("flows[].bytes_to_client", API_INTEGER, "bytes"),
+		FIELD("flows[].idle_ms", API_INTEGER, "since its last packet")),
+},
+{
+	.name = "inspect.reload", .owner = "packet", .access = API_OPERATOR,
+	.help = "Reads the rule files again; on an error the old rules stay in force.",
+	.result = FIELDS(
+		FIELD("loaded", API_INTEGER, "rules in force now"),
+		FIELD("refused", API_INTEGER, "see inspect.rules"),
+		FIELD("duration_ms", API_INTEGER, "of compiling; traffic went on")),
+},
+/* Trace: records come in batches, in order per packet. A packet's walk ends at node tx or drop;
+ * copies made by flooding carry on under the number of their original. */
+{
+	.name = "trace.start", .owner = "packet", .access = API_OPERATOR,
+	.help = "Records the walk of matching packets, node by node.",
+	.params = PARAMS(CAPTURE_FILTER_PARAMS),
+	.result = FIELDS(FIELD("trace", API_INTEGER, "to be stopped with")),
+	.notifications = NOTIFICATIONS(
+		{.name = "trace.records", .help = "Steps of traced packets.", .fields = FIELDS(
+			FIELD("trace", API_INTEGER, "which one"),
+			FIELD("records", API_LIST, "steps"),
+			FIELD("records[].packet", API_INTEGER, "number of the packet, from 1"),
+			FIELD("records[].at_ns", API_INTEGER, "monotonic time"),
+			FIELD("records[].worker", API_INTEGER, "index"),
+			FIELD("records[].node", API_STRING, "where it was"),
+			FIELD("records[].text", API_STRING, "what was decided"),
+			OPTIONAL("records[].origin", API_STRING, "its tag, as \"trunk trunk-a vlan 10 web.eth0\""),
+			OPTIONAL("records[].packet_text", API_STRING,
+				"with the first step: addresses, protocol, length"))},
+		{.name = "trace.end", .help = "The trace is over.", .fields = FIELDS(
+			FIELD("trace", API_INTEGER, "which one"),
+			FIELD("packets", API_INTEGER, "traced"),
+			FIELD("lost_records", API_INTEGER, "steps lost because the ring was full"),
+			FIELD("reason", API_STRING, "count, stopped"))}),
+},
+{
+	.name = "trace.stop", .owner = "packet", .access = API_OPERATOR,
+	.help = "Ends a trace.",
+	.params = PARAMS(PARAM("trace", API_INTEGER, "from trace.start", .is_required = true,
+		.minimum = 1, .maximum = INT64_MAX)),
+},
+{
+	.name = "capture.start", .owner = "packet", .access = API_OPERATOR, .takes_descriptor = true,
+	.help = "Writes matching packets as pcapng into the descriptor.",
+	.params = PARAMS(
+		CAPTURE_FILTER_PARAMS,
+		PARAM("node", API_NAME, "where in the graph; rx: as received (the default); tx: as sent; drop"),
+		PARAM("snap_bytes", API_INTEGER, "keep so many bytes of each packet", .minimum = 14, .maximum = 65535)),
+	.result = FIELDS(FIELD("capture", API_INTEGER, "to be stopped with")),
+	.notifications = NOTIFICATIONS({
+		.name = "capture.end", .help = "The capture is over; all of it is written.",
+		.fields = FIELDS(
+			FIELD("capture", API_INTEGER, "which one"),
+			FIELD("packets", API_INTEGER, "written"),
+			FIELD("lost", API_INTEGER, "packets lost because the ring was full"),
+			FIELD("reason", API_STRING, "count, stopped, or the write error"))}),
+},
+{
+	.name = "capture.stop", .owner = "packet", .access = API_OPERATOR,
+	.help = "Ends a capture; answers when all of it is written.",
+	.params = PARAMS(PARAM("capture", API_INTEGER, "from capture.start", .is_required = true,
+		.minimum = 1, .maximum = INT64_MAX)),
+	.result = FIELDS(
+		FIELD("packets", API_INTEGER, "written"),
+		FIELD("lost", API_INTEGER, "packets lost because the ring was full")),
+},
+{
+	.name = "engine.status", .owner = "packet", .access = API_READER,
+	.help = "Shows workers, their load, and memory.",
+	.result = FIELDS(
+		FIELD("dpdk", API_STRING, "version of DPDK"),
+		FIELD("uptime_s", API_INTEGER, "of the packet role"),
+		FIELD("cycles_per_s", API_INTEGER, "of the time-stamp counter"),
+		FIELD("at_ns", API_INTEGER, "monotonic time of the counters, for rates"),
+		FIELD("workers", API_LIST, "threads that walk the graph"),
+		FIELD("workers[].index", API_INTEGER, "from 0"),
+		FIELD("workers[].core", API_INTEGER, "pinned to; -1: not pinned"),
+		FIELD("workers[].walks", API_INTEGER, "of the graph"),
+		FIELD("workers[].packets", API_INTEGER, "received"),
+		FIELD("workers[].busy_cycles", API_INTEGER, "in walks that had packets"),
+		FIELD("workers[].naps", API_INTEGER, "times it slept for lack of work"),
+		FIELD("workers[].nap_ns", API_INTEGER, "time slept"),
+		FIELD("memory", API_OBJECT, "of DPDK"),
+		FIELD("memory.uses_hugepages", API_BOOLEAN, "false: ordinary memory"),
+		FIELD("memory.total_bytes", API_INTEGER, "reserved"),
+		FIELD("memory.used_bytes", API_INTEGER, "in use"),
+		FIELD("memory.packets_total", API_INTEGER, "packet buffers"),
+		FIELD("memory.packets_free", API_INTEGER, "packet buffers that are free")),
+},
+/*
+ * Between roles. Configuration: the whole normalised document, as "config" or, when it would not
+ * fit into a message, as JSON text in an attached descriptor. phase prepare may fail and then
+ * nothing has changed; commit puts the prepared one in force; abort forgets it.
+ */
+{
+	.name = "packet.configure", .owner = "packet", .access = API_INTERNAL,
+	.help = "One phase of a change of configuration.",
+	.params = PARAMS(
+		PARAM("generation", API_INTEGER, "of the configuration", .is_required = true,
+			.minimum = 1, .maximum = INT64_MAX),
+		PARAM("phase", API_STRING, "what to do", .is_required = true, .choices = "prepare|commit|abort"),
+		PARAM("config", API_OBJECT, "with prepare, unless in a descriptor")),
+},
+{
+	.name = "packet.metrics", .owner = "packet", .access = API_INTERNAL, .is_paged = true,
+	.help = "Samples for OpenMetrics; those of one name are adjacent.",
+	.result = FIELDS(
+		FIELD("samples", API_LIST, "samples"),
+		FIELD("samples[].name", API_STRING, "without the prefix bulkhead_ and without _total"),
+		FIELD("samples[].type", API_STRING, "counter or gauge"),
+		FIELD("samples[].help", API_STRING, "one line"),
+		FIELD("samples[].labels", API_ANY, "object of strings"),
+		FIELD("samples[].value", API_NUMBER, "value")),
+},
+{.name = NULL},
+};
+/* clang-format on */

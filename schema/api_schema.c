@@ -202,8 +202,8 @@ static const char *list_params(const struct api_method *method, char *out, size_
 	out[0] = '\0';
 	for (size_t i = 0; i < 2; i++) {
 		for (const struct api_param *param = lists[i]; param && param->name; param++) {
-			int wrote = snprintf(out + used, size - used, "%s%s", used ? ", " : "",
-				param->name);
+			int wrote = snprintf(
+				out + used, size - used, "%s%s", used ? ", " : "", param->name);
 
 			if (wrote < 0 || (size_t)wrote >= size - used)
 				return out;
@@ -222,10 +222,9 @@ int api_check_params(const struct api_method *method, const json_t *params, stru
 	int code;
 
 	if (params && !json_is_object(params))
-		return error_set(error, -EINVAL,
-			"%s: params must be an object of named parameters", method->name);
-	json_object_foreach((json_t *)params, name, value)
-	{
+		return error_set(error, -EINVAL, "%s: params must be an object of named parameters",
+			method->name);
+	json_object_foreach ((json_t *)params, name, value) {
 		const struct api_param *param = find_param(method, name);
 
 		if (!param) {
@@ -308,8 +307,8 @@ static int check_level(const struct api_method *method, const struct api_field *
 			continue;
 		value = json_object_get(object, field->path + prefix_size);
 		if (!value && !field->is_optional)
-			return error_set(error, -EINVAL, "%s: result has no %s", method->name,
-				field->path);
+			return error_set(
+				error, -EINVAL, "%s: result has no %s", method->name, field->path);
 		if (!value)
 			continue;
 		known++;

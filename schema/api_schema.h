@@ -50,7 +50,8 @@ struct api_param {
 	const char *help;
 };
 
-/* A field of the result. "ports[].name": of each element of "ports"; "config.file": of an object. */
+/* A field of the result. "ports[].name": of each element of "ports"; "config.file": of an object.
+ */
 struct api_field {
 	const char *path;
 	enum api_type type;
@@ -63,9 +64,9 @@ struct api_method {
 	const char *name;  /* "port.list" */
 	const char *owner; /* the role that answers: "control", "packet" */
 	enum api_access access;
-	bool is_paged;         /* adds after and limit to params, next to the result */
-	bool takes_descriptor; /* exactly one descriptor comes with the call */
-	const char *help;      /* one line */
+	bool is_paged;                  /* adds after and limit to params, next to the result */
+	bool takes_descriptor;          /* exactly one descriptor comes with the call */
+	const char *help;               /* one line */
 	const struct api_param *params; /* NULL name ends it; NULL: none */
 	const struct api_field *result; /* NULL path ends it; NULL: an empty object */
 	const struct api_notification *notifications; /* NULL name ends it */
@@ -86,13 +87,11 @@ const char *api_access_name(enum api_access access);
 
 /* Checks params (NULL is an empty object) against the row: types, ranges, choices, required ones,
  * no unknown ones. -EINVAL with a message for people that names all that is valid. */
-int api_check_params(
-	const struct api_method *method, const json_t *params, struct error *error);
+int api_check_params(const struct api_method *method, const json_t *params, struct error *error);
 
 /* Checks an answer against the row: each field present and of its type. Unknown fields are an error
  * too: they lack documentation. For tests. */
-int api_check_result(
-	const struct api_method *method, const json_t *result, struct error *error);
+int api_check_result(const struct api_method *method, const json_t *result, struct error *error);
 
 /* limit of a paged call's (checked) params. */
 size_t api_page_limit(const json_t *params);

@@ -28,6 +28,7 @@ class Daemon:
         self.socket_path = self.folder / "control.sock"
         self.log_path = self.folder / "bulkheadd.log"
         self.eve_path = self.folder / "eve.json"
+        self.bulkhead = BUILD / "cli/bulkhead"
         self.process = None
         self.config = copy.deepcopy(config)
         self.config.setdefault("control", {}).setdefault("socket", str(self.socket_path))
@@ -63,7 +64,7 @@ class Daemon:
 
     def command(self, *arguments, **options):
         """`bulkhead …` as a user types it; returns the completed process."""
-        return run(BUILD / "cli/bulkhead", "--socket", self.socket_path, *arguments,
+        return run(self.bulkhead, "--socket", self.socket_path, *arguments,
                    check=False, **options)
 
     def cli(self, *arguments):

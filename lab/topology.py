@@ -14,7 +14,8 @@ import shutil
 import tempfile
 
 from lab.daemon import Daemon
-from lab.netns import Namespace, veth
+from lab.guest import Guest
+from lab.netns import Namespace, veth, wait_until
 
 HOST_ADDRESS = "192.0.2.1"
 OUTSIDE_ADDRESS = "192.0.2.100"
@@ -40,6 +41,7 @@ class Lab:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.folder.chmod(0o755)
         self.namespaces = {}
+        self.guests = {}
         self.daemon = None
         self.mtu = mtu
         try:
@@ -85,6 +87,24 @@ class Lab:
             "mtu": self.mtu}}}
         return namespace
 
+    def guest_row(self, name, vlan=None, mac=None, address=None, **options):
+        """The configuration's row of a QEMU guest; boot_guest() starts it once the daemon runs."""
+        default = PARTITIONS.get(name, (None, None, None))
+        vlan, mac, address = vlan or default[0], mac or default[1], address or default[2]
+        self.config["partitions"][name] = {"adapters": {"eth0": {
+            "attach": f"vhost-user:{self.folder / name}.sock", "vlan": vlan, "mac": mac,
+            "addresses": [address], **options}}}
+
+    def boot_guest(self, name):
+        """Boots the guest of the row `name` and gives its NIC the row's address."""
+        row = self.config["partitions"][name]["adapters"]["eth0"]
+        path = pathlib.Path(row["attach"].removeprefix("vhost-user:"))
+        wait_until(path.exists, what=f"the socket {path}")
+        guest = Guest(self.folder, name, [(path, row["mac"])])
+        self.guests[name] = guest
+        guest.start().address(f"{row['addresses'][0]}/24")
+        return guest
+
     def __getitem__(self, name):
         return self.namespaces[name]
 
@@ -105,6 +125,8 @@ class Lab:
     def close(self):
         """Removes everything, whatever state it is in."""
         error = None
+        for guest in self.guests.values():
+            guest.stop()
         if self.daemon:
             try:
                 self.daemon.stop()

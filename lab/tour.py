@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The tour of `make run`: real programs, a real daemon, each step said in a line with what was seen.
+
+    outside ──eth0══eth1── hv1: bulkheadd ──veth-web══eth0── web    nginx   VLAN 10  192.0.2.10
+    192.0.2.100            sea0 192.0.2.1 ──veth-db═══eth0── db             VLAN 20  192.0.2.20
+                                          ──veth-cache═eth0─ cache          VLAN 20  192.0.2.21
+
+A step raises Surprise when the world did not show what it should; the tour then ends with exit code 1.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from lab.netns import CommandFailed, wait_until  # noqa: E402
+from lab.peers import can_ping, curl, iperf3, nginx, ping  # noqa: E402
+from lab.topology import Lab  # noqa: E402
+
+WEB_MAC = "52:54:00:00:10:01"
+UNKNOWN_MAC = bytes.fromhex("525400abcdef")
+TOUR_ETHERTYPE = b"\x88\xb5"  # IEEE 802 local experimental
+
+RULES = """\
+drop tcp any any -> $HOME_NET 80 (msg:"LAB attack on the web server"; flow:to_server,established; \
+content:"/../../etc/passwd"; sid:1000001; rev:1;)
+"""
+LIVE_RULE = """\
+drop tcp any any -> $HOME_NET 80 (msg:"LAB forbidden page"; flow:to_server,established; \
+content:"/forbidden.html"; sid:1000002; rev:1;)
+"""
+
+
+class Surprise(Exception):
+    """The world did not show what it should have."""
+
+
+def expect(condition, message):
+    if not condition:
+        raise Surprise(message)
+
+
+class Screen:
+    """Lines for people: coloured on a terminal, plain elsewhere."""
+
+    def __init__(self):
+        self.is_terminal = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self.number = 0
+
+    def paint(self, code, text):
+        return f"\033[{code}m{text}\033[0m" if self.is_terminal else text
+
+    def say(self, text=""):
+        print(text, flush=True)
+
+    def step(self, title):
+        self.number += 1
+        self.say(f"\n{self.paint('1;36', f'{self.number:2}')}  {self.paint('1', title)}")
+
+    def seen(self, text):
+        self.say(f"    {self.paint('32', '✓')} {text}")
+
+    def wrong(self, text):
+        self.say(f"    {self.paint('31', '✗')} {text}")
+
+    def quote(self, text, limit=14):
+        lines = text.rstrip().splitlines()
+        for line in lines[:limit]:
+            self.say("      " + self.paint("2", line[:110]))
+        if len(lines) > limit:
+            self.say("      " + self.paint("2", f"… {len(lines) - limit} more lines"))
+
+
+class Tour:
+    """The steps, in order; each is a method whose docstring is its title."""
+
+    def __init__(self, lab, screen):
+        self.lab = lab
+        self.screen = screen
+        self.page = b"<h1>served by the partition web</h1>\n" * 100
+
+    def steps(self):
+        return (self.page_served, self.walk, self.vlans, self.host, self.unknown_address,
+                self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies,
+                self.numbers)
+
+    def page_served(self):
+        """A page of the partition web is served to the outside, through the gateway"""
+        nginx(self.lab, "web", {"index.html": self.page, "forbidden.html": b"not yet forbidden\n"})
+        expect(can_ping(self.lab.outside, "192.0.2.10"), "web does not answer a ping from outside")
+        begin = time.monotonic()
+        code, body = curl(self.lab.outside, "http://192.0.2.10/index.html")
+        expect((code, body) == (0, self.page), f"curl: exit {code}, {len(body)} bytes")
+        self.screen.seen(f"curl got {len(body)} bytes, unchanged, in "
+                         f"{(time.monotonic() - begin) * 1000:.0f} ms")
+
+    def walk(self):
+        """The walk of a packet, with its origin tag"""
+        result = {}
+
+        def trace():
+            result["done"] = self.lab.daemon.command(
+                "trace", "--count", "1", "--protocol", "icmp", "--timeout", "8", timeout=20)
+
+        thread = threading.Thread(target=trace)
+        thread.start()
+        for _ in range(12):
+            ping(self.lab.outside, "192.0.2.10", timeout=1)
+            if not thread.is_alive():
+                break
+            time.sleep(0.3)
+        thread.join()
+        text = result["done"].stdout
+        expect("origin_tag" in text and "physical" in text,
+               f"the trace does not show the tag: {text}{result['done'].stderr}")
+        self.screen.quote(text)
+        self.screen.seen("tagged `physical` on entry, forwarded by that tag to the trunk of VLAN 10")
+
+    def vlans(self):
+        """VLANs are apart: db (VLAN 20) hears nothing of VLAN 10, though in the same subnet"""
+        heard = self.lab["db"].wire("eth0")
+        expect(can_ping(self.lab["cache"], "192.0.2.20"), "cache does not reach db in VLAN 20")
+        self.screen.seen("cache reaches db, both in VLAN 20")
+        heard.drain()
+        expect(not ping(self.lab["web"], "192.0.2.20", timeout=1), "web reached db")
+        web_mac = bytes.fromhex(WEB_MAC.replace(":", ""))
+        leaked = [frame for frame in heard.drain() if frame[6:12] == web_mac]
+        expect(not leaked, f"{len(leaked)} frames of web came to db's wire")
+        self.screen.seen("web does not reach db, and not one of its frames was seen on db's wire")
+
+    def host(self):
+        """The host's own socket layer reaches a partition and the outside"""
+        for name, address in (("web", "192.0.2.10"), ("outside", "192.0.2.100")):
+            expect(can_ping(self.lab.hv1, address), f"the host does not reach {name}")
+            self.screen.seen(f"ping {address} ({name}) answers")
+
+    def unknown_address(self):
+        """The host sends to a MAC that nobody knows: copies go both ways"""
+        wires = {"web": self.lab["web"].wire("eth0"), "outside": self.lab.outside.wire("eth0")}
+        host = self.lab.hv1.wire("sea0")
+        mac = self.lab.hv1.run("cat", "/sys/class/net/sea0/address").strip()
+        frame = (UNKNOWN_MAC + bytes.fromhex(mac.replace(":", "")) + TOUR_ETHERTYPE
+                 + b"to whom it may concern".ljust(46, b"."))
+        host.send(frame)
+        for name, wire in wires.items():
+            expect(wire.expect(lambda seen: seen == frame), f"no copy at {name}")
+            self.screen.seen(f"a copy arrived at {name}")
+
+    def attack(self):
+        """An attack is stopped"""
+        before = len(self.lab.daemon.events(event_type="drop"))
+        code, body = curl(self.lab.outside, "http://192.0.2.10/../../etc/passwd", "--path-as-is",
+                          timeout=3)
+        expect(code != 0 and not body, f"the attack got an answer of {len(body)} bytes")
+        self.screen.seen("curl of /../../etc/passwd never got an answer")
+        event = wait_until(lambda: self._alert(1000001, before), what="the event of the attack")
+        self.screen.quote(json.dumps({key: event[key] for key in (
+            "event_type", "src_ip", "dest_ip", "dest_port", "partition", "origin", "alert")
+            if key in event}))
+        self.screen.seen("told as an EVE event, with partition and origin")
+
+    def split_attack(self):
+        """The same attack, split over two TCP segments"""
+        count = len(self.lab.daemon.events(event_type="alert"))
+
+        def make():
+            handle = socket.create_connection(("192.0.2.10", 80), 5)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return handle
+        with contextlib.closing(self.lab.outside.inside(make)) as connection:
+            connection.sendall(b"GET /../../et")
+            time.sleep(0.2)  # so that the kernel sends two segments
+            connection.sendall(b"c/passwd HTTP/1.1\r\nHost: web\r\n\r\n")
+            connection.settimeout(2)
+            try:
+                answer = connection.recv(4096)
+            except (TimeoutError, ConnectionResetError):
+                answer = b""
+        expect(not answer, f"the server answered: {answer[:60]!r}")
+        wait_until(lambda: self._alert(1000001, count), what="the event of the split attack")
+        self.screen.seen("the second segment was stopped: the stream is what is inspected")
+
+    def _alert(self, sid, skip=0):
+        for event in self.lab.daemon.events(event_type="alert")[skip:]:
+            if event["alert"]["signature_id"] == sid:
+                return event
+        return None
+
+    def live_rule(self):
+        """A rule is added while traffic flows"""
+        url = "http://192.0.2.10/forbidden.html"
+        expect(curl(self.lab.outside, url)[0] == 0, "the page is not there to begin with")
+        self.screen.seen("before: forbidden.html is served")
+        self.lab.write("rules/lab.rules", RULES + LIVE_RULE)
+        done = self.lab.daemon.command("inspect", "reload")
+        expect(done.returncode == 0, f"reload: {done.stderr}")
+        expect(curl(self.lab.outside, url, timeout=2)[0] != 0, "the page is still served")
+        expect(curl(self.lab.outside, "http://192.0.2.10/index.html") == (0, self.page),
+               "the other page is gone as well")
+        self.screen.seen("after `bulkhead inspect reload`: stopped, while index.html is still served")
+
+    def guard(self):
+        """A partition that takes another's MAC address is stopped by the guard"""
+        outside = self.lab.outside.wire("eth0")
+        before = self.lab.daemon.drops().get("guard_mac", 0)
+        spoofed = (bytes.fromhex("52540000ff01") + bytes.fromhex("525400002001") + TOUR_ETHERTYPE
+                   + b"I am db, believe me".ljust(46, b"."))
+        self.lab["web"].wire("eth0").send(spoofed)
+        wait_until(lambda: self.lab.daemon.drops().get("guard_mac", 0) > before,
+                   what="the guard's counter")
+        expect(not outside.expect(lambda frame: frame == spoofed, 0.5), "the frame got out")
+        self.screen.seen("counted as guard_mac, and nothing of it was seen outside")
+
+    def inspector_dies(self):
+        """An external inspector is killed: the fail policy decides, and traffic comes back with it"""
+        raise Surprise("not told yet")
+
+    def numbers(self):
+        """The numbers"""
+        report = iperf3(self.lab, "web", "outside", "192.0.2.10")
+        rate = report["end"]["sum_received"]["bits_per_second"] / 1e9
+        self.screen.seen(f"iperf3 outside → web, inspected: {rate:.2f} Gbit/s")
+        for arguments in (("ports",), ("drops",)):
+            self.screen.quote(self.lab.daemon.command(*arguments).stdout, 20)
+
+    def take(self):
+        """Takes all steps; returns how many did not show what they should."""
+        failures = 0
+        for step in self.steps():
+            self.screen.step(step.__doc__)
+            try:
+                step()
+            except (Surprise, CommandFailed, TimeoutError, KeyError, OSError) as error:
+                self.screen.wrong(f"{type(error).__name__}: {error}")
+                failures += 1
+        return failures
+
+
+def build():
+    """The lab of the tour, its daemon running."""
+    lab = Lab(partitions=("web", "db", "cache"))
+    try:
+        lab.write("rules/lab.rules", RULES)
+        lab.config["inspection"] = {
+            "engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
+            "variables": {"HOME_NET": ["192.0.2.0/24"]}}
+        lab.start()
+    except BaseException:
+        lab.close()
+        raise
+    return lab
+
+
+def stay(screen, lab):
+    """Leaves the lab up until Ctrl-C or SIGTERM."""
+    command = f"{os.path.relpath(lab.daemon.bulkhead)} --socket {lab.daemon.socket_path}"
+    screen.say(f"\nThe lab stays up. In another terminal (as root), for example:\n"
+               f"    {command} status\n"
+               f"    {command} graph\n"
+               f"    {command} events --follow\n"
+               f"    ip netns exec {lab.outside.name} curl http://192.0.2.10/\n"
+               f"Ctrl-C ends it and removes everything.")
+    signal.pause()
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    screen = Screen()
+    screen.say(screen.paint("1", "Bulkhead: a tour with real traffic"))
+    screen.say("""
+    outside ──── uplink [ hv1: bulkheadd ] ──── web    VLAN 10  192.0.2.10  nginx
+    192.0.2.100         [ sea0 192.0.2.1 ] ──── db     VLAN 20  192.0.2.20
+                                           ──── cache  VLAN 20  192.0.2.21""")
+    once = os.environ.get("TOUR") == "once" or not sys.stdout.isatty()
+    try:
+        with build() as lab:
+            failures = Tour(lab, screen).take()
+            screen.say()
+            if failures:
+                screen.wrong(f"{failures} step(s) did not show what they should; the daemon said:")
+                screen.quote(lab.daemon.log()[-4000:], 40)
+            else:
+                screen.seen("every step showed what it should")
+            if not once:
+                stay(screen, lab)
+    except KeyboardInterrupt:
+        return 0
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,6 +33,7 @@ enum decode_malformed {
 	DECODE_UDP_SHORT,
 	DECODE_UDP_LENGTH,
 	DECODE_ICMP_SHORT,
+	DECODE_SCTP_SHORT,
 	DECODE_MALFORMED_COUNT,
 };
 
@@ -41,22 +42,25 @@ struct decoded {
 	const uint8_t *frame; /* borrowed */
 	uint32_t frame_size;
 
-	uint16_t ethertype; /* of the innermost tag; below 0x600: an 802.3 length */
+	uint16_t ethertype; /* behind all tags; below 0x600: an 802.3 length that holds no SNAP */
+	bool has_snap;      /* an LLC/SNAP header (RFC 1042) was among the tags */
 	uint8_t vlan_count;
 	uint16_t vlan_tpid[DECODE_VLANS_MAX];
 	uint16_t vlan_tci[DECODE_VLANS_MAX];
-	uint32_t l3_offset; /* behind the tags */
+	uint32_t l3_offset; /* behind tags and SNAP header */
 
 	uint8_t ip_version; /* 4, 6, or 0: no IP (or its header does not parse) */
 	uint8_t protocol;   /* IPPROTO_*, behind IPv6 extension headers */
 	uint8_t ttl;        /* or hop limit */
 	uint8_t dscp_ecn;
+	bool has_fragment_header; /* IPv6, also an atomic one (RFC 6946) */
 	bool is_fragment;         /* fragment offset or more-fragments set */
-	bool is_first_fragment;   /* with offset 0 */
+	bool is_first_fragment;   /* of a fragmented packet */
 	uint16_t fragment_offset; /* bytes */
 	uint32_t fragment_id;
 	uint8_t source[16], destination[16]; /* IPv4 in the first four bytes, the rest zero */
-	uint32_t l4_offset;                  /* 0: none (not IP, later fragment, ESP, …) */
+	uint32_t ip_payload_offset; /* behind the IP header and its extensions, in each fragment */
+	uint32_t l4_offset;         /* 0: none (not IP, later fragment, ESP, …) */
 	uint32_t l3_end; /* where the IP packet ends in the frame: trailers are behind it */
 
 	uint16_t source_port, destination_port; /* TCP, UDP, SCTP; host order */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "wire/checksum.h"
+#include "wire/decode.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct decoded decoded;
+
+	decode_frame(data, size, &decoded);
+	if (decoded.l3_end > size || decoded.l4_offset > size
+		|| (decoded.payload_offset && decoded.payload_offset + decoded.payload_size > size))
+		abort();
+	checksum_is_right(&decoded);
+	return (int)(decode_flow_hash(&decoded, 10) & 0);
+}

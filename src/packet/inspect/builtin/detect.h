@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What separates the builtin engine's flows and streams (builtin.c, flow_table.c, stream.c: the
- * callers) from its rule language and matching (rules/: the implementation). A ruleset is immutable
- * once compiled and read by all workers; what a worker writes while it matches (Hyperscan scratch,
- * match counters) lies in the ruleset once per worker. What a rule has to remember of a flow lies
- * in the flow, in memory that the flow table hands out zeroed and never looks into.
+ * Detection: what the builtin inspector (flow table, reassembly) asks of the rules. A ruleset is
+ * compiled on the control thread beside the old one, is immutable afterwards apart from counters
+ * and per-worker scratch, and is published by pointer (engine/publish.h), so that a reload is a
+ * swap (I5). Detection runs on workers and allocates nothing.
+ *
+ * Per packet the caller first feeds the bytes it brought to their stream, in order, to
+ * detect_stream(), then the packet itself to detect_packet(). Both add to one struct
+ * detect_result; detect_result_finish() then settles what happens to packet and flow.
  */
 #pragma once
 
@@ -13,126 +16,179 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define DETECT_MATCHES_MAX     8  /* reported of one packet; more are counted in the result */
-#define DETECT_EDITS_MAX       16 /* replacements in one packet */
-#define DETECT_SIDE_STATE_SIZE 48 /* bytes for the rule engine, per direction of a flow */
-#define DETECT_FLOW_STATE_SIZE 64 /* bytes for the rule engine, per flow (flowbits) */
-
-/* ---- compiling: control side ---- */
+/* What a rule may look back upon in a stream; the caller keeps that many bytes of each direction
+ * before the new ones where it can. A pattern that spans more is not found (decision 0005). */
+#define DETECT_WINDOW_BYTES     4096
+#define DETECT_ALERTS_MAX       15 /* per packet, as Suricata's packet-alert-max */
+#define DETECT_REPLACEMENTS_MAX 16
+#define DETECT_FLOWBITS_MAX     128 /* names in one ruleset */
+#define DETECT_CANDIDATES       8
 
 struct ruleset;
 
-struct ruleset_source {
-	const char *name; /* path, for messages */
-	int fd;           /* borrowed, at its start, read to its end */
+/* ---- Compilation: control thread ---- */
+
+struct ruleset_file {
+	const char *name; /* for messages */
+	const char *text; /* need not end in NUL */
+	size_t size;
 };
 
-struct ruleset_config {
-	const struct ruleset_source *sources;
-	size_t source_count;
-	const json_t *variables; /* {"HOME_NET": …} as configured; borrowed, NULL: none */
-	uint16_t worker_count;
+/* Why a rule is not in the ruleset. Only an invalid one makes compilation fail. */
+enum ruleset_refusal {
+	RULESET_INVALID,     /* syntax, range, undefined variable */
+	RULESET_UNSUPPORTED, /* correct, but this engine cannot express it; the rest is loaded */
+	RULESET_DUPLICATE,   /* same gid and sid, and no higher rev */
+	RULESET_REFUSAL_COUNT,
 };
 
 /*
- * Any thread (it takes seconds for large sets, so callers use a helper thread); no global state.
- * 0: *out is ready. -EINVAL: a rule is wrong (not merely beyond this engine), error names the
- * first, *out is untouched. In both cases *report is a new reference:
- *	{"files": n, "rules": n, "accepted": n, "coverage": 0.0..1.0,
- *	 "errors":  [{"file", "line", "sid", "reason"}],
- *	 "refused": [{"file", "line", "sid", "reason"}]}
- * where refused names what this engine cannot express; such rules are left out, and told.
+ * Compiles the files. variables is an object of strings or arrays of strings, HOME_NET and
+ * the like (ports too), and may be NULL. previous (may be NULL) keeps the numbering of flowbits.
+ *
+ * 0: *out is the new ruleset. -EINVAL: a rule is invalid, or -ENOMEM; *out is NULL then and error
+ * names the first reason. In all cases *report (if report is not NULL) is a new reference:
+ *   {"files": n, "accepted": n, "refused": n, "disabled": n, "coverage_percent": x.y,
+ *    "refused_by_keyword": {"http.uri": n, ...},
+ *    "refusals": [{"file", "line", "kind": "invalid|unsupported|duplicate", "keyword", "reason",
+ *                  "sid"}, ...]}    (the first RULESET_REPORT_MAX of them)
  */
-int ruleset_create(const struct ruleset_config *config, struct ruleset **out, json_t **report,
-	struct error *error);
-/* After the workers' grace period. NULL is allowed. */
+#define RULESET_REPORT_MAX 1000
+int ruleset_compile(const struct ruleset_file *files, size_t file_count, const json_t *variables,
+	uint16_t worker_count, const struct ruleset *previous, struct ruleset **out,
+	json_t **report, struct error *error);
+
+/* Frees it. Call after the grace period; accepts NULL. */
 void ruleset_destroy(struct ruleset *ruleset);
 
-/* A page of rules for `bulkhead inspect rules`, [{"sid", "gid", "rev", "action", "msg", "file",
- * "line", "matches"}], of those with index >= after; *next is where to go on, 0 at the end. Control
- * thread; counters are read relaxed. New reference. */
-json_t *ruleset_list(const struct ruleset *ruleset, size_t after, size_t limit, size_t *next);
-size_t ruleset_rule_count(const struct ruleset *ruleset);
+uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 
-/* ---- matching: worker side ---- */
+/* {"rules", "packet_groups", "bytes", "evaluations", "limits_exceeded", ...} */
+json_t *ruleset_status(const struct ruleset *ruleset);
 
-enum detect_action { /* in order of strength; a pass rule beats all, so it is no part of it */
-	DETECT_NONE,
-	DETECT_ALERT,
-	DETECT_REJECT, /* drop, and tell both ends */
-	DETECT_DROP,
-	DETECT_PASS,
+/* Rules with their matches, from index after on, at most limit: array of {"index", "gid", "sid",
+ * "rev", "action", "msg", "classtype", "priority", "file", "line", "matches"}. */
+json_t *ruleset_rules(const struct ruleset *ruleset, uint32_t after, uint32_t limit);
+
+/* ---- Rules as events show them ---- */
+
+enum rule_action {
+	RULE_ALERT,
+	RULE_PASS,
+	RULE_DROP,
+	RULE_REJECT,      /* to the sender: RST, or ICMP unreachable */
+	RULE_REJECT_DST,  /* to the receiver */
+	RULE_REJECT_BOTH, /* to both */
 };
 
-/* Of a rule, for the event; lives as long as the ruleset. */
-struct detect_signature {
+const char *rule_action_name(enum rule_action action); /* "rejectboth" */
+
+/* Borrowed from the ruleset: valid as long as it is, for a worker until the end of its walk. */
+struct rule_info {
+	uint32_t index;
 	uint32_t gid, sid, rev;
-	uint8_t severity; /* priority: 1 is worst */
-	enum detect_action action;
-	const char *message;  /* msg, "" when there is none */
-	const char *category; /* the text of its classtype, "" */
+	enum rule_action action;
+	uint8_t priority;       /* 1 is the highest, 3 when the rule names none */
+	const char *msg;        /* "" when it has none */
+	const char *classtype;  /* "" */
+	const char *category;   /* the class' long text: EVE's alert.category */
+	const json_t *metadata; /* object of arrays of strings, or NULL: EVE's alert.metadata.
+				 * Control thread may incref; a worker copies the pointer only. */
 };
 
-enum detect_flag {
-	DETECT_TO_SERVER = 1 << 0,   /* else to the client */
-	DETECT_ESTABLISHED = 1 << 1, /* flow:established */
-	DETECT_HAS_FLOW = 1 << 2,    /* part of a tracked flow; clear: flow keywords do not match */
-	DETECT_STREAM_START = 1 << 3, /* the window holds the stream from its first byte on */
-	DETECT_IS_REASSEMBLED = 1 << 4, /* decoded is a whole datagram made of fragments */
-	DETECT_IS_FIRST_RUN = 1 << 5,   /* first packet of the flow under this ruleset */
+/* ---- Detection: workers ---- */
+
+/* Kept by the caller in each flow, zeroed when the flow is created. */
+struct detect_flow {
+	uint32_t generation;  /* of the ruleset that the rest speaks of */
+	uint8_t ip_only_seen; /* bit 0 to server, bit 1 to client: rules on addresses are done */
+	uint64_t bits[DETECT_FLOWBITS_MAX / 64];
 };
 
-/*
- * Contiguous bytes of one direction of a TCP connection, in order and with first-wins overlaps
- * resolved: what the receiver will read. `data[0 .. fresh)` was shown before under this ruleset,
- * `data[fresh .. size)` is new. Successive calls for one direction leave no gap: where one was
- * given up, the window starts anew behind it (and fresh is 0). The history is at least
- * STREAM_HISTORY bytes, or all there is.
- */
+/* Kept by the caller for each direction of a TCP flow, zeroed when the flow is created. */
 struct detect_stream {
-	const uint8_t *data;
-	uint32_t size;
-	uint32_t fresh;    /* index of the first new byte */
-	uint64_t position; /* offset of data[0] in the stream, 0 at its first byte */
+	uint32_t generation;
+	uint8_t candidate_count;
+	bool rescan; /* more candidates than fit: look at the whole window again */
+	struct {
+		uint32_t rule;
+		uint32_t seen;  /* stream offset (low 32 bits) where its pattern was seen */
+		uint32_t floor; /* it matched below this offset already */
+	} candidates[DETECT_CANDIDATES];
 };
 
-struct detect_input {
-	const struct decoded *decoded; /* frame, headers, payload: contiguous */
-	uint16_t vlan;
-	uint8_t flags;                      /* enum detect_flag */
-	const struct detect_stream *stream; /* NULL: no stream; payload rules see the payload */
-	uint8_t *side_state; /* this direction's; NULL without DETECT_HAS_FLOW; 8-byte aligned */
-	uint8_t *flow_state; /* the flow's; likewise */
-	uint64_t now_ns;     /* monotonic */
+struct detect_context {
+	const struct decoded *packet;
+	struct detect_flow *flow; /* NULL: no flow (ARP, malformed, table full) */
+	bool to_server;           /* the packet goes from the flow's initiator to its responder */
+	bool is_established;      /* TCP: handshake done or picked up midstream; else: both
+				   * directions were seen */
+	bool is_in_stream;        /* its payload is looked at by detect_stream(), so that rules
+				   * for streams need not look at the packet */
+	uint64_t now_ns;
 };
 
-/*
- * Bytes to overwrite (I3, same size). offset is from the start of the packet's own payload
- * (decoded->payload_offset); a replace match that lies partly in bytes which were delivered before
- * cannot be edited any more: such a rule drops instead.
- */
-struct detect_edit {
-	uint32_t offset, size;
-	const uint8_t *bytes; /* lives as long as the ruleset */
+struct detect_alert {
+	const struct rule_info *rule;
+	bool in_stream;
+	bool is_noalert; /* counts, sets bits, acts, but no event */
+};
+
+/* Bytes that a `replace` changes, of the packet's payload; the caller applies them to the frame
+ * and repairs the checksums (I3). Applied in order. */
+struct detect_replacement {
+	uint32_t offset; /* from the start of the payload */
+	uint16_t size;
+	const uint8_t *bytes; /* of the ruleset */
 };
 
 struct detect_result {
-	enum detect_action action; /* the strongest of the matches; DETECT_PASS: a pass rule won */
-	bool is_for_flow;          /* drop, reject or pass holds for the rest of the flow too */
-	uint8_t match_count;       /* valid elements of matches */
-	uint8_t edit_count;
-	uint32_t match_total; /* with those that did not fit */
-	const struct detect_signature *matches[DETECT_MATCHES_MAX]; /* strongest first */
-	struct detect_edit edits[DETECT_EDITS_MAX];
+	/* Filled by detect_*, most weighty first after detect_result_finish(). */
+	uint16_t alert_count;
+	uint16_t alerts_lost; /* beyond DETECT_ALERTS_MAX */
+	struct detect_alert alerts[DETECT_ALERTS_MAX + 1];
+	uint16_t replacement_count;
+	struct detect_replacement replacements[DETECT_REPLACEMENTS_MAX];
+
+	/* By detect_result_finish(): what to do. RULE_ALERT: nothing but the events. */
+	enum rule_action action;
+	bool applies_to_flow; /* pass, drop or reject is for the rest of the flow, too */
+	const struct rule_info *decided_by; /* the rule behind a pass, drop or reject */
 };
 
+static inline void detect_result_init(struct detect_result *result)
+{
+	result->alert_count = 0;
+	result->alerts_lost = 0;
+	result->replacement_count = 0;
+	result->action = RULE_ALERT;
+	result->applies_to_flow = false;
+	result->decided_by = NULL;
+}
+
+/* The packet: headers, payload, flow. worker < the worker_count of ruleset_compile(). */
+void detect_packet(const struct ruleset *ruleset, uint16_t worker,
+	const struct detect_context *context, struct detect_result *result);
+
 /*
- * One packet, in its stream's order. With input->stream the rules that look at payload see the
- * stream, and match when at least one byte of the match is fresh (so a match is told once); those
- * with packet keywords (dsize, tcp-pkt) see the packet's payload. Without, all see the payload.
- * Fills *result wholly. worker is below ruleset_config.worker_count. No allocation, no lock.
+ * Bytes of a stream, in order and without gaps: window[0, size) of which [fresh, size) are new
+ * since the last call, and window[0] is at stream_offset (0: the first byte behind the SYN) of the
+ * direction that context->to_server names. What is before fresh should be DETECT_WINDOW_BYTES
+ * where the stream has them. payload_at is where in the window the payload of context->packet
+ * begins (needed for replace), or SIZE_MAX when the new bytes are not that packet's alone.
  */
-void detect_run(struct ruleset *ruleset, uint16_t worker, const struct detect_input *input,
+void detect_stream(const struct ruleset *ruleset, uint16_t worker,
+	const struct detect_context *context, struct detect_stream *stream, const uint8_t *window,
+	size_t size, size_t fresh, uint64_t stream_offset, size_t payload_at,
 	struct detect_result *result);
+
+/*
+ * Orders the alerts and decides, as Suricata's default does: pass before drop before reject before
+ * alert. A pass takes the alerts behind it away; drop and reject leave those that matched in
+ * place. (applies_to_flow as Suricata: rules that matched in the stream, and those on addresses
+ * alone.)
+ */
+void detect_result_finish(struct detect_result *result);

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Roles are killed while traffic flows; the others go on.
+
+    outside ──── uplink [hv1: broker, packet, control] ── web
+    192.0.2.100                                           192.0.2.10
+"""
+
+import os
+import pathlib
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from lab.netns import run, wait_until
+from lab.peers import can_ping, curl, nginx
+
+PAGE = b"0123456789abcdef" * 4096
+
+
+class Pinger:
+    """Echo requests every 20 ms from one host to an address; lost() counts those without answer."""
+
+    def __init__(self, namespace, address):
+        self.process = namespace.start("ping", "-n", "-i", "0.02", "-W", "1", address, stdout=-1,
+                                       text=True)
+
+    def stop(self):
+        """(sent, received)"""
+        self.process.send_signal(signal.SIGINT)
+        text = self.process.communicate(timeout=10)[0]
+        sent, received = re.search(r"(\d+) packets transmitted, (\d+) received", text).groups()
+        return int(sent), int(received)
+
+
+def test_traffic_goes_on_without_control(lab):
+    """Control is killed; not one echo is lost, and the API comes back with the same configuration."""
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    generation = daemon.cli("status")["config"]["generation"]
+    pinger = Pinger(lab.outside, "192.0.2.10")
+    pid = daemon.kill_role("control")
+    daemon.wait_role("control", pid)
+    sent, received = pinger.stop()
+    assert sent > 10 and sent - received <= 1  # the last one may be under way
+    status = daemon.cli("status")
+    assert status["state"] == "running" and status["config"]["generation"] >= generation > 0
+    assert [row["restarts"] for row in status["roles"] if row["name"] == "control"] == [1]
+
+
+def test_packet_role_comes_back_with_its_ports(lab):
+    """The packet role is killed under load: the host's interface and its address stay, a page is
+    served again, and control has not moved."""
+    nginx(lab, "web", {"page": PAGE})
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    control = daemon.role_pid("control")
+    pid = daemon.kill_role("packet")
+    assert "192.0.2.1/24" in lab.hv1.run("ip", "-br", "address", "show", "sea0")
+    daemon.wait_role("packet", pid)
+    assert can_ping(lab.outside, "192.0.2.10")
+    assert curl(lab.outside, "http://192.0.2.10/page") == (0, PAGE)
+    assert can_ping(lab.hv1, "192.0.2.10")
+    assert daemon.role_pid("control") == control
+
+
+def test_tcp_connection_survives_the_packet_role(lab):
+    """One long download goes through a SIGKILL of the packet role and arrives unchanged."""
+    page = os.urandom(1 << 20) * 24
+    nginx(lab, "web", {"page": page})
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    result = {}
+
+    def download():
+        result["got"] = curl(lab.outside, "http://192.0.2.10/page", "--limit-rate", "6M", timeout=60)
+
+    thread = threading.Thread(target=download)
+    thread.start()
+    pid = daemon.kill_role("packet")
+    daemon.wait_role("packet", pid)
+    thread.join()
+    assert result["got"] == (0, page)
+
+
+def test_stop_is_orderly_and_leaves_nothing(lab):
+    """SIGTERM: exit code 0, no process, no socket, no interface is left."""
+    daemon = lab.start()
+    pids = [row["pid"] for row in daemon.cli("status")["roles"]]
+    assert daemon.stop() == 0
+    wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids), 5,
+               what="the end of all roles")
+    assert not daemon.socket_path.exists()
+    assert "sea0" not in lab.hv1.run("ip", "-br", "link")
+
+
+@pytest.mark.parametrize("role", ["packet", "control"])
+def test_roles_have_only_the_rights_they_need(lab, role):
+    """No root, no new privileges, a seccomp filter, only the capabilities of the table."""
+    daemon = lab.start()
+    status = pathlib.Path(f"/proc/{daemon.role_pid(role)}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert "0" not in fields["Uid"].split() and "0" not in fields["Gid"].split()
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+    allowed = {"control": 0,
+               # NET_ADMIN, NET_RAW, IPC_LOCK, BPF
+               "packet": 1 << 12 | 1 << 13 | 1 << 14 | 1 << 39}[role]
+    assert int(fields["CapEff"], 16) & ~allowed == 0
+    assert int(fields["CapBnd"], 16) & ~allowed == 0
+
+
+def test_idle_daemon_is_idle(lab):
+    """Without traffic the roles sleep: far less than a tenth of a core over two seconds."""
+    daemon = lab.start()
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def used():
+        total = 0
+        for row in daemon.cli("status")["roles"]:
+            fields = pathlib.Path(f"/proc/{row['pid']}/stat").read_text().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / ticks
+
+    before = used()
+    time.sleep(2)
+    assert used() - before < 0.4  # a busy loop would be 2 seconds
+
+
+def test_second_daemon_is_refused_with_a_reason(lab):
+    """The same socket twice: the second one says what is wrong and ends with 1; the first goes on."""
+    daemon = lab.start()
+    done = run("ip", "netns", "exec", lab.hv1.name, daemon.bulkhead.parent.parent
+               / "src/main/bulkheadd", "--foreground", "--config", daemon.config_path,
+               check=False, timeout=30)
+    assert done.returncode == 1
+    assert str(daemon.socket_path) in done.stderr
+    assert daemon.cli("status")["state"] == "running"

@@ -111,8 +111,9 @@ struct config_option {
 	const char *key; /* "partitions.*.adapters.*.vlan"; `*` is a name of the user's */
 	enum config_type type;
 	enum config_effect effect;
-	uint32_t flags;           /* enum config_flag */
-	int64_t minimum, maximum; /* of numbers in `unit`; of texts: length; of lists: elements */
+	uint32_t flags; /* enum config_flag */
+	/* Of numbers in `unit`; of texts their length; of lists (but of numbers) their elements. */
+	int64_t minimum, maximum;
 	const char *unit;         /* of numbers in the document; NULL: none */
 	const char *values;       /* of CONFIG_ENUM and CONFIG_SINK: "drop|pass" */
 	const char *default_text; /* in YAML syntax; NULL: none */
@@ -129,6 +130,18 @@ extern const size_t config_option_count;
 
 /* By pattern ("adapters.*.device") or by a concrete path ("adapters.uplink.device"); borrowed. */
 const struct config_option *config_option_find(const char *path);
+
+/* A direct child of parent (NULL: a row of the top) called name, or its `*`; NULL: none. */
+const struct config_option *config_option_child(
+	const struct config_option *parent, const char *name);
+/* The direct children of parent, in order: start with NULL; NULL ends. */
+const struct config_option *config_option_next_child(
+	const struct config_option *parent, const struct config_option *previous);
+/* The last part of the key: "vlan"; "*" for a map's value. */
+const char *config_option_name(const struct config_option *option);
+bool config_option_is(const struct config_option *option, enum config_flag flag);
+/* Whether word is one of "a|b|c". */
+bool config_values_contain(const char *values, const char *word);
 
 const char *config_type_name(enum config_type type);       /* "duration" */
 const char *config_type_describe(enum config_type type);   /* "a duration such as 50ms or 2s" */

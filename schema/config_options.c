@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The rows of the configuration. To add an option: add its row here, a parent before its children;
+ * use it in the role that it is for; add what it depends on to src/control/config/check.c.
+ */
+#include "schema/config_schema.h"
+
+#define OPTION(key_, type_, ...) {.key = (key_), .type = CONFIG_##type_, __VA_ARGS__},
+#define LIVE                     .effect = CONFIG_LIVE
+#define REOPEN                   .effect = CONFIG_REOPEN
+#define RESTART                  .effect = CONFIG_RESTART
+#define DAEMON                   .effect = CONFIG_DAEMON
+#define RANGE(low, high)         .minimum = (low), .maximum = (high)
+#define DEFAULT(text)            .default_text = (text)
+#define EXAMPLE(text)            .example = (text)
+#define HELP(text)               .help = (text)
+
+/* A partition's name and an adapter's make the name of a port: 63 bytes with the dot between. */
+#define NAME_LENGTH RANGE(1, 31)
+/* IPv4's least (RFC 791) to what jumbo frames need (G11: 9000) with room for tunnels. */
+#define MTU_RANGE   RANGE(68, 9216)
+#define QUEUE_RANGE RANGE(1, 16)
+/* IFNAMSIZ without its terminating zero. */
+#define INTERFACE_LENGTH RANGE(1, 15)
+/* struct sockaddr_un's path without its terminating zero. */
+#define SOCKET_LENGTH RANGE(1, 107)
+#define RATE_RANGE    RANGE(64000, 1000000000000)
+#define STORM_RANGE   RANGE(1, 100000000)
+
+const struct config_option config_options[] = {
+	/* clang-format off */
+	OPTION("host", NAME, LIVE, RANGE(1, 63), .default_note = "the machine's host name",
+		EXAMPLE("hv1"), HELP("Name of this host in events and metrics"))
+
+	OPTION("adapters", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("Adapters of the host that are not a partition's, by name"))
+	OPTION("adapters.*", SECTION, LIVE, HELP("One adapter"))
+	OPTION("adapters.*.device", DEVICE, REOPEN, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("\"af_xdp:eth1\""), HELP("What is behind it"))
+	OPTION("adapters.*.kind", ENUM, REOPEN, .values = "physical|xcf", DEFAULT("physical"),
+		HELP("physical: a network outside; xcf: a trusted link to other hosts"))
+	OPTION("adapters.*.mtu", INTEGER, REOPEN, MTU_RANGE, .unit = "bytes",
+		.default_note = "the device's own", EXAMPLE("9000"), HELP("Layer-3 MTU, as of ip link"))
+	OPTION("adapters.*.queues", INTEGER, REOPEN, QUEUE_RANGE, DEFAULT("1"),
+		HELP("Pairs of receive and transmit queues"))
+
+	OPTION("gateway", SECTION, LIVE,
+		HELP("The layer-2 bridge between physical adapter, partitions' VLANs and the host"))
+	OPTION("gateway.physical", NAME, LIVE, NAME_LENGTH, .default_note = "none: nothing outside",
+		EXAMPLE("uplink"), HELP("The adapter that leads outside; one of `adapters`"))
+	OPTION("gateway.native-vlan", VLAN, LIVE, DEFAULT("1"),
+		HELP("VLAN of the untagged frames on the physical adapter"))
+	OPTION("gateway.reserved-addresses", ENUM, LIVE, .values = "forward|drop", DEFAULT("forward"),
+		HELP("Frames to 01:80:c2:00:00:02 to :0f (LLDP, 802.1X, slow protocols; IEEE 802.1Q 8.6.3)"
+			" and spanning tree; pause frames never pass"))
+	OPTION("gateway.trunks", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("Trunk adapters: which VLANs of the partitions lead outside"))
+	OPTION("gateway.trunks.*", SECTION, LIVE, HELP("One trunk adapter"))
+	OPTION("gateway.trunks.*.vlans", VLANS, LIVE,
+		.flags = CONFIG_IS_REQUIRED | CONFIG_IS_LIST, RANGE(1, 4094),
+		EXAMPLE("[10, 20-29]"), HELP("Its VLANs; a VLAN belongs to one trunk"))
+	OPTION("gateway.host", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("The host's own socket layer as a member of one VLAN, through an interface"))
+	OPTION("gateway.host.interface", INTERFACE, REOPEN, .flags = CONFIG_IS_REQUIRED,
+		INTERFACE_LENGTH, EXAMPLE("sea0"), HELP("Name of the interface to create"))
+	OPTION("gateway.host.vlan", VLAN, LIVE, .flags = CONFIG_IS_REQUIRED, EXAMPLE("10"),
+		HELP("The VLAN it is in"))
+	OPTION("gateway.host.addresses", HOST_ADDRESS, REOPEN, .flags = CONFIG_IS_LIST, RANGE(0, 64),
+		DEFAULT("[]"), EXAMPLE("[192.0.2.1/24]"), HELP("Addresses to put on the interface"))
+	OPTION("gateway.host.mac", MAC, REOPEN, .default_note = "made from the host's name",
+		EXAMPLE("\"52:54:00:00:00:01\""), HELP("Its MAC address"))
+	OPTION("gateway.host.mtu", INTEGER, REOPEN, MTU_RANGE, .unit = "bytes", DEFAULT("1500"),
+		HELP("Its layer-3 MTU"))
+	OPTION("gateway.vlans", MAP, LIVE, RANGE(0, 4094), .key_type = "vlan",
+		HELP("Properties of single VLANs, by VLAN id"))
+	OPTION("gateway.vlans.*", SECTION, LIVE, HELP("One VLAN"))
+	OPTION("gateway.vlans.*.name", NAME, LIVE, NAME_LENGTH, EXAMPLE("web"),
+		HELP("A name for people"))
+	OPTION("gateway.vlans.*.inspect", ENUM, LIVE, .values = "gateway|all",
+		.default_note = "inspection.scope",
+		HELP("gateway: what crosses the gateway; all: also between partitions of this host"))
+	OPTION("gateway.vlans.*.on-failure", ENUM, LIVE, .values = "drop|pass",
+		.default_note = "inspection.on-failure",
+		HELP("What to do with packets of this VLAN that the inspector gives no verdict on"))
+	OPTION("gateway.vlans.*.flood", BOOL, LIVE, DEFAULT("true"),
+		HELP("Send unicast to an unknown address to all members, as a bridge does"))
+	OPTION("gateway.vlans.*.mac-limit", INTEGER, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(1, 1048576), DEFAULT("none"), HELP("Addresses learned in this VLAN at most"))
+	OPTION("gateway.ageing", DURATION, LIVE, RANGE(1000, 86400000), .unit = "ms",
+		DEFAULT("300s"), HELP("An address not seen for so long is forgotten (IEEE 802.1Q 8.8.3)"))
+	OPTION("gateway.fdb-max", INTEGER, LIVE, RANGE(1024, 1048576), DEFAULT("131072"),
+		HELP("Addresses in the forwarding table at most"))
+	OPTION("gateway.mac-move", SECTION, LIVE,
+		HELP("How often an address may move from port to port before its frames are dropped"))
+	OPTION("gateway.mac-move.max", INTEGER, LIVE, RANGE(1, 1000), DEFAULT("5"),
+		HELP("Moves within the window"))
+	OPTION("gateway.mac-move.window", DURATION, LIVE, RANGE(100, 3600000), .unit = "ms",
+		DEFAULT("1s"), HELP("The window"))
+
+	OPTION("partitions", MAP, LIVE, RANGE(0, 4096), .key_type = "name",
+		HELP("Partitions (guests, containers), by name"))
+	OPTION("partitions.*", SECTION, LIVE, HELP("One partition"))
+	OPTION("partitions.*.on-failure", ENUM, LIVE, .values = "drop|pass",
+		.default_note = "by VLAN or direction",
+		HELP("What to do with its packets that the inspector gives no verdict on"))
+	OPTION("partitions.*.adapters", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("Its adapters, by name"))
+	OPTION("partitions.*.adapters.*", SECTION, LIVE, HELP("One adapter of a partition"))
+	OPTION("partitions.*.adapters.*.attach", DEVICE, REOPEN, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("\"vhost-user:/run/bulkhead/web-eth0.sock\""), HELP("How the partition is attached"))
+	OPTION("partitions.*.adapters.*.mode", ENUM, LIVE, .values = "access|trunk",
+		DEFAULT("access"), HELP("access: untagged, in one VLAN; trunk: tagged, in several"))
+	OPTION("partitions.*.adapters.*.vlan", VLAN, LIVE, EXAMPLE("10"),
+		.default_note = "none: a trunk without untagged frames; an access port needs it",
+		HELP("VLAN of untagged frames (PVID)"))
+	OPTION("partitions.*.adapters.*.vlans", VLANS, LIVE, .flags = CONFIG_IS_LIST,
+		RANGE(0, 4094), DEFAULT("[]"), EXAMPLE("[10, 20-29]"),
+		HELP("VLANs whose tagged frames a trunk port takes"))
+	OPTION("partitions.*.adapters.*.mac", MAC, LIVE, EXAMPLE("\"52:54:00:00:10:01\""),
+		.default_note = "whatever the partition uses",
+		HELP("Its MAC address; the guard then holds it to this one"))
+	OPTION("partitions.*.adapters.*.addresses", ADDRESS, LIVE, .flags = CONFIG_IS_LIST,
+		RANGE(0, 256), DEFAULT("[]"), EXAMPLE("[192.0.2.10, \"2001:db8::/64\"]"),
+		HELP("IP addresses or prefixes; the guard then holds it to these"))
+	OPTION("partitions.*.adapters.*.static", MAC, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
+		DEFAULT("[]"), EXAMPLE("[\"52:54:00:00:10:02\"]"),
+		HELP("Further addresses that are always behind this port and never age"))
+	OPTION("partitions.*.adapters.*.mtu", INTEGER, REOPEN, MTU_RANGE, .unit = "bytes",
+		.default_note = "the device's own", EXAMPLE("1500"), HELP("Layer-3 MTU"))
+	OPTION("partitions.*.adapters.*.queues", INTEGER, REOPEN, QUEUE_RANGE, DEFAULT("1"),
+		HELP("Pairs of receive and transmit queues"))
+	OPTION("partitions.*.adapters.*.priority", INTEGER, LIVE, RANGE(0, 7), DEFAULT("0"),
+		HELP("Class (IEEE 802.1p) of its untagged frames"))
+	OPTION("partitions.*.adapters.*.rate", SECTION, LIVE, HELP("Limits of throughput"))
+	OPTION("partitions.*.adapters.*.rate.in", RATE, LIVE, .flags = CONFIG_TAKES_NONE, RATE_RANGE,
+		.unit = "bit/s", DEFAULT("none"), EXAMPLE("1Gbit/s"), HELP("From the partition"))
+	OPTION("partitions.*.adapters.*.rate.out", RATE, LIVE, .flags = CONFIG_TAKES_NONE, RATE_RANGE,
+		.unit = "bit/s", DEFAULT("none"), EXAMPLE("500Mbit/s"), HELP("To the partition"))
+	OPTION("partitions.*.adapters.*.guard", SECTION, LIVE,
+		HELP("Holds the partition to its addresses and its part"))
+	OPTION("partitions.*.adapters.*.guard.mac", BOOL, LIVE,
+		.default_note = "true with `mac`", HELP("Source MAC address must be `mac` or `static`"))
+	OPTION("partitions.*.adapters.*.guard.ip", BOOL, LIVE, .default_note = "true with `addresses`",
+		HELP("Source IPv4 and IPv6 addresses must be of `addresses`"))
+	OPTION("partitions.*.adapters.*.guard.arp", BOOL, LIVE,
+		.default_note = "true with `addresses`", HELP("ARP may claim only its addresses"))
+	OPTION("partitions.*.adapters.*.guard.nd", BOOL, LIVE, .default_note = "true with `addresses`",
+		HELP("Neighbour discovery may claim only its addresses"))
+	OPTION("partitions.*.adapters.*.guard.dhcp", BOOL, LIVE, DEFAULT("true"),
+		HELP("It may not act as a DHCP server"))
+	OPTION("partitions.*.adapters.*.guard.ra", BOOL, LIVE, DEFAULT("true"),
+		HELP("It may not send router advertisements"))
+	OPTION("partitions.*.adapters.*.guard.eapol", BOOL, LIVE, DEFAULT("false"),
+		HELP("It may not send EAPOL (802.1X) of its own"))
+	OPTION("partitions.*.adapters.*.storm", SECTION, LIVE,
+		HELP("Limits of flooded frames from the partition"))
+	OPTION("partitions.*.adapters.*.storm.broadcast", PACKET_RATE, LIVE,
+		.flags = CONFIG_TAKES_NONE, STORM_RANGE, .unit = "packets/s", DEFAULT("none"),
+		EXAMPLE("1000/s"), HELP("Broadcast"))
+	OPTION("partitions.*.adapters.*.storm.multicast", PACKET_RATE, LIVE,
+		.flags = CONFIG_TAKES_NONE, STORM_RANGE, .unit = "packets/s", DEFAULT("none"),
+		EXAMPLE("10k/s"), HELP("Multicast"))
+	OPTION("partitions.*.adapters.*.storm.unknown-unicast", PACKET_RATE, LIVE,
+		.flags = CONFIG_TAKES_NONE, STORM_RANGE, .unit = "packets/s", DEFAULT("none"),
+		EXAMPLE("1000/s"), HELP("Unicast to addresses that are not known"))
+	OPTION("partitions.*.adapters.*.mac-limit", INTEGER, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(1, 1048576), DEFAULT("256"), HELP("Addresses learned on this port at most"))
+	OPTION("partitions.*.adapters.*.on-failure", ENUM, LIVE, .values = "drop|pass",
+		.default_note = "the partition's",
+		HELP("What to do with its packets that the inspector gives no verdict on"))
+
+	OPTION("inspection", SECTION, LIVE, HELP("What looks at each packet that crosses the gateway"))
+	OPTION("inspection.engines", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(1, 4),
+		.values = "builtin|none", DEFAULT("[builtin]"),
+		HELP("The inspectors, one after the other; none: nothing is inspected"))
+	OPTION("inspection.rules", GLOB, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256), DEFAULT("[]"),
+		EXAMPLE("[/etc/bulkhead/rules/*.rules]"), HELP("Rule files in Suricata's syntax"))
+	OPTION("inspection.variables", MAP, LIVE, RANGE(0, 1024), .key_type = "variable",
+		.default_note = "Suricata's own", HELP("Address and port variables of the rules"))
+	OPTION("inspection.variables.*", VARIABLE, LIVE, RANGE(1, 65536),
+		EXAMPLE("[192.0.2.0/24, \"!192.0.2.1\"]"),
+		HELP("Addresses or ports, a list of them, $OTHER, or a negation with !"))
+	OPTION("inspection.scope", ENUM, LIVE, .values = "gateway|all", DEFAULT("gateway"),
+		HELP("gateway: what crosses the gateway; all: also between partitions of this host"))
+	OPTION("inspection.deadline", DURATION, LIVE, RANGE(1, 10000), .unit = "ms", DEFAULT("50ms"),
+		HELP("A packet without verdict after so long is treated by on-failure"))
+	OPTION("inspection.on-failure", SECTION, LIVE, .short_form = "default",
+		HELP("No verdict in time, inspector down or overloaded: drop or pass, by origin"))
+	OPTION("inspection.on-failure.default", ENUM, LIVE, .values = "drop|pass", DEFAULT("drop"),
+		HELP("Where nothing else is said"))
+	OPTION("inspection.on-failure.physical", ENUM, LIVE, .values = "drop|pass",
+		.default_note = "on-failure.default", HELP("Packets from outside"))
+	OPTION("inspection.on-failure.trunk", ENUM, LIVE, .values = "drop|pass",
+		.default_note = "on-failure.default", HELP("Packets from partitions"))
+	OPTION("inspection.on-failure.host", ENUM, LIVE, .values = "drop|pass",
+		.default_note = "on-failure.default", HELP("Packets from the host itself"))
+	OPTION("inspection.malformed", ENUM, LIVE, .values = "drop|pass", DEFAULT("pass"),
+		HELP("Frames whose headers do not parse, after they were inspected as far as they do"))
+	OPTION("inspection.checksums", ENUM, LIVE, .values = "verify|ignore", DEFAULT("verify"),
+		HELP("verify: what a receiver would discard for its checksum is not part of a stream"))
+	OPTION("inspection.hold-max", INTEGER, LIVE, RANGE(64, 1048576), .unit = "packets",
+		DEFAULT("8192"), HELP("Packets held for a verdict at most"))
+	OPTION("inspection.flows-max", INTEGER, LIVE, RANGE(1024, 16777216), .unit = "flows",
+		DEFAULT("65536"), HELP("Flows followed at the same time at most"))
+	OPTION("inspection.stream-memory", SIZE, LIVE, RANGE(1048576, 68719476736), .unit = "bytes",
+		DEFAULT("64MiB"), HELP("Memory for reassembling TCP streams"))
+	OPTION("inspection.stream-depth", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(4096, 1099511627776), .unit = "bytes", DEFAULT("1MiB"),
+		HELP("A stream is reassembled up to here, in each direction"))
+
+	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
+	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),
+		HELP("Threads that move packets"))
+	OPTION("packet.cores", INTEGER, RESTART, .flags = CONFIG_IS_LIST, RANGE(0, 1023),
+		DEFAULT("[]"), .default_note = "[]: where the kernel puts them", EXAMPLE("[2, 3]"),
+		HELP("CPU of each worker"))
+	OPTION("packet.memory", SIZE, RESTART, RANGE(67108864, 1099511627776), .unit = "bytes",
+		DEFAULT("256MiB"), HELP("Memory for packets and tables"))
+	OPTION("packet.hugepages", ENUM, RESTART, .values = "auto|on|off", DEFAULT("auto"),
+		HELP("auto: used when enough of them are free"))
+	OPTION("packet.nap-max", DURATION, LIVE, RANGE(0, 100000), .unit = "us", DEFAULT("250us"),
+		HELP("An idle worker sleeps up to so long; 0us: it never sleeps"))
+
+	OPTION("events", SECTION, LIVE, HELP("Where events go"))
+	OPTION("events.eve", SINK, LIVE, .values = "none|syslog", SOCKET_LENGTH, DEFAULT("none"),
+		EXAMPLE("/var/log/bulkhead/eve.json"),
+		HELP("Security events as Suricata's EVE JSON: a file, unix:SOCKET, syslog or none"))
+
+	OPTION("log", SECTION, LIVE, HELP("The daemon's own log"))
+	OPTION("log.sink", SINK, DAEMON, .values = "stderr|journald", RANGE(1, 4095),
+		DEFAULT("stderr"), HELP("stderr, journald or a file"))
+	OPTION("log.level", ENUM, LIVE, .values = "error|warning|info|debug", DEFAULT("info"),
+		HELP("The least important level to write"))
+
+	OPTION("control", SECTION, LIVE, HELP("API and metrics"))
+	OPTION("control.socket", PATH, DAEMON, SOCKET_LENGTH, DEFAULT("/run/bulkhead/control.sock"),
+		HELP("Socket of the API; its folder also holds what else the daemon puts into files"))
+	OPTION("control.metrics", ENDPOINT, LIVE, DEFAULT("\"127.0.0.1:9580\""),
+		HELP("Where OpenMetrics are served over HTTP, or none"))
+	OPTION("control.group", NAME, LIVE, RANGE(1, 31), DEFAULT("bulkhead"),
+		HELP("Group of the socket"))
+	OPTION("control.readers", PRINCIPAL, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
+		DEFAULT("[]"), EXAMPLE("[monitor, \"@adm\"]"),
+		HELP("Users and @groups that may look, but change nothing"))
+	OPTION("control.operators", PRINCIPAL, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
+		DEFAULT("[\"@bulkhead\"]"), EXAMPLE("[\"@bulkhead\"]"),
+		HELP("Users and @groups that may also change; root always may"))
+	/* clang-format on */
+};
+
+const size_t config_option_count = sizeof(config_options) / sizeof(config_options[0]);

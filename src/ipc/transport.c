@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The socket of a channel: whole messages with descriptors in and out, and the send queue. */
+#include "ipc/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union ipc_control {
+	struct cmsghdr header; /* for its alignment */
+	char space[CMSG_SPACE(IPC_DESCRIPTORS_MAX * sizeof(int))];
+};
+
+void ipc_close_descriptors(int *descriptors, size_t descriptor_count)
+{
+	for (size_t i = 0; i < descriptor_count; i++) {
+		if (descriptors[i] >= 0)
+			close(descriptors[i]);
+		descriptors[i] = -1;
+	}
+}
+
+static int ipc_socket_send(
+	int fd, char *text, size_t size, const int *descriptors, size_t descriptor_count)
+{
+	struct iovec part = {text, size};
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	union ipc_control control;
+	ssize_t sent;
+
+	if (descriptor_count > 0) {
+		struct cmsghdr *cmsg;
+
+		memset(&control, 0, sizeof(control));
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(descriptor_count * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&header);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(descriptor_count * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), descriptors, descriptor_count * sizeof(int));
+	}
+	do
+		sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+static void ipc_outgoing_destroy(struct ipc_channel *channel, struct ipc_outgoing *outgoing)
+{
+	list_remove(&outgoing->node);
+	channel->queue_size -= outgoing->size;
+	ipc_close_descriptors(outgoing->descriptors, outgoing->descriptor_count);
+	free(outgoing->text);
+	free(outgoing);
+}
+
+static int ipc_enqueue(struct ipc_channel *channel, char *text, size_t size,
+	const int *descriptors, size_t descriptor_count)
+{
+	struct ipc_outgoing *outgoing = calloc(1, sizeof(*outgoing));
+
+	if (!outgoing)
+		return -ENOMEM;
+	for (size_t i = 0; i < descriptor_count; i++) {
+		int copy = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 0);
+
+		if (copy < 0) {
+			int code = -errno;
+
+			ipc_close_descriptors(outgoing->descriptors, i);
+			free(outgoing);
+			return code;
+		}
+		outgoing->descriptors[i] = copy;
+	}
+	outgoing->descriptor_count = descriptor_count;
+	outgoing->text = text;
+	outgoing->size = size;
+	list_append(&channel->queue, &outgoing->node);
+	channel->queue_size += size;
+	ipc_channel_poll(channel);
+	return 0;
+}
+
+int ipc_transport_send(struct ipc_channel *channel, char *text, size_t size, size_t queue_limit,
+	const int *descriptors, size_t descriptor_count)
+{
+	int status = -EAGAIN;
+
+	if (channel->is_closed || channel->is_broken) {
+		status = -EPIPE;
+	} else if (descriptor_count > IPC_DESCRIPTORS_MAX) {
+		status = -EINVAL;
+	} else if (list_is_empty(&channel->queue)) {
+		status = ipc_socket_send(channel->fd, text, size, descriptors, descriptor_count);
+	}
+	if (status == -EAGAIN) {
+		status = -ENOBUFS;
+		if (channel->queue_size + size <= queue_limit)
+			status = ipc_enqueue(channel, text, size, descriptors, descriptor_count);
+		if (status == 0)
+			return 0;
+	}
+	free(text);
+	return status;
+}
+
+int ipc_transport_flush(struct ipc_channel *channel)
+{
+	while (!list_is_empty(&channel->queue)) {
+		struct ipc_outgoing *outgoing =
+			list_entry(channel->queue.next, struct ipc_outgoing, node);
+		int status = ipc_socket_send(channel->fd, outgoing->text, outgoing->size,
+			outgoing->descriptors, outgoing->descriptor_count);
+
+		if (status == -EAGAIN)
+			return 0;
+		if (status < 0)
+			return status;
+		ipc_outgoing_destroy(channel, outgoing);
+	}
+	return 0;
+}
+
+void ipc_transport_clear(struct ipc_channel *channel)
+{
+	list_foreach_safe (node, &channel->queue)
+		ipc_outgoing_destroy(channel, list_entry(node, struct ipc_outgoing, node));
+}
+
+static void ipc_collect_descriptors(
+	struct msghdr *header, int *descriptors, size_t *descriptor_count)
+{
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
+		size_t count;
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		/* The control buffer has no room for more than the maximum. */
+		memcpy(descriptors + *descriptor_count, CMSG_DATA(cmsg), count * sizeof(int));
+		*descriptor_count += count;
+	}
+}
+
+int ipc_transport_receive(
+	struct ipc_channel *channel, size_t *size, int *descriptors, size_t *descriptor_count)
+{
+	struct iovec part = {channel->buffer, IPC_MESSAGE_SIZE};
+	union ipc_control control;
+	struct msghdr header = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	ssize_t got;
+
+	*descriptor_count = 0;
+	do
+		got = recvmsg(channel->fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	ipc_collect_descriptors(&header, descriptors, descriptor_count);
+	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		ipc_close_descriptors(descriptors, *descriptor_count);
+		return -EMSGSIZE;
+	}
+	*size = (size_t)got;
+	return 0;
+}

@@ -47,9 +47,9 @@ static inline void list_remove(struct list *node)
 	list_init(node);
 }
 
-#define list_foreach(node, list)                                                                   \
-	for (struct list *node = (list)->next; node != (list); node = node->next)
+#define list_foreach(node, head)                                                                   \
+	for (struct list *node = (head)->next; node != (head); node = node->next)
 
-#define list_foreach_safe(node, list)                                                              \
-	for (struct list *node = (list)->next, *node##_next = node->next; node != (list);          \
+#define list_foreach_safe(node, head)                                                              \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);          \
 		node = node##_next, node##_next = node->next)

@@ -268,8 +268,8 @@ void log_emit(struct log_site *site, enum log_level level, const char *event,
 		if (log_state.sink == LOG_SINK_JOURNALD)
 			log_write_journal(level, event, message, fields);
 		else
-			log_write_line(log_state.sink == LOG_SINK_FILE ? log_state.fd
-								       : STDERR_FILENO,
+			log_write_line(
+				log_state.sink == LOG_SINK_FILE ? log_state.fd : STDERR_FILENO,
 				level, message);
 	}
 	pthread_mutex_unlock(&log_state.mutex);
@@ -284,6 +284,7 @@ struct log_field log_errno(int code)
 	int positive = code < 0 ? -code : code;
 	const char *name = strerrorname_np(positive);
 
-	snprintf(text, sizeof(texts[0]), "%s: %s", name ? name : "?", strerrordesc_np(positive) ?: "unknown error");
+	snprintf(text, sizeof(texts[0]), "%s: %s", name ? name : "?",
+		strerrordesc_np(positive) ?: "unknown error");
 	return log_str("error", text);
 }

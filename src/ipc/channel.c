@@ -57,8 +57,8 @@ void ipc_channel_poll(struct ipc_channel *channel)
 		uv_poll_stop(&channel->poll);
 }
 
-int ipc_open(uv_loop_t *loop, int fd, const struct ipc_ops *ops, void *context,
-	struct ipc_channel **out)
+int ipc_open(
+	uv_loop_t *loop, int fd, const struct ipc_ops *ops, void *context, struct ipc_channel **out)
 {
 	struct ipc_channel *channel = calloc(1, sizeof(*channel));
 	int buffer_size = 4 * IPC_MESSAGE_SIZE;
@@ -102,8 +102,8 @@ static void ipc_on_handle_closed(uv_handle_t *handle)
 	ipc_channel_put(handle->data);
 }
 
-static void ipc_call_finish(struct ipc_channel *channel, struct ipc_pending_call *call, int code,
-	const char *message)
+static void ipc_call_finish(
+	struct ipc_channel *channel, struct ipc_pending_call *call, int code, const char *message)
 {
 	json_t *error = json_pack("{s:i, s:s}", "code", code, "message", message);
 
@@ -346,8 +346,8 @@ int ipc_call(struct ipc_channel *channel, const char *method, json_t *params,
 	call->deadline_ms = uv_now(channel->loop) + timeout_ms;
 	call->done = done;
 	call->context = context;
-	status = ipc_send_request(channel, method, params, json_integer(call->id), descriptors,
-		descriptor_count);
+	status = ipc_send_request(
+		channel, method, params, json_integer(call->id), descriptors, descriptor_count);
 	if (status < 0) {
 		free(call);
 		return status;

@@ -41,16 +41,16 @@ struct ipc_channel {
 	int fd;
 	int events; /* what poll waits for */
 	int64_t next_id;
-	struct list calls;   /* of struct ipc_pending_call */
+	struct list calls; /* of struct ipc_pending_call */
 	size_t call_count;
-	struct list queue;   /* of struct ipc_outgoing */
-	size_t queue_size;   /* bytes */
+	struct list queue;    /* of struct ipc_outgoing */
+	size_t queue_size;    /* bytes */
 	size_t request_count; /* received and unanswered */
-	unsigned references; /* open handles, requests, and functions that are at work on it */
-	bool is_closed;      /* by its owner */
-	bool is_broken;      /* by its peer: on_close is due, or was told */
-	bool is_told;        /* on_close ran */
-	char *buffer;        /* of IPC_MESSAGE_SIZE */
+	unsigned references;  /* open handles, requests, and functions that are at work on it */
+	bool is_closed;       /* by its owner */
+	bool is_broken;       /* by its peer: on_close is due, or was told */
+	bool is_told;         /* on_close ran */
+	char *buffer;         /* of IPC_MESSAGE_SIZE */
 };
 
 struct ipc_request {
@@ -78,5 +78,5 @@ int ipc_transport_receive(
 void ipc_close_descriptors(int *descriptors, size_t descriptor_count);
 
 /* request.c: hands a call or notification to the owner. Takes message and descriptors. */
-void ipc_request_deliver(struct ipc_channel *channel, struct ipc_message *message,
-	int *descriptors, size_t descriptor_count);
+void ipc_request_deliver(struct ipc_channel *channel, struct ipc_message *message, int *descriptors,
+	size_t descriptor_count);

@@ -25,7 +25,7 @@ static bool ipc_is_method_name(const json_t *value)
 static bool ipc_is_call_id(const json_t *value)
 {
 	return json_is_integer(value)
-	       || (json_is_string(value) && json_string_length(value) < IPC_ID_SIZE);
+		|| (json_is_string(value) && json_string_length(value) < IPC_ID_SIZE);
 }
 
 static bool ipc_has_only_known_members(json_t *document)
@@ -45,8 +45,7 @@ static bool ipc_has_only_known_members(json_t *document)
 	return true;
 }
 
-static int ipc_parse_request(
-	json_t *document, struct ipc_message *out, struct ipc_refusal *refusal)
+static int ipc_parse_request(json_t *document, struct ipc_message *out, struct ipc_refusal *refusal)
 {
 	const json_t *method = json_object_get(document, "method");
 

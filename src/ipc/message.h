@@ -30,10 +30,10 @@ struct ipc_message {
 
 /* Why a message was refused, ready to be sent as the error answer. */
 struct ipc_refusal {
-	int code;             /* enum ipc_error */
-	const char *message;  /* static text */
-	json_t *id;           /* owned: of the call that is answered; NULL means null */
-	bool is_answerable;   /* false: it was itself an answer, or nothing that asks for one */
+	int code;            /* enum ipc_error */
+	const char *message; /* static text */
+	json_t *id;          /* owned: of the call that is answered; NULL means null */
+	bool is_answerable;  /* false: it was itself an answer, or nothing that asks for one */
 };
 
 /* Fills out and returns 0, or fills refusal and returns -EPROTO (-ENOMEM). */

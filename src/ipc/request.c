@@ -110,13 +110,12 @@ void ipc_reply(struct ipc_request *request, json_t *result)
 	ipc_reply_with_descriptors(request, result, NULL, 0);
 }
 
-void ipc_reply_with_descriptors(struct ipc_request *request, json_t *result,
-	const int *descriptors, size_t descriptor_count)
+void ipc_reply_with_descriptors(struct ipc_request *request, json_t *result, const int *descriptors,
+	size_t descriptor_count)
 {
 	json_t *id = json_incref(request->message.id);
 
-	ipc_request_answer(
-		request, ipc_message_result(id, result), descriptors, descriptor_count);
+	ipc_request_answer(request, ipc_message_result(id, result), descriptors, descriptor_count);
 }
 
 void ipc_reply_error(struct ipc_request *request, int code, const char *message, json_t *data)
@@ -130,8 +129,8 @@ void ipc_reply_failed(struct ipc_request *request, int code, const char *message
 {
 	const char *name = strerrorname_np(-code);
 
-	ipc_reply_error(request, IPC_FAILED, message,
-		name ? json_pack("{s:s}", "errno", name) : NULL);
+	ipc_reply_error(
+		request, IPC_FAILED, message, name ? json_pack("{s:s}", "errno", name) : NULL);
 }
 
 void ipc_dispatch(const struct ipc_method *methods, struct ipc_request *request, void *context)

@@ -58,8 +58,8 @@ static void ipc_outgoing_destroy(struct ipc_channel *channel, struct ipc_outgoin
 	free(outgoing);
 }
 
-static int ipc_enqueue(struct ipc_channel *channel, char *text, size_t size,
-	const int *descriptors, size_t descriptor_count)
+static int ipc_enqueue(struct ipc_channel *channel, char *text, size_t size, const int *descriptors,
+	size_t descriptor_count)
 {
 	struct ipc_outgoing *outgoing = calloc(1, sizeof(*outgoing));
 

@@ -3,10 +3,12 @@
 #include "base/error.h"
 #include "base/list.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+
 #include <cmocka.h>
-#include <errno.h>
 
 static void reads_in_network_order(void **state)
 {

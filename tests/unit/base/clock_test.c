@@ -4,9 +4,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include <cmocka.h>
 
 static void formats_time_as_eve_does(void **state)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
-#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static int sink_fd; /* ours; the log has a duplicate */
 
@@ -55,8 +57,7 @@ static void value_from_outside_cannot_forge_a_line(void **state)
 {
 	log_info("event", log_str("name", "a\"b\\c\nERROR fake=1\x1b[31m\xff"));
 	assert_int_equal(sink_lines(), 1);
-	assert_non_null(
-		strstr(sink_text(), "name=\"a\\\"b\\\\c\\nERROR fake=1\\x1b[31m\\xff\"\n"));
+	assert_non_null(strstr(sink_text(), "name=\"a\\\"b\\\\c\\nERROR fake=1\\x1b[31m\\xff\"\n"));
 }
 
 static void empty_and_missing_strings_are_told_apart(void **state)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ipc/ipc.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 /* Two ends on one loop; each counts what happens to it. */
 struct end {
@@ -42,7 +44,8 @@ static void on_request(struct ipc_request *request, void *context)
 		return;
 	}
 	if (strcmp(ipc_request_method(request), "add") == 0) {
-		json_int_t a = json_integer_value(json_object_get(ipc_request_params(request), "a"));
+		json_int_t a =
+			json_integer_value(json_object_get(ipc_request_params(request), "a"));
 
 		ipc_reply(request, json_integer(a + 1));
 	} else if (strcmp(ipc_request_method(request), "descriptor") == 0) {
@@ -127,8 +130,8 @@ static void run_until(const int *counter, int value)
 
 static int call_near(const char *method, json_t *params)
 {
-	return ipc_call(
-		near_end.channel, method, params, NULL, 0, IPC_CALL_TIMEOUT_MS, on_reply, &near_end);
+	return ipc_call(near_end.channel, method, params, NULL, 0, IPC_CALL_TIMEOUT_MS, on_reply,
+		&near_end);
 }
 
 static void call_is_answered(void **state)
@@ -187,8 +190,7 @@ static void descriptors_nobody_takes_are_closed(void **state)
 
 	for (int i = 0; i < IPC_DESCRIPTORS_MAX; i++)
 		fds[i] = 0;
-	assert_int_equal(
-		ipc_notify(near_end.channel, "event", NULL, fds, IPC_DESCRIPTORS_MAX), 0);
+	assert_int_equal(ipc_notify(near_end.channel, "event", NULL, fds, IPC_DESCRIPTORS_MAX), 0);
 	run_until(&far_end.notifications, 1);
 	assert_int_equal(count_descriptors(), before);
 	assert_int_equal(
@@ -198,8 +200,8 @@ static void descriptors_nobody_takes_are_closed(void **state)
 static void call_times_out(void **state)
 {
 	far_end.is_keeping = true;
-	assert_int_equal(ipc_call(near_end.channel, "add", NULL, NULL, 0, 20, on_reply, &near_end),
-		0);
+	assert_int_equal(
+		ipc_call(near_end.channel, "add", NULL, NULL, 0, 20, on_reply, &near_end), 0);
 	run_until(&near_end.replies, 1);
 	assert_int_equal(near_end.error_code, IPC_TIMED_OUT);
 	ipc_reply(far_end.kept, json_null()); /* too late, and harmless */
@@ -246,8 +248,8 @@ static void send_queue_is_bounded(void **state)
 
 	memset(text, 'x', 100000);
 	do
-		status = ipc_notify(near_end.channel, "event", json_pack("{s:s}", "t", text), NULL,
-			0);
+		status = ipc_notify(
+			near_end.channel, "event", json_pack("{s:s}", "t", text), NULL, 0);
 	while (status == 0 && ++sent < 1000);
 	assert_int_equal(status, -ENOBUFS);
 	free(text);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ipc/message.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
-#include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct ipc_message message;
 static struct ipc_refusal refusal;
@@ -65,8 +67,8 @@ static void rejects_what_is_no_json(void **state)
 	assert_refused("", IPC_PARSE_ERROR, true);
 	assert_refused("{", IPC_PARSE_ERROR, true);
 	assert_refused("{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}", IPC_PARSE_ERROR, true);
-	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"a\"}", IPC_PARSE_ERROR,
-		true);
+	assert_refused(
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"a\"}", IPC_PARSE_ERROR, true);
 }
 
 static void rejects_what_is_no_request(void **state)
@@ -74,14 +76,15 @@ static void rejects_what_is_no_request(void **state)
 	assert_refused("[]", IPC_INVALID_REQUEST, true);
 	assert_refused("1", IPC_INVALID_REQUEST, true);
 	assert_refused("{\"id\":1,\"method\":\"a\"}", IPC_INVALID_REQUEST, true);
-	assert_refused("{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"a\"}", IPC_INVALID_REQUEST, true);
+	assert_refused(
+		"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"a\"}", IPC_INVALID_REQUEST, true);
 	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1}", IPC_INVALID_REQUEST, true);
-	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"a\"}", IPC_INVALID_REQUEST,
-		true);
-	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"a\"}", IPC_INVALID_REQUEST,
-		true);
-	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"A b\"}", IPC_INVALID_REQUEST,
-		true);
+	assert_refused(
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"a\"}", IPC_INVALID_REQUEST, true);
+	assert_refused(
+		"{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"a\"}", IPC_INVALID_REQUEST, true);
+	assert_refused(
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"A b\"}", IPC_INVALID_REQUEST, true);
 	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"extra\":1}",
 		IPC_INVALID_REQUEST, true);
 	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"result\":1}",
@@ -90,16 +93,16 @@ static void rejects_what_is_no_request(void **state)
 
 static void refusal_of_a_call_carries_its_id(void **state)
 {
-	assert_int_equal(parse("{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"a\",\"params\":[1]}"),
-		-EPROTO);
+	assert_int_equal(
+		parse("{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"a\",\"params\":[1]}"), -EPROTO);
 	assert_int_equal(refusal.code, IPC_INVALID_PARAMS);
 	assert_int_equal(json_integer_value(refusal.id), 9);
 }
 
 static void malformed_answers_and_notifications_are_not_answered(void **state)
 {
-	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":1}", IPC_INVALID_REQUEST,
-		false);
+	assert_refused(
+		"{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":1}", IPC_INVALID_REQUEST, false);
 	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":7}", IPC_INVALID_REQUEST, false);
 	assert_refused("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":1,\"error\":{}}",
 		IPC_INVALID_REQUEST, false);
@@ -132,9 +135,8 @@ static void encoded_message_is_bounded(void **state)
 	size_t size;
 
 	memset(value, 'x', IPC_MESSAGE_SIZE);
-	assert_int_equal(
-		ipc_message_encode(ipc_message_result(json_integer(1), json_string(value)), &text,
-			&size),
+	assert_int_equal(ipc_message_encode(ipc_message_result(json_integer(1), json_string(value)),
+				 &text, &size),
 		-EMSGSIZE);
 }
 

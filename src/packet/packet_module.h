@@ -27,13 +27,14 @@ struct packet_module {
 	int (*start)(struct error *error);
 	void (*stop)(void);
 
-	/* Makes ready all that config asks for and can fail, beside what runs: computes the delta to
-	 * the running configuration, opens, allocates, compiles. Nothing that runs changes. config is
-	 * the whole normalised document (schema/), borrowed until commit or abort has returned.
-	 * When it fails the module has already undone its part; abort is then not called for it. */
+	/* Makes ready all that config asks for and can fail, beside what runs: computes the delta
+	 * to the running configuration, opens, allocates, compiles. Nothing that runs changes.
+	 * config is the whole normalised document (schema/), borrowed until commit or abort has
+	 * returned. When it fails the module has already undone its part; abort is then not called
+	 * for it. */
 	void (*prepare)(const json_t *config, packet_prepared_fn done, void *context);
-	/* Puts in force what was prepared: publishes the tables. Cannot fail, does not wait. What it
-	 * replaced may still be in use, by this folder and by the others. NULL is allowed. */
+	/* Puts in force what was prepared: publishes the tables. Cannot fail, does not wait. What
+	 * it replaced may still be in use, by this folder and by the others. NULL is allowed. */
 	void (*commit)(void);
 	/* After all modules' commit and the graph's swap: nobody refers to the old any more except
 	 * walks under way (publish_retire(), port_close()). Releases it. NULL is allowed. */
@@ -41,7 +42,8 @@ struct packet_module {
 	/* Throws away what was prepared. NULL is allowed. */
 	void (*abort)(void);
 
-	/* API methods ("port.list") that control passes on; NULL name ends them. NULL is allowed. */
+	/* API methods ("port.list") that control passes on; NULL name ends them. NULL is allowed.
+	 */
 	const struct ipc_method *methods;
 	/* Appends samples with packet_metric(). NULL is allowed. */
 	void (*metrics)(json_t *samples);

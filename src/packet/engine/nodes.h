@@ -7,10 +7,10 @@
  */
 #pragma once
 
-#include "base/error.h"
-
 #include <rte_graph.h>
-#include <stdbool.h>
+
+/* The walk, in its order; NULL ends it. A node's owner adds its row here. */
+extern struct rte_node_register *const nodes[];
 
 /* Port. */
 extern struct rte_node_register rx_node; /* source */
@@ -30,13 +30,7 @@ extern struct rte_node_register origin_forward_node;
 extern struct rte_node_register inspect_node;
 extern struct rte_node_register inspect_return_node; /* source: held packets that got a verdict */
 
-/* Edges that the engine points elsewhere, by their index: element 0 of these nodes' next_nodes. */
+/* The edge that the engine points elsewhere: element 0 of origin_tag's next_nodes. */
 enum nodes_fixed_edge {
 	ORIGIN_TAG_EDGE_NEXT, /* inspect | handoff | origin_forward */
-};
-
-/* What of the graph depends on the configuration. */
-struct graph_composition {
-	bool has_inspection; /* some engine other than none */
-	bool has_handoff;    /* inspection, and more than one worker */
 };

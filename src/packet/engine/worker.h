@@ -22,3 +22,11 @@ void worker_notify_control(void);
 int worker_add_control_handler(void (*handle)(void *context), void *context);
 
 uint16_t worker_count(void);
+
+/*
+ * Lets arrivals on fd end the nap of a worker at once, instead of after packet.nap-max: for devices
+ * with a descriptor (TAP, packet socket, AF_XDP). Edge-triggered; the worker goes on polling
+ * through the port. Closing fd removes it, if it was not duplicated. Control thread.
+ */
+int worker_watch(uint16_t index, int fd);
+void worker_unwatch(uint16_t index, int fd);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The packet buffers. One pool for all ports, with segments of POOL_DATA_SIZE bytes: a frame of
+ * ordinary size is one segment, a jumbo frame (9000) five, a guest's TSO frame (64 KB) 32. Larger
+ * segments would waste memory on the many small packets, and their chains must work anyway, since
+ * guests choose their own buffers.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <rte_mempool.h>
+#include <stdint.h>
+
+#define POOL_DATA_SIZE 2048 /* behind RTE_PKTMBUF_HEADROOM */
+
+/* NULL before pool_open(). Any thread that is registered with EAL allocates from it. */
+extern struct rte_mempool *packet_pool;
+
+/* Control thread. memory_bytes is what EAL got; the pool takes POOL_SHARE of it. */
+int pool_open(uint64_t memory_bytes, struct error *error);
+void pool_close(void);

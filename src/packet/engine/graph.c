@@ -65,14 +65,14 @@ void graph_label_edges(const struct rte_node_register *node, const char *const *
 static int point_edges(const struct graph_composition *composition)
 {
 	const char *next = "origin_forward";
+	rte_node_t origin_tag = rte_node_from_name("origin_tag");
 
 	if (composition->has_inspection)
 		next = composition->has_handoff ? "handoff" : "inspect";
-	if (rte_node_from_name("origin_tag") == RTE_NODE_ID_INVALID)
-		return 0; /* a test's own nodes */
-	if (rte_node_edge_update(origin_tag_node.id, ORIGIN_TAG_EDGE_NEXT, &next, 1) == 0)
-		return -rte_errno;
-	return 0;
+	if (origin_tag == RTE_NODE_ID_INVALID)
+		return -ENOENT;
+	return rte_node_edge_update(origin_tag, ORIGIN_TAG_EDGE_NEXT, &next, 1) == 0 ? -rte_errno
+										     : 0;
 }
 
 static bool is_source_of(
@@ -171,7 +171,7 @@ int graph_prepare(const struct graph_composition *composition, struct error *err
 		return 0;
 	status = point_edges(composition);
 	if (status < 0)
-		return error_set(error, status, "cannot point the edge of origin_tag: %s",
+		return error_set(error, status, "cannot turn the edge of node origin_tag: %s",
 			strerror(-status));
 	has_prepared = true;
 	prepared_composition = *composition;

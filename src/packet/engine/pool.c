@@ -2,8 +2,10 @@
 #include "packet/engine/pool.h"
 
 #include <errno.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 
 #define POOL_SHARE_PERCENT 60 /* of EAL's memory; rings, tables and drivers have the rest */
 #define POOL_CACHE_COUNT   512
@@ -13,6 +15,36 @@
 	(RTE_CACHE_LINE_SIZE + sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + POOL_DATA_SIZE)
 
 struct rte_mempool *packet_pool;
+
+/* As rte_pktmbuf_pool_create(), which cannot be told that buffers may cross pages: with ordinary
+ * memory it would put one buffer on each page of 4 KB, and waste almost half. */
+static struct rte_mempool *create(uint32_t count)
+{
+	struct rte_pktmbuf_pool_private room = {
+		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + POOL_DATA_SIZE};
+	/* Devices that need contiguous bus addresses are used with hugepages only. */
+	uint32_t flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	struct rte_mempool *pool = rte_mempool_create_empty("packets", count,
+		sizeof(struct rte_mbuf) + room.mbuf_data_room_size, POOL_CACHE_COUNT, sizeof(room),
+		SOCKET_ID_ANY, flags);
+
+	if (!pool)
+		return NULL;
+	rte_errno = -rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (rte_errno == 0) {
+		int populated;
+
+		rte_pktmbuf_pool_init(pool, &room);
+		populated = rte_mempool_populate_default(pool);
+		rte_errno = populated < 0 ? -populated : 0;
+	}
+	if (rte_errno != 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
 
 int pool_open(uint64_t memory_bytes, struct error *error)
 {
@@ -24,8 +56,7 @@ int pool_open(uint64_t memory_bytes, struct error *error)
 			"give it 32MiB or more",
 			(unsigned long long)(memory_bytes >> 20), (unsigned long long)count,
 			POOL_COUNT_MIN);
-	packet_pool = rte_pktmbuf_pool_create("packets", (unsigned)count, POOL_CACHE_COUNT, 0,
-		RTE_PKTMBUF_HEADROOM + POOL_DATA_SIZE, SOCKET_ID_ANY);
+	packet_pool = create((uint32_t)count);
 	if (!packet_pool)
 		return error_set(error, -rte_errno, "cannot make %llu packet buffers: %s",
 			(unsigned long long)count, rte_strerror(rte_errno));

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * EAL, workers, graph and publication, really running in this process with ordinary memory. The
+ * nodes are the test's own, under the names that the engine knows:
+ *
+ *	source -> origin_tag -+-> inspect -> origin_forward -> sink
+ *	                      +--------------^
+ */
+#include "packet/engine/drop_count.h"
+#include "packet/engine/eal.h"
+#include "packet/engine/graph.h"
+#include "packet/engine/node.h"
+#include "packet/engine/pool.h"
+#include "packet/engine/publish.h"
+#include "packet/engine/publish_private.h"
+#include "packet/engine/worker_control.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WORKERS  2
+#define BURST    32
+#define REBUILDS 1000
+
+/* Atomic; per worker, written by it. */
+static uint64_t produced[WORKERS_MAX], consumed[WORKERS_MAX];
+static bool source_is_on;
+static uv_loop_t loop;
+
+extern struct rte_node_register drop_node;
+
+static uint16_t source_process(
+	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
+{
+	struct rte_mbuf *packets[BURST];
+
+	(void)objects;
+	(void)count;
+	if (!__atomic_load_n(&source_is_on, __ATOMIC_RELAXED)
+		|| rte_pktmbuf_alloc_bulk(packet_pool, packets, BURST) != 0)
+		return 0;
+	for (int i = 0; i < BURST; i++) {
+		*packet_metadata(packets[i]) = (struct packet_metadata){.vlan = 1};
+		node_forward(graph, node, 0, packets[i]);
+	}
+	__atomic_fetch_add(&produced[worker_index], BURST, __ATOMIC_RELAXED);
+	return BURST;
+}
+
+static uint16_t forward_process(
+	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++)
+		node_forward(graph, node, 0, objects[i]);
+	return count;
+}
+
+static uint16_t sink_process(
+	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		if (i % 2) {
+			drop_mark(objects[i], DROP_tx_full);
+			node_forward(graph, node, 1, objects[i]);
+		} else {
+			rte_pktmbuf_free(objects[i]);
+		}
+	}
+	node_count_edge(node, 1, count / 2);
+	__atomic_fetch_add(&consumed[worker_index], count, __ATOMIC_RELAXED);
+	return count;
+}
+
+static struct rte_node_register source_node = {
+	.name = "source",
+	.flags = RTE_NODE_SOURCE_F,
+	.process = source_process,
+	.nb_edges = 1,
+	.next_nodes = {"origin_tag"},
+};
+static struct rte_node_register test_origin_tag_node = {
+	.name = "origin_tag",
+	.process = forward_process,
+	.nb_edges = 2,
+	.next_nodes = {"origin_forward", "drop"},
+};
+static struct rte_node_register test_inspect_node = {
+	.name = "inspect",
+	.process = forward_process,
+	.nb_edges = 1,
+	.next_nodes = {"origin_forward"},
+};
+static struct rte_node_register test_origin_forward_node = {
+	.name = "origin_forward",
+	.process = forward_process,
+	.nb_edges = 1,
+	.next_nodes = {"sink"},
+};
+static struct rte_node_register sink_node = {
+	.name = "sink",
+	.process = sink_process,
+	.nb_edges = 2,
+	.next_nodes = {"drop", "drop"},
+};
+static struct rte_node_register *const test_nodes[] = {&source_node, &test_origin_tag_node,
+	&test_inspect_node, &test_origin_forward_node, &sink_node, &drop_node, NULL};
+
+static int set_up(void **state)
+{
+	json_t *config = json_pack("{s:{s:I, s:s}, s:{s:s}}", "packet", "memory",
+		(json_int_t)(64 << 20), "hugepages", "off", "control", "socket", "/run/test.sock");
+	struct workers_config workers = {
+		.count = WORKERS, .cores = {WORKER_NO_CORE, WORKER_NO_CORE}, .nap_max_us = 250};
+	struct eal_config eal_config;
+	struct error error = {""};
+	int status;
+
+	(void)state;
+	uv_loop_init(&loop);
+	eal_config_read(config, &eal_config);
+	json_decref(config);
+	status = eal_start(&eal_config, &error);
+	if (status == 0)
+		status = pool_open(eal_config.memory_bytes, &error);
+	if (status == 0)
+		status = publish_open(&loop);
+	if (status == 0)
+		status = drop_open(WORKERS);
+	if (status == 0)
+		status = graph_register(test_nodes, &error);
+	if (status == 0)
+		status = workers_start(&loop, &workers, &error);
+	if (status < 0)
+		fprintf(stderr, "%s\n", error.text);
+	return status;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	workers_stop();
+	graph_close();
+	publish_close();
+	drop_close();
+	pool_close();
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	eal_stop();
+	return 0;
+}
+
+static void set_composition(bool has_inspection)
+{
+	struct graph_composition composition = {.has_inspection = has_inspection};
+	struct error error;
+
+	assert_int_equal(graph_prepare(&composition, &error), 0);
+	graph_commit();
+}
+
+static uint64_t sum(const uint64_t *counters)
+{
+	uint64_t total = 0;
+
+	for (int i = 0; i < WORKERS; i++)
+		total += __atomic_load_n(&counters[i], __ATOMIC_RELAXED);
+	return total;
+}
+
+static const struct graph_node_counters *counters_of(const char *name)
+{
+	static struct graph_node_counters rows[GRAPH_NODES_MAX];
+	uint32_t count = graph_read(rows, GRAPH_NODES_MAX);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	fail_msg("no node %s", name);
+	return NULL;
+}
+
+/* G12 */
+static void loses_no_packet_when_the_graph_is_rebuilt_under_load(void **state)
+{
+	uint64_t inspected;
+
+	(void)state;
+	set_composition(false);
+	__atomic_store_n(&source_is_on, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < REBUILDS; i++)
+		set_composition(i % 2 == 0);
+	usleep(20000);
+	__atomic_store_n(&source_is_on, false, __ATOMIC_RELAXED);
+	publish_wait();
+	usleep(2000);
+	publish_wait();
+	inspected = counters_of("inspect")->packets;
+	assert_true(sum(produced) > 0);
+	assert_true(inspected > 0 && inspected < sum(produced));
+	assert_int_equal(sum(produced), sum(consumed));
+	assert_int_equal(counters_of("source")->packets, sum(produced));
+	assert_int_equal(counters_of("origin_forward")->packets, sum(produced));
+	assert_int_equal(counters_of("source")->edge_packets[0], sum(produced));
+	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
+}
+
+static void counts_edges_that_share_a_target_by_the_nodes_own_word(void **state)
+{
+	const struct graph_node_counters *sink = counters_of("sink");
+
+	(void)state;
+	assert_int_equal(sink->edge_packets[0], 0);
+	assert_int_equal(sink->edge_packets[1], sum(produced) / 2);
+}
+
+static void counts_drops_by_reason_and_by_ingress_port(void **state)
+{
+	uint64_t dropped = drop_count(DROP_tx_full);
+
+	(void)state;
+	assert_int_equal(dropped, sum(produced) / 2);
+	assert_int_equal(drop_count_of_port(0, DROP_tx_full), dropped);
+	drop_forget_port(0);
+	assert_int_equal(drop_count_of_port(0, DROP_tx_full), 0);
+	assert_int_equal(drop_count(DROP_tx_full), dropped);
+}
+
+static void aborted_graph_leaves_the_running_one(void **state)
+{
+	struct graph_composition composition = {.has_inspection = true};
+	uint32_t generation;
+	struct error error;
+
+	(void)state;
+	set_composition(false);
+	generation = graph_generation();
+	assert_int_equal(graph_prepare(&composition, &error), 0);
+	assert_true(graph_is_prepared());
+	graph_abort();
+	assert_int_equal(graph_generation(), generation);
+	composition.has_inspection = false;
+	assert_int_equal(graph_prepare(&composition, &error), 0);
+	assert_false(graph_is_prepared());
+}
+
+static uint32_t destroyed;
+
+static void count_destroyed(void *object)
+{
+	free(object);
+	destroyed++;
+}
+
+static void frees_retired_objects_after_a_grace_period(void **state)
+{
+	(void)state;
+	destroyed = 0;
+	for (int i = 0; i < 100; i++)
+		publish_retire(malloc(16), count_destroyed);
+	for (int i = 0; i < 1000 && destroyed < 100; i++) {
+		usleep(1000);
+		uv_run(&loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(destroyed, 100);
+}
+
+static void idle_workers_nap(void **state)
+{
+	struct worker_statistics before, after;
+	uint64_t started_ns = clock_monotonic_ns();
+
+	(void)state;
+	worker_read_statistics(0, &before);
+	usleep(500000);
+	worker_read_statistics(0, &after);
+	/* At least nine tenths of the time asleep. */
+	assert_true(after.nap_ns - before.nap_ns > (clock_monotonic_ns() - started_ns) * 9 / 10);
+}
+
+static void descriptor_ends_a_nap_at_once(void **state)
+{
+	struct worker_statistics before, after;
+	int pipe_fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fds), 0);
+	workers_set_nap_max(500000);
+	usleep(100000);
+	assert_int_equal(worker_watch(0, pipe_fds[0]), 0);
+	usleep(600000);
+	worker_read_statistics(0, &before);
+	assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+	usleep(50000);
+	worker_read_statistics(0, &after);
+	assert_true(after.walks > before.walks);
+	worker_unwatch(0, pipe_fds[0]);
+	workers_set_nap_max(250);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loses_no_packet_when_the_graph_is_rebuilt_under_load),
+		cmocka_unit_test(counts_edges_that_share_a_target_by_the_nodes_own_word),
+		cmocka_unit_test(counts_drops_by_reason_and_by_ingress_port),
+		cmocka_unit_test(aborted_graph_leaves_the_running_one),
+		cmocka_unit_test(frees_retired_objects_after_a_grace_period),
+		cmocka_unit_test(idle_workers_nap),
+		cmocka_unit_test(descriptor_ends_a_nap_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

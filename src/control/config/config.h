@@ -15,7 +15,8 @@
 #define CONFIG_FILE_SIZE_MAX (4 * 1024 * 1024)
 #define CONFIG_DEPTH_MAX     16
 #define CONFIG_NODES_MAX     200000
-#define CONFIG_PROBLEMS_MAX  200 /* more are counted, not kept */
+#define CONFIG_CHILDREN_MAX  8192 /* of one list or map */
+#define CONFIG_PROBLEMS_MAX  200  /* more are counted, not kept */
 
 enum config_severity { CONFIG_ERROR, CONFIG_WARNING };
 
@@ -25,21 +26,22 @@ struct config_problem {
 	unsigned int line, column; /* from 1; 0: the file as a whole */
 	char *key;                 /* "partitions.web.adapters.eth0.vlan"; "" for syntax */
 	char *found;               /* as written; NULL where something is missing */
-	char *text;                /* what is wrong and what would be valid */
+	char *text;                /* what is wrong */
+	char *valid;               /* what would be valid; NULL where text says it */
 };
 
 struct config_report {
 	char *file;
-	struct config_problem *problems; /* in the order of lines */
+	struct config_problem *problems; /* in the order of lines, once reading is through */
 	size_t count, error_count, warning_count, left_out_count;
 };
 
 void config_report_init(struct config_report *report);
 void config_report_destroy(struct config_report *report); /* frees the content */
-/* FILE:LINE:COLUMN: error: KEY: TEXT, one a line. */
+/* FILE:LINE:COLUMN: error: KEY: what is wrong; found "…"; valid: …. One a line. */
 void config_report_print(const struct config_report *report, FILE *out);
-/* [{severity, file, line, column, key, found, text}]; new reference. */
-json_t *config_report_json(const struct config_report *report);
+/* [{file, line, column, key, found?, valid?, message}] of one severity; new reference. */
+json_t *config_report_json(const struct config_report *report, enum config_severity severity);
 
 /*
  * Reads, checks and normalises. 0 with *document as a new reference; -EINVAL when the report has
@@ -50,7 +52,8 @@ int config_load(int fd, const char *name, json_t **document, struct config_repor
 int config_load_text(const char *text, size_t size, const char *name, json_t **document,
 	struct config_report *report);
 
-/* What differs: [{path, old?, new?, effect}], sorted by path; new reference, NULL: no memory. */
+/* What differs, in the order of the schema: [{key, op: "add"|"remove"|"change", old?, new?,
+ * effect}]; a map's member that came or went is one entry. New reference, NULL: no memory. */
 json_t *config_diff(const json_t *old_document, const json_t *new_document);
 
 /* {key, type, help, default?, …} for a pattern or a concrete path; a section also lists its

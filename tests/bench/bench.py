@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`make bench`: the daemon beside its peers, in one run, as ratios.
+
+    generator (core 0) ══virtio_user══vhost-user══ forwarder (core 1) ══vhost-user══virtio_user══ generator
+
+The forwarder is bulkheadd (through switch and gateway), OVS-DPDK (action NORMAL) or dpdk-testpmd
+(macswap: what the devices can do at most). Rates are of both directions together. ONLY=PATTERN
+chooses benchmarks by name, SECONDS=N is the time of each measurement (5), RUNS=N the measurements of
+which the median is taken (3).
+"""
+
+import contextlib
+import fnmatch
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TREE))
+
+from lab.daemon import BUILD, Daemon  # noqa: E402
+from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
+
+HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
+HUGEPAGES_NEEDED = 1024  # of 2 MB: 512 MB each for generator and forwarder, and the rest for OVS
+SECONDS = int(os.environ.get("SECONDS", "5"))
+RUNS = int(os.environ.get("RUNS", "3"))
+FORWARDER_CORE = 1
+OVS = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+SIZES = ("64", "imix", "1500")
+
+
+class Unavailable(Exception):
+    """What a benchmark needs is not on this machine."""
+
+
+@contextlib.contextmanager
+def hugepages():
+    """Reserves hugepages for the run and gives them back; the rates mean little without."""
+    before = int(HUGEPAGES.read_text())
+    HUGEPAGES.write_text(str(max(before, HUGEPAGES_NEEDED)))
+    try:
+        if int(HUGEPAGES.read_text()) < HUGEPAGES_NEEDED:
+            raise Unavailable(f"only {HUGEPAGES.read_text().strip()} of {HUGEPAGES_NEEDED} hugepages "
+                              "of 2 MB could be reserved: free some memory")
+        yield
+    finally:
+        HUGEPAGES.write_text(str(before))
+
+
+class Forwarder:
+    """Something between two vhost-user sockets; `sockets` are theirs, once start() has returned."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.sockets = [folder / "a.sock", folder / "b.sock"]
+        self.processes = []
+
+    def spawn(self, *command, **options):
+        log = open(self.folder / "forwarder.log", "ab")
+        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
+                                   **{"stdin": subprocess.DEVNULL, **options})
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def close(self):
+        for process in reversed(self.processes):
+            stop(process)
+
+
+class Testpmd(Forwarder):
+    """The limit: the same devices, and nothing between them but a swap of addresses."""
+
+    name = "testpmd macswap"
+
+    def start(self):
+        command = ["dpdk-testpmd", "--lcores", f"0@0,1@{FORWARDER_CORE}", "-n1", "-m", "512", "--in-memory",
+                   "--no-pci", "--file-prefix", f"bench{os.getpid()}", "--single-file-segments"]
+        for index, path in enumerate(self.sockets):
+            command += ["--vdev", f"net_vhost{index},iface={path}"]
+        command += ["--", "--forward-mode=macswap", "--auto-start"]
+        # testpmd ends when its input ends, so it gets a pipe that stays open
+        self.spawn(*command, stdin=subprocess.PIPE)
+        wait_until(lambda: all(path.exists() for path in self.sockets), 20, what="testpmd's sockets")
+
+
+class OpenVSwitch(Forwarder):
+    """The peer: OVS-DPDK as a learning switch (NORMAL), one PMD thread."""
+
+    name = "OVS-DPDK NORMAL"
+
+    def start(self):
+        if not pathlib.Path(OVS).exists():
+            raise Unavailable("openvswitch-switch-dpdk is not installed: run tools/setup.sh bench")
+        database = self.folder / "conf.db"
+        environment = {**os.environ, "OVS_RUNDIR": str(self.folder), "OVS_LOGDIR": str(self.folder),
+                       "OVS_DBDIR": str(self.folder), "OVS_SYSCONFDIR": str(self.folder)}
+        run("ovsdb-tool", "create", database, "/usr/share/openvswitch/vswitch.ovsschema")
+        remote = f"unix:{self.folder}/db.sock"
+        self.spawn("ovsdb-server", f"--remote=p{remote}", database, env=environment)
+        wait_until((self.folder / "db.sock").exists, what="ovsdb-server")
+
+        def configure(*arguments):
+            run("ovs-vsctl", f"--db={remote}", "--no-wait", *arguments, env=environment)
+
+        configure("init")
+        configure("set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
+                  "other_config:dpdk-socket-mem=512", "other_config:dpdk-lcore-mask=0x1",
+                  f"other_config:pmd-cpu-mask={1 << FORWARDER_CORE:#x}",
+                  "other_config:dpdk-extra=--no-pci --in-memory --single-file-segments")
+        self.spawn(OVS, remote, "--pidfile", env=environment)
+        configure("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
+                  "other_config:mac-table-size=200000", "fail_mode=standalone")
+        for index, path in enumerate(self.sockets):
+            # OVS names the socket after the port and puts it into its run folder
+            port = f"vhost{index}"
+            self.sockets[index] = self.folder / port
+            configure("add-port", "br0", port, "--", "set", "Interface", port, "type=dpdkvhostuser")
+        wait_until(lambda: all(path.exists() for path in self.sockets), 30, what="OVS's sockets")
+
+
+class Bulkhead(Forwarder):
+    """Ours: from the partition's port through switch, trunk, gateway and inspection to the uplink."""
+
+    name = "bulkhead"
+
+    def __init__(self, folder, inspection=None, hugepages_on=True):
+        super().__init__(folder)
+        self.namespace = Namespace(f"bench{os.getpid()}")
+        self.daemon = Daemon(self.namespace, folder, {
+            "host": "bench",
+            "packet": {"workers": 1, "cores": [FORWARDER_CORE], "memory": "512M",
+                       "hugepages": "on" if hugepages_on else "off"},
+            "adapters": {"uplink": {"device": f"vhost-user:{self.sockets[1]}"}},
+            "gateway": {"physical": "uplink", "native-vlan": 10, "fdb-max": 262144,
+                        "trunks": {"trunk-a": {"vlans": [10]}}},
+            "partitions": {"a": {"adapters": {"eth0": {
+                "attach": f"vhost-user:{self.sockets[0]}", "vlan": 10, "mac-limit": "none"}}}},
+            "inspection": inspection or {"engines": ["none"]},
+        })
+
+    def start(self):
+        self.daemon.start()
+        wait_until(lambda: all(path.exists() for path in self.sockets), 20, what="our sockets")
+
+    def close(self):
+        self.daemon.stop()
+        self.namespace.close()
+
+
+def measure(sockets, size="64", macs=1, flows=1, seconds=SECONDS):
+    """One measurement; the generator's report."""
+    command = [BUILD / "tests/bench/bench-generator", "--lcores", "0@0", "-m", "512", "--in-memory", "--no-pci",
+               "--file-prefix", f"generator{os.getpid()}", "--single-file-segments", "--log-level", "4"]
+    for index, path in enumerate(sockets):
+        command += ["--vdev", f"net_virtio_user{index},path={path},queue_size=1024"]
+    command += ["--", "--size", size, "--macs", macs, "--flows", flows, "--seconds", seconds]
+    output = run(*command, timeout=seconds + 120)
+    return json.loads(output.strip().splitlines()[-1])
+
+
+def rates(make, cases):
+    """{case: median Mpps} of one forwarder over all cases, RUNS times each."""
+    with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
+        os.chmod(folder, 0o755)
+        forwarder = make(pathlib.Path(folder))
+        try:
+            forwarder.start()
+            return {case: statistics.median(measure(forwarder.sockets, **arguments)["mpps"]
+                                            for _ in range(RUNS))
+                    for case, arguments in cases.items()}
+        except Exception:
+            log = pathlib.Path(folder) / "forwarder.log"
+            if log.exists():
+                print(log.read_text(errors="replace")[-3000:], file=sys.stderr)
+            raise
+        finally:
+            forwarder.close()
+
+
+def table(title, columns, rows):
+    print(f"\n{title}")
+    widths = [max(len(str(row[index])) for row in [columns, *rows]) for index in range(len(columns))]
+    for row in [columns, *rows]:
+        print("  " + "  ".join(str(cell).ljust(width) if index == 0 else str(cell).rjust(width)
+                               for index, (cell, width) in enumerate(zip(row, widths))), flush=True)
+
+
+def forwarding():
+    """Forwarding through switch and gateway, inspection off, beside OVS-DPDK and testpmd"""
+    cases = {f"{size}, 1 address": {"size": size} for size in SIZES}
+    cases["64, 1,000 addresses"] = {"macs": 500}
+    cases["64, 1,000 addresses, 50,000 flows"] = {"macs": 500, "flows": 50000}
+    ours = rates(Bulkhead, cases)
+    peer = rates(OpenVSwitch, cases)
+    limit = rates(Testpmd, cases)
+    table("Mpps, one core, both directions",
+          ("case", "bulkhead", "OVS-DPDK", "testpmd", "of OVS", "of testpmd"),
+          [(case, f"{ours[case]:.2f}", f"{peer[case]:.2f}", f"{limit[case]:.2f}",
+            f"{ours[case] / peer[case]:.2f}", f"{ours[case] / limit[case]:.2f}") for case in cases])
+
+
+def inspection():
+    """Forwarding with the builtin engine inspecting: 0, 100 and 3,000 rules"""
+    cases = {size: {"size": size, "macs": 50, "flows": 1000} for size in SIZES}
+    results = {"off": rates(Bulkhead, cases)}
+    with tempfile.TemporaryDirectory(prefix="bulkhead-rules-") as folder:
+        os.chmod(folder, 0o755)
+        for count in (0, 100, 3000):
+            path = pathlib.Path(folder) / f"{count}.rules"
+            path.write_text(run(sys.executable, TREE / "tests/bench/generate_rules.py", count))
+            path.chmod(0o644)
+            chain = {"engines": ["builtin"], "rules": [str(path)]}
+            results[f"{count} rules"] = rates(lambda where: Bulkhead(where, chain), cases)
+    table("Mpps, one core, both directions; ratio to inspection off",
+          ("inspection", *(f"{size}" for size in SIZES), *(f"{size}, ratio" for size in SIZES)),
+          [(name, *(f"{values[size]:.2f}" for size in SIZES),
+            *(f"{values[size] / results['off'][size]:.2f}" for size in SIZES))
+           for name, values in results.items()])
+
+
+def addresses():
+    """The forwarding table with 2 to 100,000 addresses"""
+    cases = {f"{2 * count:,}": {"macs": count} for count in (1, 500, 5000, 50000)}
+    ours = rates(Bulkhead, cases)
+    first = ours["2"]
+    table("Mpps at 64 bytes", ("addresses", "bulkhead", "of the first"),
+          [(case, f"{value:.2f}", f"{value / first:.2f}") for case, value in ours.items()])
+
+
+def footprint():
+    """Start time, memory and idle CPU"""
+    with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
+        os.chmod(folder, 0o755)
+        forwarder = Bulkhead(pathlib.Path(folder), hugepages_on=False)
+        try:
+            begin = time.monotonic()
+            forwarder.start()
+            started = time.monotonic() - begin
+            roles = forwarder.daemon.cli("status")["roles"]
+            before = {role["name"]: cpu_seconds(role["pid"]) for role in roles}
+            time.sleep(10)
+            rows = [(role["name"], f"{resident_mb(role['pid']):.0f}",
+                     f"{(cpu_seconds(role['pid']) - before[role['name']]) * 10:.2f}")
+                    for role in roles]
+        finally:
+            forwarder.close()
+    table(f"Started in {started:.2f} s; idle for 10 s", ("role", "resident MB", "% of a core"), rows)
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid):
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+BENCHMARKS = (forwarding, inspection, addresses, footprint)
+
+
+def main():
+    pattern = os.environ.get("ONLY", "*")
+    chosen = [benchmark for benchmark in BENCHMARKS if fnmatch.fnmatch(benchmark.__name__, f"*{pattern}*")]
+    if not chosen:
+        names = ", ".join(benchmark.__name__ for benchmark in BENCHMARKS)
+        print(f"bench: no benchmark matches ONLY={pattern}; there are: {names}", file=sys.stderr)
+        return 2
+    with hugepages():
+        for benchmark in chosen:
+            print(f"\n== {benchmark.__name__}: {benchmark.__doc__}", flush=True)
+            benchmark()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Unavailable as reason:
+        print(f"bench: {reason}", file=sys.stderr)
+        sys.exit(1)

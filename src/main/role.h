@@ -49,3 +49,15 @@ struct role {
 /* In the order of starting; stopping goes backwards. NULL name ends it. */
 extern const struct role roles[];
 const struct role *role_find(const char *name);
+
+/* What a role tells the broker of itself; src/main/README.md says when. */
+static inline int role_tell_ready(const struct role_context *context)
+{
+	return ipc_notify(context->broker, "role.ready", NULL, NULL, 0);
+}
+
+static inline int role_tell_failed(const struct role_context *context, const char *message)
+{
+	return ipc_notify(
+		context->broker, "role.failed", json_pack("{s:s}", "message", message), NULL, 0);
+}

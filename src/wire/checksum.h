@@ -17,7 +17,7 @@ uint32_t checksum_pseudo_header(const struct decoded *decoded, uint32_t l4_size)
 /*
  * Writes right checksums into the IPv4 header and the TCP, UDP, ICMP or ICMPv6 header of frame, the
  * bytes that were decoded. Leaves alone what has none to write: fragments' transport, UDP over IPv4
- * that was sent without.
+ * that was sent without, frames that were not captured whole.
  */
 void checksum_repair(uint8_t *frame, const struct decoded *decoded);
 

@@ -89,10 +89,21 @@ static enum decode_malformed options_check(
 	return DECODE_OK;
 }
 
+/* The packet's end, or that of the bytes that are there to be read. */
+static uint32_t l3_readable_end(const struct decoded *out)
+{
+	return out->l3_end < out->captured_size ? out->l3_end : out->captured_size;
+}
+
+static uint32_t l4_left(const struct decoded *out)
+{
+	return l3_readable_end(out) - out->l4_offset;
+}
+
 static enum decode_malformed decode_tcp(struct decoded *out)
 {
 	const uint8_t *tcp = out->frame + out->l4_offset;
-	uint32_t left = out->l3_end - out->l4_offset;
+	uint32_t left = l4_left(out);
 	uint32_t header;
 
 	if (left < TCP_HEADER_SIZE)
@@ -117,7 +128,7 @@ static enum decode_malformed decode_udp(struct decoded *out)
 	uint32_t left = out->l3_end - out->l4_offset;
 	uint32_t length;
 
-	if (left < UDP_HEADER_SIZE)
+	if (l4_left(out) < UDP_HEADER_SIZE)
 		return DECODE_UDP_SHORT;
 	out->source_port = network_load16(udp);
 	out->destination_port = network_load16(udp + 2);
@@ -135,7 +146,7 @@ static enum decode_malformed decode_sctp(struct decoded *out)
 {
 	const uint8_t *sctp = out->frame + out->l4_offset;
 
-	if (out->l3_end - out->l4_offset < SCTP_HEADER_SIZE)
+	if (l4_left(out) < SCTP_HEADER_SIZE)
 		return DECODE_SCTP_SHORT;
 	out->source_port = network_load16(sctp);
 	out->destination_port = network_load16(sctp + 2);
@@ -147,7 +158,7 @@ static enum decode_malformed decode_icmp(struct decoded *out)
 {
 	const uint8_t *icmp = out->frame + out->l4_offset;
 
-	if (out->l3_end - out->l4_offset < ICMP_HEADER_SIZE)
+	if (l4_left(out) < ICMP_HEADER_SIZE)
 		return DECODE_ICMP_SHORT;
 	out->icmp_type = icmp[0];
 	out->icmp_code = icmp[1];
@@ -188,7 +199,7 @@ static enum decode_malformed decode_transport(struct decoded *out)
 static enum decode_malformed decode_ipv4(struct decoded *out)
 {
 	const uint8_t *ip = out->frame + out->l3_offset;
-	uint32_t left = out->frame_size - out->l3_offset;
+	uint32_t left = out->captured_size - out->l3_offset;
 	uint32_t header, total;
 	uint16_t fragment;
 
@@ -211,7 +222,7 @@ static enum decode_malformed decode_ipv4(struct decoded *out)
 	out->is_fragment = fragment & 0x3fff; /* offset, or more fragments */
 	out->is_first_fragment = out->is_fragment && out->fragment_offset == 0;
 	total = network_load16(ip + 2);
-	if (total < header || total > left)
+	if (total < header || total > out->frame_size - out->l3_offset)
 		return DECODE_IPV4_TOTAL_LENGTH;
 	out->l3_end = out->l3_offset + total;
 	out->ip_payload_offset = out->l3_offset + header;
@@ -243,7 +254,7 @@ static bool is_ipv6_extension(uint8_t protocol)
 static enum decode_malformed step_ipv6_extension(struct decoded *out)
 {
 	const uint8_t *extension = out->frame + out->ip_payload_offset;
-	uint32_t left = out->l3_end - out->ip_payload_offset;
+	uint32_t left = l3_readable_end(out) - out->ip_payload_offset;
 	uint32_t size = 8;
 
 	if (left < 8)
@@ -271,7 +282,7 @@ static enum decode_malformed step_ipv6_extension(struct decoded *out)
 static enum decode_malformed decode_ipv6(struct decoded *out)
 {
 	const uint8_t *ip = out->frame + out->l3_offset;
-	uint32_t left = out->frame_size - out->l3_offset;
+	uint32_t left = out->captured_size - out->l3_offset;
 	uint32_t payload;
 
 	if (left < IPV6_HEADER_SIZE)
@@ -285,7 +296,7 @@ static enum decode_malformed decode_ipv6(struct decoded *out)
 	memcpy(out->source, ip + 8, 16);
 	memcpy(out->destination, ip + 24, 16);
 	payload = network_load16(ip + 4);
-	if (payload > left - IPV6_HEADER_SIZE)
+	if (payload > out->frame_size - out->l3_offset - IPV6_HEADER_SIZE)
 		return DECODE_IPV6_PAYLOAD_LENGTH;
 	out->l3_end = out->l3_offset + IPV6_HEADER_SIZE + payload;
 	out->ip_payload_offset = out->l3_offset + IPV6_HEADER_SIZE;
@@ -301,7 +312,7 @@ static enum decode_malformed decode_ipv6(struct decoded *out)
 static enum decode_malformed decode_arp(struct decoded *out)
 {
 	const uint8_t *arp = out->frame + out->l3_offset;
-	uint32_t left = out->frame_size - out->l3_offset;
+	uint32_t left = out->captured_size - out->l3_offset;
 
 	if (left < ARP_HEADER_SIZE || left - ARP_HEADER_SIZE < 2U * (arp[4] + arp[5]))
 		return DECODE_ARP_SHORT;
@@ -316,7 +327,7 @@ static enum decode_malformed decode_arp(struct decoded *out)
 static bool step_encapsulation(struct decoded *out, enum decode_malformed *malformed)
 {
 	const uint8_t *at = out->frame + out->l3_offset;
-	uint32_t left = out->frame_size - out->l3_offset;
+	uint32_t left = out->captured_size - out->l3_offset;
 
 	if (eth_type_is_tag(out->ethertype)) {
 		if (left < ETH_TAG_SIZE)
@@ -347,7 +358,7 @@ static enum decode_malformed decode_layers(struct decoded *out)
 {
 	enum decode_malformed malformed = DECODE_OK;
 
-	if (out->frame_size < ETH_HEADER_SIZE)
+	if (out->captured_size < ETH_HEADER_SIZE)
 		return DECODE_ETHERNET_SHORT;
 	out->ethertype = network_load16(out->frame + ETH_TYPE_OFFSET);
 	out->l3_offset = ETH_HEADER_SIZE;
@@ -371,7 +382,15 @@ static enum decode_malformed decode_layers(struct decoded *out)
 
 enum decode_malformed decode_frame(const uint8_t *frame, size_t size, struct decoded *out)
 {
-	*out = (struct decoded){.frame = frame, .frame_size = (uint32_t)size};
+	return decode_headers(frame, size, size, out);
+}
+
+enum decode_malformed decode_headers(
+	const uint8_t *frame, size_t captured_size, size_t size, struct decoded *out)
+{
+	*out = (struct decoded){.frame = frame,
+		.captured_size = (uint32_t)captured_size,
+		.frame_size = (uint32_t)size};
 	out->malformed = decode_layers(out);
 	return out->malformed;
 }
@@ -419,7 +438,7 @@ uint32_t decode_flow_hash(const struct decoded *decoded, uint16_t vlan)
 			+ hash_endpoint(decoded->destination,
 				has_ports ? decoded->destination_port : 0, is_ipv6);
 		sum += decoded->protocol;
-	} else if (decoded->frame_size >= ETH_HEADER_SIZE) {
+	} else if (decoded->captured_size >= ETH_HEADER_SIZE) {
 		sum = hash_station(decoded->frame)
 			+ hash_station(decoded->frame + ETH_ADDRESS_SIZE);
 		sum += decoded->ethertype;

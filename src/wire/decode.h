@@ -39,7 +39,8 @@ enum decode_malformed {
 
 struct decoded {
 	enum decode_malformed malformed;
-	const uint8_t *frame; /* borrowed */
+	const uint8_t *frame;   /* borrowed */
+	uint32_t captured_size; /* bytes that could be read, from its start */
 	uint32_t frame_size;
 
 	uint16_t ethertype; /* behind all tags; below 0x600: an 802.3 length that holds no SNAP */
@@ -69,11 +70,16 @@ struct decoded {
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
 	uint32_t payload_offset; /* behind the layer-4 header; 0: none */
-	uint32_t payload_size;   /* up to l3_end */
+	uint32_t payload_size;   /* up to l3_end, also where that is not captured */
 };
 
 /* Always fills out; returns out->malformed. size is the whole frame, from the Ethernet header. */
 enum decode_malformed decode_frame(const uint8_t *frame, size_t size, struct decoded *out);
+
+/* The same for a frame of which only the first captured_size bytes are there (the first segment of
+ * an mbuf): lengths are checked against size; headers behind the captured bytes count as short. */
+enum decode_malformed decode_headers(
+	const uint8_t *frame, size_t captured_size, size_t size, struct decoded *out);
 
 const char *decode_malformed_name(enum decode_malformed malformed); /* "ipv4_total_length" */
 

@@ -15,5 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		|| (decoded.payload_offset && decoded.payload_offset + decoded.payload_size > size))
 		abort();
 	checksum_is_right(&decoded);
+	if (size > 64) {
+		decode_headers(data, size - 64, size, &decoded);
+		checksum_is_right(&decoded);
+	}
 	return (int)(decode_flow_hash(&decoded, 10) & 0);
 }

@@ -139,6 +139,21 @@ static void decodes_tcp_over_ipv4(void **state)
 	assert_memory_equal(out.source, "\xc0\0\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0", 16);
 }
 
+static void decodes_headers_of_a_frame_that_goes_on_elsewhere(void **state)
+{
+	struct frame frame = {0};
+	struct decoded out;
+
+	append_ethernet(&frame, 0x0800);
+	append_ipv4(&frame, IPPROTO_TCP, 20 + 1000);
+	append_tcp(&frame, 5);
+	assert_int_equal(decode_headers(frame.bytes, frame.size, 1054, &out), DECODE_OK);
+	assert_int_equal(out.payload_size, 1000);
+	assert_int_equal(decode_headers(frame.bytes, frame.size - 1, 1054, &out), DECODE_TCP_SHORT);
+	assert_int_equal(
+		decode_headers(frame.bytes, frame.size, 1053, &out), DECODE_IPV4_TOTAL_LENGTH);
+}
+
 static void tells_every_truncation_of_a_tcp_frame(void **state)
 {
 	struct frame frame = {0};
@@ -580,6 +595,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decodes_tcp_over_ipv4),
+		cmocka_unit_test(decodes_headers_of_a_frame_that_goes_on_elsewhere),
 		cmocka_unit_test(tells_every_truncation_of_a_tcp_frame),
 		cmocka_unit_test(walks_four_tags_and_refuses_a_fifth),
 		cmocka_unit_test(sees_ip_behind_snap_and_tags),

@@ -20,22 +20,22 @@
 
 /* clang-format off: rows are read as a table */
 
-#define CONFIG_ERROR_FIELDS \
-	FIELD("errors", API_LIST, "what is wrong, all of it at once"), \
-	FIELD("errors[].file", API_STRING, "name of the file as it was given"), \
-	FIELD("errors[].line", API_INTEGER, "line, from 1; 0: of the whole file"), \
-	FIELD("errors[].column", API_INTEGER, "column, from 1; 0: of the whole line"), \
-	FIELD("errors[].key", API_STRING, "the option, as gateway.trunks.trunk-a.vlans"), \
-	OPTIONAL("errors[].found", API_STRING, "what stands there"), \
-	OPTIONAL("errors[].valid", API_STRING, "what would be valid"), \
-	FIELD("errors[].message", API_STRING, "all of it in one line, for people")
+#define CONFIG_PROBLEM_FIELDS \
+	FIELD("problems", API_LIST, "all that is wrong, in the order of lines"), \
+	FIELD("problems[].severity", API_STRING, "error or warning"), \
+	FIELD("problems[].file", API_STRING, "name of the file as it was given"), \
+	FIELD("problems[].line", API_INTEGER, "from 1; 0: the file as a whole"), \
+	FIELD("problems[].column", API_INTEGER, "from 1; 0: the file as a whole"), \
+	FIELD("problems[].key", API_STRING, "the option; empty for errors of syntax"), \
+	OPTIONAL("problems[].found", API_ANY, "as written; null or missing where something is missing"), \
+	FIELD("problems[].text", API_STRING, "what is wrong and what would be valid")
 
 #define CHANGE_FIELDS \
-	FIELD("changes", API_LIST, "what differs, in the order of the schema"), \
-	FIELD("changes[].key", API_STRING, "the option"), \
-	FIELD("changes[].op", API_STRING, "add, remove or change"), \
-	OPTIONAL("changes[].old", API_ANY, "the running value"), \
-	OPTIONAL("changes[].new", API_ANY, "the new value")
+	FIELD("changes", API_LIST, "what differs from what runs, by path"), \
+	FIELD("changes[].path", API_STRING, "the option"), \
+	OPTIONAL("changes[].old", API_ANY, "the running value; missing: added"), \
+	OPTIONAL("changes[].new", API_ANY, "the new value; missing: removed"), \
+	FIELD("changes[].effect", API_STRING, "live, reopen, restart or daemon: what it needs")
 
 #define PORT_FIELDS(p) \
 	FIELD(p "name", API_STRING, "partition.adapter, or the adapter's or interface's name"), \
@@ -121,7 +121,7 @@ const struct api_method api_methods[] = {
 	.name = "config.check", .owner = "control", .access = API_READER, .takes_descriptor = true,
 	.help = "Checks the configuration in the descriptor, without applying it.",
 	.params = PARAMS(PARAM("file", API_STRING, "its name, for messages", .is_required = true)),
-	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "errors is empty"), CONFIG_ERROR_FIELDS),
+	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "there is no error among the problems"), CONFIG_PROBLEM_FIELDS),
 },
 {
 	.name = "config.show", .owner = "control", .access = API_READER,
@@ -140,7 +140,7 @@ const struct api_method api_methods[] = {
 	.name = "config.diff", .owner = "control", .access = API_READER, .takes_descriptor = true,
 	.help = "Compares the configuration in the descriptor with the running one.",
 	.params = PARAMS(PARAM("file", API_STRING, "its name, for messages", .is_required = true)),
-	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "errors is empty"), CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
+	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "there is no error among the problems"), CONFIG_PROBLEM_FIELDS, CHANGE_FIELDS),
 },
 {
 	.name = "config.apply", .owner = "control", .access = API_OPERATOR, .takes_descriptor = true,
@@ -150,9 +150,9 @@ const struct api_method api_methods[] = {
 		PARAM("confirm_ms", API_INTEGER, "roll back after this time unless confirmed",
 			.minimum = 1000, .maximum = 86400000)),
 	.result = FIELDS(
-		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see errors"),
+		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see problems"),
 		FIELD("generation", API_INTEGER, "of what runs now"),
-		CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
+		CONFIG_PROBLEM_FIELDS, CHANGE_FIELDS),
 },
 {
 	.name = "config.confirm", .owner = "control", .access = API_OPERATOR,
@@ -165,25 +165,18 @@ const struct api_method api_methods[] = {
 	.result = FIELDS(FIELD("generation", API_INTEGER, "of what runs now"), CHANGE_FIELDS),
 },
 {
-	.name = "config.explain", .owner = "control", .access = API_READER, .is_paged = true,
-	.help = "Explains options: type, range, default, unit, meaning.",
-	.params = PARAMS(PARAM("key", API_STRING, "the option, or a prefix; all without")),
-	.result = FIELDS(
-		FIELD("options", API_LIST, "rows of the schema"),
-		FIELD("options[].key", API_STRING, "NAME stands for a name that you choose"),
-		FIELD("options[].type", API_STRING, "type"),
-		FIELD("options[].default", API_ANY, "null: none"),
-		FIELD("options[].valid", API_STRING, "what is valid"),
-		FIELD("options[].help", API_STRING, "meaning"),
-		OPTIONAL("options[].example", API_STRING, "an example")),
+	.name = "config.explain", .owner = "control", .access = API_READER,
+	.help = "Explains an option: type, range, default, unit, meaning.",
+	.params = PARAMS(PARAM("key", API_STRING, "the option; the whole without")),
+	.result = FIELDS(FIELD("option", API_ANY, "row of the schema; a section with its children")),
 },
 {
 	.name = "config.reload", .owner = "control", .access = API_OPERATOR,
 	.help = "Reads the configuration file again and applies it, as SIGHUP does.",
 	.result = FIELDS(
-		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see errors"),
+		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see problems"),
 		FIELD("generation", API_INTEGER, "of what runs now"),
-		CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
+		CONFIG_PROBLEM_FIELDS, CHANGE_FIELDS),
 },
 /*
  * Events. The packet role notifies control with method "event" and the event itself as params:

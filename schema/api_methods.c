@@ -20,22 +20,28 @@
 
 /* clang-format off: rows are read as a table */
 
-#define CONFIG_PROBLEM_FIELDS \
-	FIELD("problems", API_LIST, "all that is wrong, in the order of lines"), \
-	FIELD("problems[].severity", API_STRING, "error or warning"), \
-	FIELD("problems[].file", API_STRING, "name of the file as it was given"), \
-	FIELD("problems[].line", API_INTEGER, "from 1; 0: the file as a whole"), \
-	FIELD("problems[].column", API_INTEGER, "from 1; 0: the file as a whole"), \
-	FIELD("problems[].key", API_STRING, "the option; empty for errors of syntax"), \
-	OPTIONAL("problems[].found", API_ANY, "as written; null or missing where something is missing"), \
-	FIELD("problems[].text", API_STRING, "what is wrong and what would be valid")
+#define CONFIG_MESSAGE_FIELDS(p) \
+	FIELD(p ".file", API_STRING, "name of the file as it was given"), \
+	FIELD(p ".line", API_INTEGER, "line, from 1; 0: of the whole file"), \
+	FIELD(p ".column", API_INTEGER, "column, from 1; 0: of the whole line"), \
+	FIELD(p ".key", API_STRING, "the option, as gateway.trunks.trunk-a.vlans; empty for syntax"), \
+	OPTIONAL(p ".found", API_STRING, "what stands there"), \
+	OPTIONAL(p ".valid", API_STRING, "what would be valid"), \
+	FIELD(p ".message", API_STRING, "what is wrong")
+
+#define CONFIG_ERROR_FIELDS \
+	FIELD("errors", API_LIST, "what is wrong, all of it at once"), \
+	CONFIG_MESSAGE_FIELDS("errors[]"), \
+	FIELD("warnings", API_LIST, "what is valid but hardly meant"), \
+	CONFIG_MESSAGE_FIELDS("warnings[]")
 
 #define CHANGE_FIELDS \
-	FIELD("changes", API_LIST, "what differs from what runs, by path"), \
-	FIELD("changes[].path", API_STRING, "the option"), \
-	OPTIONAL("changes[].old", API_ANY, "the running value; missing: added"), \
-	OPTIONAL("changes[].new", API_ANY, "the new value; missing: removed"), \
-	FIELD("changes[].effect", API_STRING, "live, reopen, restart or daemon: what it needs")
+	FIELD("changes", API_LIST, "what differs, in the order of the schema"), \
+	FIELD("changes[].key", API_STRING, "the option"), \
+	FIELD("changes[].op", API_STRING, "add, remove or change"), \
+	OPTIONAL("changes[].old", API_ANY, "the running value"), \
+	OPTIONAL("changes[].new", API_ANY, "the new value"), \
+	FIELD("changes[].effect", API_STRING, "what it needs: live, reopen, restart or daemon")
 
 #define PORT_FIELDS(p) \
 	FIELD(p "name", API_STRING, "partition.adapter, or the adapter's or interface's name"), \
@@ -116,12 +122,13 @@ const struct api_method api_methods[] = {
 		FIELD("methods[].result", API_ANY, "list of path, type, is_optional, help"),
 		FIELD("methods[].notifications", API_ANY, "list of name, help, fields")),
 },
-/* The configuration file's text comes as a descriptor (a file or a pipe), so that its size is free. */
+/* A configuration's text comes as a descriptor of sealed memory (memfd_create(2) with the seals
+ * F_SEAL_SHRINK and F_SEAL_WRITE): of any size, and nothing that control could have to wait for. */
 {
 	.name = "config.check", .owner = "control", .access = API_READER, .takes_descriptor = true,
 	.help = "Checks the configuration in the descriptor, without applying it.",
 	.params = PARAMS(PARAM("file", API_STRING, "its name, for messages", .is_required = true)),
-	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "there is no error among the problems"), CONFIG_PROBLEM_FIELDS),
+	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "errors is empty"), CONFIG_ERROR_FIELDS),
 },
 {
 	.name = "config.show", .owner = "control", .access = API_READER,
@@ -140,7 +147,7 @@ const struct api_method api_methods[] = {
 	.name = "config.diff", .owner = "control", .access = API_READER, .takes_descriptor = true,
 	.help = "Compares the configuration in the descriptor with the running one.",
 	.params = PARAMS(PARAM("file", API_STRING, "its name, for messages", .is_required = true)),
-	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "there is no error among the problems"), CONFIG_PROBLEM_FIELDS, CHANGE_FIELDS),
+	.result = FIELDS(FIELD("is_valid", API_BOOLEAN, "errors is empty"), CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
 },
 {
 	.name = "config.apply", .owner = "control", .access = API_OPERATOR, .takes_descriptor = true,
@@ -150,9 +157,9 @@ const struct api_method api_methods[] = {
 		PARAM("confirm_ms", API_INTEGER, "roll back after this time unless confirmed",
 			.minimum = 1000, .maximum = 86400000)),
 	.result = FIELDS(
-		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see problems"),
+		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see errors"),
 		FIELD("generation", API_INTEGER, "of what runs now"),
-		CONFIG_PROBLEM_FIELDS, CHANGE_FIELDS),
+		CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
 },
 {
 	.name = "config.confirm", .owner = "control", .access = API_OPERATOR,
@@ -174,9 +181,9 @@ const struct api_method api_methods[] = {
 	.name = "config.reload", .owner = "control", .access = API_OPERATOR,
 	.help = "Reads the configuration file again and applies it, as SIGHUP does.",
 	.result = FIELDS(
-		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see problems"),
+		FIELD("is_applied", API_BOOLEAN, "false: nothing has changed, see errors"),
 		FIELD("generation", API_INTEGER, "of what runs now"),
-		CONFIG_PROBLEM_FIELDS, CHANGE_FIELDS),
+		CONFIG_ERROR_FIELDS, CHANGE_FIELDS),
 },
 /*
  * Events. The packet role notifies control with method "event" and the event itself as params:
@@ -472,6 +479,13 @@ const struct api_method api_methods[] = {
 			.minimum = 1, .maximum = INT64_MAX),
 		PARAM("phase", API_STRING, "what to do", .is_required = true, .choices = "prepare|commit|abort"),
 		PARAM("config", API_OBJECT, "with prepare, unless in a descriptor")),
+},
+{
+	.name = "packet.config", .owner = "packet", .access = API_INTERNAL,
+	.help = "The configuration in force, for a control role that was started again.",
+	.result = FIELDS(
+		FIELD("generation", API_INTEGER, "0: none was committed yet"),
+		OPTIONAL("config", API_ANY, "the document, unless in an attached descriptor")),
 },
 {
 	.name = "packet.metrics", .owner = "packet", .access = API_INTERNAL, .is_paged = true,

@@ -146,7 +146,7 @@ static void remember(struct event_bus *bus, json_t *event, size_t size)
 	bus->next++;
 }
 
-static void deliver(struct event_bus *bus, const json_t *event)
+static void fan_out(struct event_bus *bus, const json_t *event)
 {
 	list_foreach (node, &bus->subscriptions) {
 		struct event_subscription *subscription =
@@ -187,7 +187,7 @@ void event_bus_publish(struct event_bus *bus, json_t *event)
 		bus->sink(bus->sink_context, line, size);
 	free(line);
 	remember(bus, event, size);
-	deliver(bus, event);
+	fan_out(bus, event);
 }
 
 int event_bus_subscribe(struct event_bus *bus, const json_t *params, event_deliver_fn deliver,

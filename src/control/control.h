@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Private to the control role: its state, and what its files do for each other. One thread: the
+ * loop's.
+ *
+ *	control_role.c     the role's ops: start, peers, the broker's requests, stop
+ *	control_apply.c    changes of the configuration: one at a time, all or nothing
+ *	control_settings.c what of the configuration concerns control itself
+ *	control_methods.c  API methods that control answers
+ *	control_metrics.c  samples of all roles
+ */
+#pragma once
+
+#include "base/error.h"
+#include "control/api/api_server.h"
+#include "control/config/config.h"
+#include "control/events/event_bus.h"
+#include "control/events/eve_writer.h"
+#include "control/metrics/metrics_server.h"
+#include "ipc/ipc.h"
+#include "main/role.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct apply; /* a change under way */
+
+struct control {
+	struct role_context *role;
+	struct ipc_channel *packet; /* NULL: down */
+	bool is_stopping;
+	unsigned int references; /* itself, and calls to the broker under way */
+
+	/* The configuration. Writer: control_apply.c. */
+	json_t *config;   /* what runs; NULL: none yet */
+	json_t *previous; /* what config.rollback goes back to; NULL: nothing */
+	char *config_file;
+	json_int_t generation;
+	char applied_at[40];
+	struct apply *apply; /* NULL: no change is under way */
+	uv_timer_t confirm_timer;
+	bool is_unconfirmed;
+	uint64_t confirm_due_ms; /* of uv_now() */
+	bool is_packet_configured; /* the packet role that runs has the running configuration */
+	/* At the start: the file's text and the packet role's answer about what runs are awaited. */
+	bool is_file_read, is_packet_asked;
+	json_t *first;               /* from the file; NULL: it has errors */
+	char first_error[ERROR_TEXT_SIZE];
+	char problem[ERROR_TEXT_SIZE]; /* why the running configuration could not be put in force */
+	uv_timer_t retry_timer;
+
+	/* Control's own. */
+	json_t *settings; /* the document that they are of; NULL: none yet */
+	struct api_server *api;
+	struct event_bus *bus;
+	struct eve_writer *eve;
+	struct metrics_server *metrics;
+	struct collection *collection; /* of metrics, under way; NULL: none */
+	bool is_eve_opening;
+	uv_timer_t eve_timer; /* tries again */
+	uint64_t started_ms;
+	char started_at[40];
+};
+
+/* --- control_apply.c --- */
+
+/* Told once; result is {"is_applied", "generation", "errors", "warnings", "changes"} (borrowed), or
+ * NULL with error. */
+typedef void (*apply_done_fn)(void *context, const json_t *result, const struct error *error);
+
+/* Applies the text in fd (borrowed). confirm_ms 0: for good. done may run within this call. */
+void control_apply_fd(struct control *control, int fd, const char *file, uint64_t confirm_ms,
+	apply_done_fn done, void *context);
+/* Reads the file of the broker's --config again and applies it. */
+void control_reload(struct control *control, apply_done_fn done, void *context);
+void control_rollback(struct control *control, apply_done_fn done, void *context);
+int control_confirm(struct control *control, struct error *error);
+/* The packet role has connected, or gone (also: control stops). */
+void control_apply_packet_up(struct control *control);
+void control_apply_packet_down(struct control *control);
+void control_apply_init(struct control *control);
+void control_apply_close(struct control *control);
+
+/* --- control_settings.c --- */
+
+/* Puts in force what concerns control itself, as far as it differs. Failures are logged and told in
+ * status: a metrics port that is taken must not stop the gateway. */
+void control_settings_apply(struct control *control, json_t *config);
+/* Opens the EVE file or socket again (rotation). */
+void control_reopen_eve(struct control *control);
+void control_settings_init(struct control *control);
+void control_settings_close(struct control *control);
+
+/* --- control_methods.c --- */
+void control_handle(void *context, struct api_session *session, struct ipc_request *request);
+void control_forget(void *context, struct api_session *session);
+
+/* --- control_metrics.c --- */
+void control_collect_metrics(void *context, struct metrics_server *server);
+void control_metrics_abandon(struct control *control);
+
+/* --- control_role.c --- */
+/* A call to the broker; as ipc_call, but done is called in any case. params is consumed. */
+void control_broker_call(struct control *control, const char *method, json_t *params,
+	ipc_reply_fn done, void *context);
+/* Text of an error object of an answer; never NULL. */
+const char *control_error_text(const json_t *error);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control/control_role.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BROKER_TIMEOUT_MS IPC_CALL_TIMEOUT_MS
+
+const char *control_error_text(const json_t *error)
+{
+	const char *text = json_string_value(json_object_get(error, "message"));
+
+	return text ? text : "no reason was given";
+}
+
+/* Keeps control alive until its calls to the broker have ended. */
+struct broker_call {
+	struct control *control;
+	ipc_reply_fn done;
+	void *context;
+};
+
+static void control_put(struct control *control)
+{
+	if (--control->references > 0)
+		return;
+	event_bus_destroy(control->bus);
+	json_decref(control->config);
+	json_decref(control->previous);
+	json_decref(control->settings);
+	free(control->config_file);
+	free(control);
+}
+
+static void on_broker_replied(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	struct broker_call *call = context;
+
+	call->done(call->context, result, error, descriptors, descriptor_count);
+	control_put(call->control);
+	free(call);
+}
+
+void control_broker_call(struct control *control, const char *method, json_t *params,
+	ipc_reply_fn done, void *context)
+{
+	struct broker_call *call = calloc(1, sizeof(*call));
+	int code = -ENOMEM;
+
+	if (call) {
+		*call = (struct broker_call){control, done, context};
+		code = ipc_call(control->role->broker, method, params, NULL, 0, BROKER_TIMEOUT_MS,
+			on_broker_replied, call);
+	} else {
+		json_decref(params);
+	}
+	if (code < 0) {
+		json_t *error = json_pack("{s:i, s:s}", "code", IPC_UNAVAILABLE, "message",
+			"the broker cannot be asked");
+
+		free(call);
+		log_error("broker_call_failed", log_str("method", method), log_errno(code));
+		done(context, NULL, error, NULL, 0);
+		json_decref(error);
+		return;
+	}
+	control->references++;
+}
+
+/* What the packet role sends: events, and records for those who trace. */
+static void on_packet_request(struct ipc_request *request, void *context)
+{
+	struct control *control = context;
+	const char *method = ipc_request_method(request);
+	const json_t *params = ipc_request_params(request);
+
+	if (!ipc_request_is_notification(request)) {
+		ipc_reply_error(request, IPC_METHOD_NOT_FOUND, "control answers clients only", NULL);
+		return;
+	}
+	if (strcmp(method, "event") == 0 && params)
+		event_bus_publish(control->bus, json_deep_copy(params));
+	else if (control->api && params)
+		api_server_route(control->api, method, params);
+	ipc_reply(request, NULL);
+}
+
+static void on_packet_closed(struct ipc_channel *channel, void *context)
+{
+	struct control *control = context;
+
+	if (control->packet != channel)
+		return;
+	control->packet = NULL;
+	ipc_close(channel);
+	control_apply_packet_down(control);
+	if (control->api)
+		api_server_role_lost(control->api, "packet");
+	event_bus_publish(control->bus,
+		json_pack("{s:s, s:s}", "event_type", "role_down", "role", "packet"));
+}
+
+static const struct ipc_ops packet_ops = {
+	.on_request = on_packet_request, .on_close = on_packet_closed};
+
+static int control_start(struct role_context *role, void **state, struct error *error)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (!control)
+		return error_set(error, -ENOMEM, "control: no memory left");
+	control->role = role;
+	control->references = 1;
+	control->started_ms = clock_monotonic_ns() / CLOCK_NS_PER_MS;
+	clock_format(clock_wall_ns(), control->started_at);
+	control->bus = event_bus_create();
+	if (!control->bus) {
+		control_put(control);
+		return error_set(error, -ENOMEM, "control: no memory left");
+	}
+	control_settings_init(control);
+	control_apply_init(control);
+	*state = control;
+	return 0;
+}
+
+static void control_peer(void *state, const char *peer_name, int fd)
+{
+	struct control *control = state;
+	struct ipc_channel *old = control->packet;
+	int code;
+
+	if (strcmp(peer_name, "packet") != 0 || control->is_stopping) {
+		close(fd);
+		return;
+	}
+	/* A new socket can come before the old one's end was seen. */
+	if (old)
+		on_packet_closed(old, control);
+	code = ipc_open(control->role->loop, fd, &packet_ops, control, &control->packet);
+	if (code < 0) {
+		log_error("packet_channel_failed", log_errno(code));
+		control->packet = NULL;
+		return;
+	}
+	control_apply_packet_up(control);
+}
+
+static void on_reloaded(void *context, const json_t *result, const struct error *error)
+{
+	struct ipc_request *request = context;
+
+	if (error)
+		ipc_reply_error(request, IPC_FAILED, error->text, NULL);
+	else if (!json_is_true(json_object_get(result, "is_applied")))
+		ipc_reply_error(request, IPC_FAILED,
+			"the configuration has errors; the one before stays in force",
+			json_incref((json_t *)result));
+	else
+		ipc_reply(request, json_incref((json_t *)result));
+}
+
+/* SIGHUP: the configuration, and the EVE file since it may have been rotated. */
+static void control_request(void *state, struct ipc_request *request)
+{
+	struct control *control = state;
+	const char *method = ipc_request_method(request);
+	const json_t *params = ipc_request_params(request);
+
+	if (strcmp(method, "config.reload") == 0) {
+		control_reopen_eve(control);
+		control_reload(control, on_reloaded, request);
+		return;
+	}
+	if (strcmp(method, "broker.role") == 0 && params) {
+		json_t *event = json_deep_copy(params);
+
+		json_object_set(event, "role", json_object_get(event, "name"));
+		json_object_del(event, "name");
+		json_object_set_new(event, "event_type", json_string("role_state"));
+		event_bus_publish(control->bus, event);
+		ipc_reply(request, NULL);
+		return;
+	}
+	ipc_reply_error(request, IPC_METHOD_NOT_FOUND, "control has no such method", NULL);
+}
+
+static void on_last_closed(uv_handle_t *handle)
+{
+	control_put(handle->data);
+}
+
+static void control_stop(void *state)
+{
+	struct control *control = state;
+
+	if (control->is_stopping)
+		return;
+	control->is_stopping = true;
+	/* First the roles' channel: what waits for its answers ends. */
+	ipc_close(control->packet);
+	control->packet = NULL;
+	control_metrics_abandon(control);
+	control_apply_close(control);
+	api_server_close(control->api);
+	control->api = NULL;
+	metrics_server_close(control->metrics);
+	control->metrics = NULL;
+	event_bus_set_sink(control->bus, NULL, NULL);
+	eve_writer_destroy(control->eve);
+	control->eve = NULL;
+	control_settings_close(control);
+	control->retry_timer.data = control;
+	uv_close((uv_handle_t *)&control->retry_timer, on_last_closed);
+}
+
+const struct role_ops control_role_ops = {
+	.start = control_start,
+	.peer = control_peer,
+	.request = control_request,
+	.stop = control_stop,
+};

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What of the configuration concerns control itself: the API's socket and who may use it, the
+ * metrics' socket, the EVE file, the log. Each is opened by the broker and can fail on its own; the
+ * gateway goes on and status tells it.
+ */
+#include "base/log.h"
+#include "control/control.h"
+#include "control/principals.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EVE_RETRY_MS 2000
+
+static const char *setting(const json_t *config, const char *section, const char *name)
+{
+	return json_string_value(json_object_get(json_object_get(config, section), name));
+}
+
+static const json_t *setting_list(const json_t *config, const char *section, const char *name)
+{
+	return json_object_get(json_object_get(config, section), name);
+}
+
+static bool differs(const json_t *old, const json_t *new, const char *section, const char *name)
+{
+	const json_t *a = setting_list(old, section, name);
+	const json_t *b = setting_list(new, section, name);
+
+	return !a != !b || (a && !json_equal(a, b));
+}
+
+/* Takes the first descriptor of an answer of the broker. */
+static int take_descriptor(int *descriptors, size_t count)
+{
+	int fd = count > 0 ? descriptors[0] : -1;
+
+	if (count > 0)
+		descriptors[0] = -1;
+	return fd;
+}
+
+/* --- The API's socket --- */
+
+static struct ipc_channel *role_channel(void *context, const char *role)
+{
+	struct control *control = context;
+
+	return strcmp(role, "packet") == 0 ? control->packet : NULL;
+}
+
+static const struct api_server_ops api_ops = {
+	.handle = control_handle, .channel = role_channel, .forget = control_forget};
+
+static void set_principals(struct control *control)
+{
+	struct api_principals readers, operators;
+
+	if (!control->api || !control->settings)
+		return;
+	principals_resolve(setting_list(control->settings, "control", "readers"), &readers);
+	principals_resolve(setting_list(control->settings, "control", "operators"), &operators);
+	api_server_set_principals(control->api, &readers, &operators);
+}
+
+static void on_api_socket(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	struct control *control = context;
+	int fd, code;
+
+	if (control->is_stopping || control->api)
+		return;
+	if (error) {
+		log_error("api_socket_failed", log_str("reason", control_error_text(error)));
+		role_tell_failed(control->role, control_error_text(error));
+		return;
+	}
+	fd = take_descriptor(descriptors, descriptor_count);
+	code = api_server_open(control->role->loop, fd, &api_ops, control, &control->api);
+	if (code < 0) {
+		log_error("api_socket_failed", log_errno(code));
+		return;
+	}
+	set_principals(control);
+}
+
+/* Everybody may connect when there are users beyond the socket's group; who may do what is decided
+ * by the credentials in any case. */
+static int socket_mode(const json_t *config)
+{
+	const char *group = setting(config, "control", "group");
+	const char *const lists[] = {"readers", "operators"};
+	size_t index;
+	json_t *name;
+
+	for (size_t i = 0; i < 2; i++) {
+		json_array_foreach (setting_list(config, "control", lists[i]), index, name) {
+			const char *text = json_string_value(name);
+
+			if (text[0] != '@' || strcmp(text + 1, group) != 0)
+				return 0666;
+		}
+	}
+	return 0660;
+}
+
+static void open_api(struct control *control, const json_t *config)
+{
+	control_broker_call(control, "broker.listen_unix",
+		json_pack("{s:s, s:i, s:s}", "path", setting(config, "control", "socket"), "mode",
+			socket_mode(config), "group", setting(config, "control", "group")),
+		on_api_socket, control);
+}
+
+/* --- Metrics --- */
+
+static void on_metrics_socket(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	struct control *control = context;
+	struct error why;
+
+	if (control->is_stopping || control->metrics)
+		return;
+	if (error) {
+		log_error("metrics_failed", log_str("reason", control_error_text(error)));
+		return;
+	}
+	if (metrics_server_open(control->role->loop, take_descriptor(descriptors, descriptor_count),
+		    control_collect_metrics, control, &control->metrics, &why)
+		< 0)
+		log_error("metrics_failed", log_str("reason", why.text));
+}
+
+static void open_metrics(struct control *control, const json_t *config)
+{
+	const char *endpoint = setting(config, "control", "metrics");
+	const char *colon = endpoint ? strrchr(endpoint, ':') : NULL;
+	char address[64];
+	size_t size;
+
+	control_metrics_abandon(control);
+	metrics_server_close(control->metrics);
+	control->metrics = NULL;
+	if (!colon)
+		return;
+	/* "[::1]:9580": the brackets are of the endpoint, not of the address. */
+	size = (size_t)(colon - endpoint);
+	if (endpoint[0] == '[' && size >= 2) {
+		endpoint++;
+		size -= 2;
+	}
+	snprintf(address, sizeof(address), "%.*s", (int)size, endpoint);
+	control_broker_call(control, "broker.listen_tcp",
+		json_pack("{s:s, s:i}", "address", address, "port", atoi(colon + 1)),
+		on_metrics_socket, control);
+}
+
+/* --- EVE --- */
+
+static void on_eve_timer(uv_timer_t *timer)
+{
+	control_reopen_eve(timer->data);
+}
+
+static void on_eve_opened(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	struct control *control = context;
+
+	control->is_eve_opening = false;
+	if (control->is_stopping)
+		return;
+	if (error) {
+		log_error("eve_failed", log_str("reason", control_error_text(error)));
+		uv_timer_start(&control->eve_timer, on_eve_timer, EVE_RETRY_MS, 0);
+		return;
+	}
+	eve_writer_set(control->eve, take_descriptor(descriptors, descriptor_count));
+}
+
+static void call_eve(struct control *control, const char *method, json_t *params)
+{
+	control->is_eve_opening = true;
+	control_broker_call(control, method, params, on_eve_opened, control);
+}
+
+void control_reopen_eve(struct control *control)
+{
+	const char *sink = setting(control->settings, "events", "eve");
+
+	if (!control->eve || control->is_eve_opening)
+		return;
+	if (!sink || strcmp(sink, "none") == 0)
+		eve_writer_set(control->eve, -1);
+	else if (strcmp(sink, "syslog") == 0)
+		call_eve(control, "broker.connect_unix",
+			json_pack("{s:s, s:s}", "path", "/dev/log", "type", "dgram"));
+	else if (strncmp(sink, "unix:", 5) == 0)
+		call_eve(control, "broker.connect_unix",
+			json_pack("{s:s, s:s}", "path", sink + 5, "type", "stream"));
+	else
+		call_eve(control, "broker.open_append", json_pack("{s:s}", "path", sink));
+}
+
+static void on_eve_lost(void *context)
+{
+	struct control *control = context;
+
+	uv_timer_start(&control->eve_timer, on_eve_timer, 100, 0);
+}
+
+/* --- Log --- */
+
+static void on_log_set(void *context, const json_t *result, const json_t *error, int *descriptors,
+	size_t descriptor_count)
+{
+	if (error)
+		log_error("log_failed", log_str("reason", control_error_text(error)));
+}
+
+static void set_log(struct control *control, const json_t *config)
+{
+	control_broker_call(control, "broker.set_role_log",
+		json_pack("{s:s, s:s}", "sink", setting(config, "log", "sink"), "level",
+			setting(config, "log", "level")),
+		on_log_set, control);
+}
+
+void control_settings_apply(struct control *control, json_t *config)
+{
+	json_t *old = control->settings;
+
+	control->settings = json_incref(config);
+	event_bus_set_config(control->bus, config);
+	if (!control->api && !old)
+		open_api(control, config);
+	else
+		set_principals(control);
+	if (!old || differs(old, config, "log", "sink") || differs(old, config, "log", "level"))
+		set_log(control, config);
+	if (!old || differs(old, config, "control", "metrics"))
+		open_metrics(control, config);
+	if (!old || differs(old, config, "events", "eve"))
+		control_reopen_eve(control);
+	json_decref(old);
+}
+
+void control_settings_init(struct control *control)
+{
+	uv_timer_init(control->role->loop, &control->eve_timer);
+	control->eve_timer.data = control;
+	control->eve = eve_writer_create(control->role->loop, on_eve_lost, control);
+	if (control->eve)
+		event_bus_set_sink(control->bus, eve_writer_write, control->eve);
+}
+
+void control_settings_close(struct control *control)
+{
+	uv_close((uv_handle_t *)&control->eve_timer, NULL);
+}

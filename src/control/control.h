@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "control/api/api_server.h"
 #include "control/config/config.h"
-#include "control/events/event_bus.h"
 #include "control/events/eve_writer.h"
+#include "control/events/event_bus.h"
 #include "control/metrics/metrics_server.h"
 #include "ipc/ipc.h"
 #include "main/role.h"
@@ -43,11 +43,12 @@ struct control {
 	struct apply *apply; /* NULL: no change is under way */
 	uv_timer_t confirm_timer;
 	bool is_unconfirmed;
-	uint64_t confirm_due_ms; /* of uv_now() */
+	uint64_t confirm_due_ms;   /* of uv_now() */
 	bool is_packet_configured; /* the packet role that runs has the running configuration */
-	/* At the start: the file's text and the packet role's answer about what runs are awaited. */
+	/* At the start: the file's text and the packet role's answer about what runs are awaited.
+	 */
 	bool is_file_read, is_packet_asked;
-	json_t *first;               /* from the file; NULL: it has errors */
+	json_t *first; /* from the file; NULL: it has errors */
 	char first_error[ERROR_TEXT_SIZE];
 	char problem[ERROR_TEXT_SIZE]; /* why the running configuration could not be put in force */
 	uv_timer_t retry_timer;

@@ -166,8 +166,7 @@ static void apply_fail(struct apply *apply, const char *text)
 static void on_refused(struct apply *apply, const json_t *error)
 {
 	struct control *control = apply->control;
-	bool is_refused_first =
-		!control->config && !is_unavailable(error) && !control->is_stopping;
+	bool is_refused_first = !control->config && !is_unavailable(error) && !control->is_stopping;
 
 	if (is_refused_first)
 		role_tell_failed(control->role, control_error_text(error));
@@ -206,8 +205,8 @@ static void apply_send(struct apply *apply)
 	struct control *control = apply->control;
 	bool is_prepare = apply->step == APPLY_PREPARE;
 	json_int_t generation = control->generation + !apply->is_again;
-	json_t *params = json_pack("{s:I, s:s}", "generation", generation, "phase",
-		is_prepare ? "prepare" : "commit");
+	json_t *params = json_pack(
+		"{s:I, s:s}", "generation", generation, "phase", is_prepare ? "prepare" : "commit");
 	struct error error;
 	int fd = -1, code;
 
@@ -417,7 +416,8 @@ static void on_rolled_back(void *context, const json_t *result, const struct err
 	struct control *control = context;
 
 	if (!error) {
-		log_warning("config_rolled_back", log_str("reason", "it was not confirmed in time"));
+		log_warning(
+			"config_rolled_back", log_str("reason", "it was not confirmed in time"));
 		return;
 	}
 	if (control->is_stopping)
@@ -440,8 +440,8 @@ int control_confirm(struct control *control, struct error *error)
 {
 	if (!control->is_unconfirmed)
 		return error_set(error, -ENOENT,
-			"nothing waits for a confirmation; what runs (generation %" JSON_INTEGER_FORMAT
-			") stays",
+			"nothing waits for a confirmation; what runs (generation "
+			"%" JSON_INTEGER_FORMAT ") stays",
 			control->generation);
 	forget_confirmation(control);
 	log_info("config_confirmed", log_int("generation", control->generation));
@@ -452,8 +452,8 @@ int control_confirm(struct control *control, struct error *error)
 
 static void begin_first(struct control *control)
 {
-	if (!control->is_file_read || !control->is_packet_asked || control->config
-		|| control->apply || !control->packet)
+	if (!control->is_file_read || !control->is_packet_asked || control->config || control->apply
+		|| !control->packet)
 		return;
 	if (!control->first) {
 		role_tell_failed(control->role, control->first_error);

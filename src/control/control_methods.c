@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* API methods that control answers: api.*, config.*, events.*; status.get is in control_status.c. */
+/* API methods that control answers: api.*, config.*, events.*; status.get is in control_status.c.
+ */
 #include "base/log.h"
 #include "control/control.h"
 #include "control/control_status.h"
@@ -145,8 +146,8 @@ static void handle_config_apply(struct ipc_request *request, void *context)
 
 	if (fd < 0)
 		return;
-	control_apply_fd(call->control, fd, file_param(request), (uint64_t)confirm_ms, on_applied,
-		request);
+	control_apply_fd(
+		call->control, fd, file_param(request), (uint64_t)confirm_ms, on_applied, request);
 	close(fd);
 }
 
@@ -305,8 +306,8 @@ static void handle_events_subscribe(struct ipc_request *request, void *context)
 {
 	struct method_call *call = context;
 	int64_t id;
-	int code = event_bus_subscribe(call->control->bus, ipc_request_params(request),
-		deliver_event, call->session, &id);
+	int code = event_bus_subscribe(
+		call->control->bus, ipc_request_params(request), deliver_event, call->session, &id);
 
 	if (code < 0)
 		ipc_reply_failed(request, code,
@@ -319,8 +320,8 @@ static void handle_events_subscribe(struct ipc_request *request, void *context)
 static void handle_events_unsubscribe(struct ipc_request *request, void *context)
 {
 	struct method_call *call = context;
-	int64_t id = json_integer_value(
-		json_object_get(ipc_request_params(request), "subscription"));
+	int64_t id =
+		json_integer_value(json_object_get(ipc_request_params(request), "subscription"));
 
 	if (event_bus_unsubscribe(call->control->bus, id, call->session) < 0)
 		ipc_reply_failed(

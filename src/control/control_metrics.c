@@ -17,8 +17,8 @@ struct collection {
 	unsigned int pages;
 };
 
-static void add(json_t *samples, const char *name, const char *type, const char *help,
-	uint64_t value)
+static void add(
+	json_t *samples, const char *name, const char *type, const char *help, uint64_t value)
 {
 	json_array_append_new(samples,
 		json_pack("{s:s, s:s, s:s, s:I}", "name", name, "type", type, "help", help, "value",
@@ -122,8 +122,8 @@ void control_collect_metrics(void *context, struct metrics_server *server)
 		metrics_server_collected(server, NULL);
 		return;
 	}
-	*collection = (struct collection){
-		.control = control, .server = server, .samples = json_array()};
+	*collection =
+		(struct collection){.control = control, .server = server, .samples = json_array()};
 	control->collection = collection;
 	ask_page(collection, NULL);
 }

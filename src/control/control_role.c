@@ -82,7 +82,8 @@ static void on_packet_request(struct ipc_request *request, void *context)
 	const json_t *params = ipc_request_params(request);
 
 	if (!ipc_request_is_notification(request)) {
-		ipc_reply_error(request, IPC_METHOD_NOT_FOUND, "control answers clients only", NULL);
+		ipc_reply_error(
+			request, IPC_METHOD_NOT_FOUND, "control answers clients only", NULL);
 		return;
 	}
 	if (strcmp(method, "event") == 0 && params)
@@ -103,8 +104,8 @@ static void on_packet_closed(struct ipc_channel *channel, void *context)
 	control_apply_packet_down(control);
 	if (control->api)
 		api_server_role_lost(control->api, "packet");
-	event_bus_publish(control->bus,
-		json_pack("{s:s, s:s}", "event_type", "role_down", "role", "packet"));
+	event_bus_publish(
+		control->bus, json_pack("{s:s, s:s}", "event_type", "role_down", "role", "packet"));
 }
 
 static const struct ipc_ops packet_ops = {

@@ -19,7 +19,8 @@ struct status {
 
 static void ask_ports(struct status *status, const char *after);
 
-static void add_problem(struct status *status, const char *format, const char *what, const char *why)
+static void add_problem(
+	struct status *status, const char *format, const char *what, const char *why)
 {
 	char text[ERROR_TEXT_SIZE];
 
@@ -169,7 +170,8 @@ static void on_roles(void *context, const json_t *result, const json_t *error, i
 	size_t index;
 
 	if (error)
-		add_problem(status, "the %s does not answer: %s", "broker", control_error_text(error));
+		add_problem(
+			status, "the %s does not answer: %s", "broker", control_error_text(error));
 	json_array_foreach (json_object_get(result, "roles"), index, role)
 		add_role(status, rows, role);
 	json_object_set_new(status->result, "roles", rows);
@@ -222,7 +224,8 @@ void control_status_reply(struct control *control, struct ipc_request *request)
 	status->control = control;
 	status->request = request;
 	status->problems = json_array();
-	status->is_starting = !control->config || (!control->is_packet_configured && !control->problem[0]);
+	status->is_starting =
+		!control->config || (!control->is_packet_configured && !control->problem[0]);
 	status->result = json_pack("{s:s, s:s, s:s, s:o, s:s, s:I, s:o, s:o, s:I}", "host",
 		host ? host : "", "version", BULKHEAD_VERSION, "state", "starting", "problems",
 		status->problems, "started_at", control->started_at, "uptime_s",

@@ -16,8 +16,7 @@ static void close_dropped(uv_timer_t *timer)
 {
 	struct api_server *server = timer->data;
 
-	list_foreach_safe(node, &server->sessions)
-	{
+	list_foreach_safe (node, &server->sessions) {
 		struct api_session *session = list_entry(node, struct api_session, node);
 
 		if (session->is_dropped)
@@ -128,7 +127,7 @@ void api_server_close(struct api_server *server)
 {
 	if (!server)
 		return;
-	list_foreach_safe(node, &server->sessions)
+	list_foreach_safe (node, &server->sessions)
 		api_session_close(list_entry(node, struct api_session, node));
 	server->handles_open = 3;
 	uv_close((uv_handle_t *)&server->poll, on_handle_closed);

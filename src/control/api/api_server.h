@@ -2,8 +2,8 @@
 /*
  * The public API: accepts clients on the socket that the broker opened, admits their calls
  * (api_access.h) and answers them here or passes them to the role that owns the method. What a role
- * notifies for a client (trace records) goes to the client that asked for it. Bounded: clients, calls
- * under way, what waits for a slow reader. The loop's thread.
+ * notifies for a client (trace records) goes to the client that asked for it. Bounded: clients,
+ * calls under way, what waits for a slow reader. The loop's thread.
  */
 #pragma once
 
@@ -35,9 +35,9 @@ struct api_server_ops {
 };
 
 struct api_server_counts {
-	uint64_t calls;     /* that came in */
-	uint64_t refused;   /* not admitted */
-	uint64_t dropped;   /* clients closed because they did not read */
+	uint64_t calls;       /* that came in */
+	uint64_t refused;     /* not admitted */
+	uint64_t dropped;     /* clients closed because they did not read */
 	uint64_t turned_away; /* clients closed because of the limits */
 	size_t clients;
 };

@@ -110,7 +110,8 @@ void api_session_notify(struct api_session *session, const char *method, json_t 
 	if (code == -ENOBUFS) {
 		session->is_dropped = true;
 		session->server->counts.dropped++;
-		log_warning("api_client_dropped", log_str("reason", "it does not read what it asked for"),
+		log_warning("api_client_dropped",
+			log_str("reason", "it does not read what it asked for"),
 			log_uint("uid", session->peer.uid), log_int("pid", session->peer.pid),
 			log_str("method", method));
 		api_server_drop_later(session->server);
@@ -177,8 +178,7 @@ static void stream_begin(const struct forwarded_call *call, const json_t *result
 	id = json_integer_value(json_object_get(result, kind));
 	for (size_t i = 0; session->server && i < API_STREAMS_MAX; i++) {
 		if (!session->streams[i].method) {
-			session->streams[i] =
-				(struct api_stream){.method = call->method, .id = id};
+			session->streams[i] = (struct api_stream){.method = call->method, .id = id};
 			return;
 		}
 	}
@@ -230,8 +230,8 @@ static void on_forwarded(void *context, const json_t *result, const json_t *erro
 	free(call);
 }
 
-static void forward(struct api_session *session, const struct api_method *method,
-	struct ipc_request *request)
+static void forward(
+	struct api_session *session, const struct api_method *method, struct ipc_request *request)
 {
 	struct api_server *server = session->server;
 	struct ipc_channel *channel = server->ops->channel(server->context, method->owner);
@@ -257,8 +257,8 @@ static void forward(struct api_session *session, const struct api_method *method
 		descriptor = ipc_request_take_descriptor(request, 0);
 	session->calls++;
 	code = ipc_call(channel, method->name, json_incref((json_t *)ipc_request_params(request)),
-		&descriptor, method->takes_descriptor ? 1 : 0, API_FORWARD_TIMEOUT_MS,
-		on_forwarded, call);
+		&descriptor, method->takes_descriptor ? 1 : 0, API_FORWARD_TIMEOUT_MS, on_forwarded,
+		call);
 	if (descriptor >= 0)
 		close(descriptor);
 	if (code < 0) {

@@ -23,7 +23,7 @@ struct eve_writer {
 	void *context;
 	int fd;
 	bool is_socket;
-	bool is_lost; /* told, not set again yet */
+	bool is_lost;        /* told, not set again yet */
 	bool is_broken_line; /* the buffer starts within a line that began in the sink before */
 	uint64_t checked_at_ms;
 	struct eve_counts counts;
@@ -42,8 +42,7 @@ static void on_timer(uv_timer_t *timer)
 	eve_writer_flush(timer->data);
 }
 
-struct eve_writer *eve_writer_create(
-	uv_loop_t *loop, void (*lost)(void *context), void *context)
+struct eve_writer *eve_writer_create(uv_loop_t *loop, void (*lost)(void *context), void *context)
 {
 	struct eve_writer *writer = calloc(1, sizeof(*writer));
 

@@ -72,7 +72,7 @@ void event_bus_destroy(struct event_bus *bus)
 {
 	if (!bus)
 		return;
-	list_foreach_safe(node, &bus->subscriptions)
+	list_foreach_safe (node, &bus->subscriptions)
 		subscription_destroy(bus, list_entry(node, struct event_subscription, node));
 	while (bus->oldest != bus->next)
 		recent_remove_oldest(bus);
@@ -226,8 +226,7 @@ int event_bus_unsubscribe(struct event_bus *bus, int64_t id, void *context)
 
 void event_bus_forget(struct event_bus *bus, void *context)
 {
-	list_foreach_safe(node, &bus->subscriptions)
-	{
+	list_foreach_safe (node, &bus->subscriptions) {
 		struct event_subscription *subscription =
 			list_entry(node, struct event_subscription, node);
 

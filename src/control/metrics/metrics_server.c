@@ -191,8 +191,8 @@ void metrics_server_collected(struct metrics_server *server, json_t *samples)
 		server->response =
 			MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
 	if (server->response)
-		MHD_add_response_header(server->response, MHD_HTTP_HEADER_CONTENT_TYPE,
-			OPENMETRICS_CONTENT_TYPE);
+		MHD_add_response_header(
+			server->response, MHD_HTTP_HEADER_CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE);
 	server->has_text = true;
 	server->made_at_ms = uv_now(server->loop);
 	server->is_collecting = false;

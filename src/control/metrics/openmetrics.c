@@ -35,8 +35,7 @@ static bool are_labels(const json_t *labels)
 		return true;
 	if (!json_is_object(labels))
 		return false;
-	json_object_foreach((json_t *)labels, name, value)
-	{
+	json_object_foreach ((json_t *)labels, name, value) {
 		if (!is_metric_name(name) || strncmp(name, "__", 2) == 0 || !json_is_string(value))
 			return false;
 	}
@@ -128,8 +127,7 @@ static void put_sample(FILE *out, const struct sample *sample)
 
 	fprintf(out, PREFIX "%s%s", sample->name,
 		strcmp(sample->type, "counter") == 0 ? "_total" : "");
-	json_object_foreach((json_t *)labels, name, value)
-	{
+	json_object_foreach ((json_t *)labels, name, value) {
 		fprintf(out, "%s%s=\"", separator, name);
 		put_escaped(out, json_string_value(value));
 		fputc('"', out);

@@ -11,6 +11,6 @@
 
 #define OPENMETRICS_CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* New string for free(), with *size without its NUL; NULL: no memory. Samples that are not valid are
- * left out and counted in *left_out. */
+/* New string for free(), with *size without its NUL; NULL: no memory. Samples that are not valid
+ * are left out and counted in *left_out. */
 char *openmetrics_render(const json_t *samples, size_t *size, size_t *left_out);

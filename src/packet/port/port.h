@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 #include <rte_mbuf.h>
+#include <rte_spinlock.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@
 #define PORT_NONE       UINT16_MAX
 #define PORT_NAME_SIZE  64 /* "web.eth0" */
 #define PORT_QUEUES_MAX 16
+#define PORT_BURST      32 /* packets a receive or transmit burst handles */
+#define VLAN_IDS        4096
 
 /* What the port is to the switch. It decides the node that received frames go to. */
 enum port_kind {
@@ -35,7 +38,7 @@ enum port_offload {
 	PORT_OFFLOAD_CHECKSUM = 1 << 0, /* TCP/UDP checksums may be left to it */
 	PORT_OFFLOAD_TSO4 = 1 << 1,
 	PORT_OFFLOAD_TSO6 = 1 << 2,
-};
+}; /* UDP GSO is always cut for the peer: too few take it */
 
 struct port_config {
 	char name[PORT_NAME_SIZE];
@@ -44,6 +47,7 @@ struct port_config {
 	uint32_t mtu_bytes;   /* layer 3, as of ip link; 0: the device's own */
 	uint16_t queue_count; /* pairs */
 	uint8_t mac[6];       /* all zero: the device's own */
+	json_t *addresses;    /* to put on a TAP; owned; NULL: none */
 };
 
 struct port_counters { /* per worker, summed up by the control thread */
@@ -57,8 +61,8 @@ struct port_ops {
 	/* Worker. At most count packets of one queue; sets no metadata. */
 	uint16_t (*rx_burst)(
 		struct port *port, uint16_t queue, struct rte_mbuf **packets, uint16_t count);
-	/* Worker. Consumes those sent; the caller keeps the rest. Packets are finished as far as
-	 * port->offloads demands. */
+	/* Worker. Consumes those sent, from the front; the caller keeps the rest. Packets are
+	 * finished as far as port->offloads demands. One worker at a time a queue. */
 	uint16_t (*tx_burst)(
 		struct port *port, uint16_t queue, struct rte_mbuf **packets, uint16_t count);
 	/* Control thread: the reverse of open; workers no longer use the port. */
@@ -71,17 +75,46 @@ struct port {
 	uint16_t index;      /* into the port table; the port's identity on the path */
 	uint16_t generation; /* of the index */
 	uint8_t kind;        /* enum port_kind */
-	uint8_t queue_count;
-	uint16_t ethdev_id; /* with the ethdev backend */
-	void *backend;      /* the backend's own state */
+	uint8_t queue_count; /* receive queues, and the most that transmit may use */
+	bool is_wire;        /* frames leave for an Ethernet wire: runts are padded (G13) */
+	bool is_linear;      /* the device takes only packets of one segment */
+	uint16_t ethdev_id;  /* with the ethdev backend */
+	void *backend;       /* the backend's own state */
 	/* Written by the control thread, read by workers (relaxed). */
-	uint32_t offloads; /* enum port_offload; changes when a guest (re)negotiates */
+	uint32_t offloads;       /* enum port_offload; changes when a guest (re)negotiates */
+	uint32_t tx_queue_count; /* queues that the peer takes packets from; 0 counts as 1 */
 	uint32_t mtu_bytes;
 	bool is_up;
+	uint64_t tagged_vlans[VLAN_IDS / 64]; /* see port_vlan_is_tagged() */
+	/* Transmit: a queue that several workers share (fewer queues than workers) is locked. */
+	rte_spinlock_t tx_locks[PORT_QUEUES_MAX];
 	struct port_counters counters[WORKERS_MAX]; /* each written by its worker */
 	/* Control thread only. */
 	struct port_config config;
+	int interface_index; /* of the kernel's interface behind it; 0: none */
+	uint8_t mac[6];      /* of the port's own end: configured, or the device's; zero: none */
+	struct port_state *state; /* of port_control.c */
 };
+
+/* Whether frames of the VLAN leave the port with an 802.1Q tag. Written by the gateway's control
+ * code, which knows access, trunk and native VLAN; read by tx on each worker. */
+static inline bool port_vlan_is_tagged(const struct port *port, uint16_t vlan)
+{
+	return __atomic_load_n(&port->tagged_vlans[vlan / 64 % (VLAN_IDS / 64)], __ATOMIC_RELAXED)
+		>> (vlan % 64)
+		& 1;
+}
+
+/* Control thread. */
+static inline void port_set_vlan_tagged(struct port *port, uint16_t vlan, bool is_tagged)
+{
+	uint64_t bit = 1ULL << (vlan % 64);
+
+	if (is_tagged)
+		__atomic_or_fetch(&port->tagged_vlans[vlan / 64], bit, __ATOMIC_RELAXED);
+	else
+		__atomic_and_fetch(&port->tagged_vlans[vlan / 64], ~bit, __ATOMIC_RELAXED);
+}
 
 /* The published table; NULL elements are free. Worker: valid until the end of the walk. */
 struct port_table {
@@ -90,10 +123,24 @@ struct port_table {
 };
 extern struct port_table *port_table; /* read with publish_read(&port_table) */
 
-/* Control thread. Opening may need descriptors of the broker and therefore ends later, with done().
+/* What one worker polls, published whenever ports come, go, open or fail. */
+struct rx_plan {
+	uint32_t count;
+	struct rx_poll {
+		struct port *port;
+		uint16_t queue;
+	} polls[];
+};
+extern struct rx_plan *rx_plans[WORKERS_MAX]; /* read with publish_read(&rx_plans[worker_index]) */
+
+/*
+ * Control thread. The port of that name, borrowed; NULL: not found. While a configuration change is
+ * under way (from the port module's prepare to its commit or abort) this is the port as it will be,
+ * so that the modules behind can refer to its index before it is published.
  */
-typedef void (*port_opened_fn)(void *context, struct port *port, const struct error *error);
-int port_open(const struct port_config *config, port_opened_fn done, void *context);
-/* Unpublishes, waits for the workers' grace period, closes. NULL is allowed. */
-void port_close(struct port *port);
-struct port *port_find(const char *name); /* borrowed; NULL: not found */
+struct port *port_find(const char *name);
+const char *port_kind_name(enum port_kind kind); /* "physical" */
+
+/* Control thread, at start: what adds the switch's view of a port (mode, vlan, vlans, mac, guard,
+ * rates) to the answers of port.list and port.show. Sets fields of out. */
+void port_set_describer(void (*describe)(const struct port *port, json_t *out));

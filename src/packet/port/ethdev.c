@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ports on DPDK's drivers: vhost-user, memif and AF_XDP as virtual devices, and PCI devices.
+ * Devices are plugged in and out while the process runs.
+ *
+ * What a guest leaves to us comes as transmit flags (the driver's legacy-ol-flags), which is what
+ * the whole path uses (offload.h); what a guest takes unfinished is read from its negotiated
+ * features each time it connects. Packets for other devices are finished in software: a driver's
+ * own offloads would have to be trusted with each kind of frame.
+ *
+ * Bursts run on workers; the drivers' callbacks on their own threads; the rest on the control
+ * thread.
+ */
+#include "packet/port/backend.h"
+
+#include "base/log.h"
+#include "packet/engine/pool.h"
+#include "packet/packet_module.h"
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <rte_bus_vdev.h>
+#include <rte_dev.h>
+#include <rte_eth_vhost.h>
+#include <rte_ethdev.h>
+#include <rte_spinlock.h>
+#include <rte_vhost.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define RING_SIZE_MAX   1024 /* descriptors of a queue, where the device takes as many */
+#define MEMIF_RING_LOG2 10
+#define MTU_DEFAULT     1500
+#define ARGUMENTS_SIZE  384
+
+/* Features that no port may use: UDP fragmentation offload has no equal in an mbuf, and guests'
+ * ECN segments would lose their mark. */
+#define VHOST_FEATURES_OFF (1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_UFO)
+
+struct ethdev {
+	char name[RTE_DEV_NAME_MAX_LEN]; /* as on its bus */
+	char path[DEVICE_ARGUMENT_SIZE]; /* of the socket that we made; empty: none */
+	bool is_vhost;
+	/* Vhost only: which of the guest's queues are enabled. Control thread. */
+	bool is_enabled[PORT_QUEUES_MAX];
+};
+
+/* From the drivers' threads to the control thread: ports with news. */
+static struct {
+	uv_async_t async;
+	bool is_running;
+	void (*on_change)(uint16_t ethdev_id);
+	bool has_news[RTE_MAX_ETHPORTS]; /* set there, exchanged here */
+} watch;
+
+static uint32_t name_counter; /* device names are never used twice in a process */
+
+static uint16_t ethdev_rx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **packets, uint16_t count)
+{
+	return rte_eth_rx_burst(port->ethdev_id, queue, packets, count);
+}
+
+static uint16_t ethdev_tx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **packets, uint16_t count)
+{
+	return rte_eth_tx_burst(port->ethdev_id, queue, packets, count);
+}
+
+static void unplug(struct ethdev *ethdev)
+{
+	const char *bus = strchr(ethdev->name, ':') ? "pci" : "vdev";
+
+	if (rte_eal_hotplug_remove(bus, ethdev->name) < 0)
+		log_warning("device_not_removed", log_str("device", ethdev->name));
+	if (ethdev->path[0])
+		(void)unlink(ethdev->path);
+	free(ethdev);
+}
+
+static void ethdev_close(struct port *port)
+{
+	(void)rte_eth_dev_stop(port->ethdev_id);
+	(void)rte_eth_dev_close(port->ethdev_id);
+	unplug(port->backend);
+	port->backend = NULL;
+}
+
+static const struct port_ops ethdev_ops = {
+	.rx_burst = ethdev_rx_burst,
+	.tx_burst = ethdev_tx_burst,
+	.close = ethdev_close,
+};
+
+/* A socket that is left over from a process that was killed. One that somebody serves is not ours
+ * to remove. */
+static int remove_stale_socket(const char *path, struct error *error)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat status;
+	bool is_served;
+	int fd;
+
+	if (lstat(path, &status) < 0)
+		return 0;
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(error, -EEXIST,
+			"%s exists and is no socket; remove it or choose "
+			"another path",
+			path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	is_served = fd >= 0
+		&& (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0
+			|| errno == EAGAIN || errno == EPROTOTYPE);
+	if (fd >= 0)
+		close(fd);
+	if (is_served)
+		return error_set(error, -EADDRINUSE, "another process listens on %s", path);
+	if (unlink(path) < 0)
+		return error_set(error, -errno, "cannot remove the stale socket %s: %s", path,
+			strerror(errno));
+	return 0;
+}
+
+/* The driver reports only that it failed; what usually is wrong is a folder. */
+static int check_folder(const char *path, struct error *error)
+{
+	char folder[DEVICE_ARGUMENT_SIZE];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	*(slash == folder ? slash + 1 : slash) = '\0';
+	if (access(folder, W_OK | X_OK) < 0)
+		return error_set(error, -errno,
+			"the folder %s is not writable for the packet role's user: %s", folder,
+			strerror(errno));
+	return 0;
+}
+
+/* A veth leaves checksums to us without telling: AF_XDP has no room for that. */
+static void warn_of_veth(const char *interface)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq request = {.ifr_data = (void *)&info};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", interface);
+	if (ioctl(fd, SIOCETHTOOL, &request) == 0 && strcmp(info.driver, "veth") == 0)
+		log_warning("af_xdp_on_veth", log_str("interface", interface),
+			log_str("problem",
+				"AF_XDP carries no checksum state: packets of local "
+				"senders arrive with unfinished checksums"),
+			log_str("advice",
+				"use netdev:INTERFACE, or run `ethtool -K PEER tx off` "
+				"on the other end"));
+	close(fd);
+}
+
+static int vhost_arguments(const struct port *port, const struct device *device,
+	struct ethdev *ethdev, char *arguments, struct error *error)
+{
+	ethdev->is_vhost = true;
+	snprintf(ethdev->name, sizeof(ethdev->name), "net_vhost%u", name_counter++);
+	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queues=%u,client=%u,tso=1,legacy-ol-flags=1",
+		device->argument, port->config.queue_count, device->is_client);
+	if (device->is_client)
+		return 0;
+	if (check_folder(device->argument, error) < 0
+		|| remove_stale_socket(device->argument, error) < 0)
+		return -EIO;
+	snprintf(ethdev->path, sizeof(ethdev->path), "%s", device->argument);
+	return 0;
+}
+
+static int memif_arguments(const struct port *port, const struct device *device,
+	struct ethdev *ethdev, char *arguments, struct error *error)
+{
+	/* Zero-copy is only there for the client, and needs shareable buffers. */
+	snprintf(ethdev->name, sizeof(ethdev->name), "net_memif%u", name_counter++);
+	snprintf(arguments, ARGUMENTS_SIZE, "role=%s,id=%u,socket=%s,socket-abstract=no,rsize=%u%s",
+		device->is_client ? "client" : "server", device->id, device->argument,
+		MEMIF_RING_LOG2,
+		device->is_client && rte_eal_has_hugepages() ? ",zero-copy=yes" : "");
+	if (device->is_client)
+		return 0;
+	if (check_folder(device->argument, error) < 0
+		|| remove_stale_socket(device->argument, error) < 0)
+		return -EIO;
+	snprintf(ethdev->path, sizeof(ethdev->path), "%s", device->argument);
+	return 0;
+}
+
+static int af_xdp_arguments(const struct port *port, const struct device *device,
+	struct ethdev *ethdev, char *arguments, struct error *error)
+{
+	if (if_nametoindex(device->argument) == 0)
+		return error_set(error, -ENODEV, "there is no interface %s", device->argument);
+	warn_of_veth(device->argument);
+	snprintf(ethdev->name, sizeof(ethdev->name), "net_af_xdp%u", name_counter++);
+	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queue_count=%u", device->argument,
+		port->config.queue_count);
+	return 0;
+}
+
+static int make_arguments(struct port *port, const struct device *device, struct ethdev *ethdev,
+	char *arguments, struct error *error)
+{
+	arguments[0] = '\0';
+	switch (device->kind) {
+	case DEVICE_VHOST_USER:
+		return vhost_arguments(port, device, ethdev, arguments, error);
+	case DEVICE_MEMIF:
+		port->is_linear = true; /* what others read of chained memif descriptors differs */
+		return memif_arguments(port, device, ethdev, arguments, error);
+	case DEVICE_AF_XDP:
+		port->is_linear = true;
+		port->is_wire = true;
+		return af_xdp_arguments(port, device, ethdev, arguments, error);
+	case DEVICE_PCI:
+		port->is_wire = true;
+		snprintf(ethdev->name, sizeof(ethdev->name), "%.12s", device->argument);
+		return 0;
+	default:
+		return error_set(error, -EINVAL, "%s is not a device of DPDK's",
+			device_kind_name(device->kind));
+	}
+}
+
+static int configure_queues(struct port *port, const struct rte_eth_dev_info *info)
+{
+	struct rte_eth_conf conf = {0};
+	uint16_t rx_size = RING_SIZE_MAX, tx_size = RING_SIZE_MAX;
+	int result;
+
+	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	if (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	result =
+		rte_eth_dev_configure(port->ethdev_id, port->queue_count, port->queue_count, &conf);
+	if (result == 0)
+		result = rte_eth_dev_adjust_nb_rx_tx_desc(port->ethdev_id, &rx_size, &tx_size);
+	for (uint16_t i = 0; result == 0 && i < port->queue_count; i++)
+		result = rte_eth_rx_queue_setup(
+			port->ethdev_id, i, rx_size, SOCKET_ID_ANY, NULL, packet_pool);
+	for (uint16_t i = 0; result == 0 && i < port->queue_count; i++)
+		result = rte_eth_tx_queue_setup(port->ethdev_id, i, tx_size, SOCKET_ID_ANY, NULL);
+	return result;
+}
+
+/* A guest's MTU is its own affair; the port's only limits what is sent to it. */
+static int set_mtu(struct port *port, const struct ethdev *ethdev, struct error *error)
+{
+	uint16_t mtu_bytes;
+	int result;
+
+	if (ethdev->is_vhost) {
+		port->mtu_bytes = port->config.mtu_bytes ? port->config.mtu_bytes : MTU_DEFAULT;
+		return 0;
+	}
+	if (port->config.mtu_bytes) {
+		result = rte_eth_dev_set_mtu(port->ethdev_id, (uint16_t)port->config.mtu_bytes);
+		if (result < 0 && result != -ENOTSUP)
+			return error_set(error, result, "the device refuses an MTU of %u: %s",
+				port->config.mtu_bytes, strerror(-result));
+	}
+	if (rte_eth_dev_get_mtu(port->ethdev_id, &mtu_bytes) < 0)
+		mtu_bytes = MTU_DEFAULT;
+	port->mtu_bytes = port->config.mtu_bytes ? port->config.mtu_bytes : mtu_bytes;
+	return 0;
+}
+
+static int configure(struct port *port, struct ethdev *ethdev, struct error *error)
+{
+	struct rte_eth_dev_info info;
+	struct rte_ether_addr mac;
+	int result;
+
+	result = rte_eth_dev_info_get(port->ethdev_id, &info);
+	if (result < 0)
+		return error_set(error, result, "no device information: %s", strerror(-result));
+	port->queue_count = (uint8_t)RTE_MIN(port->config.queue_count, info.max_rx_queues);
+	port->queue_count = (uint8_t)RTE_MIN(port->queue_count, info.max_tx_queues);
+	port->tx_queue_count = port->queue_count;
+	result = configure_queues(port, &info);
+	if (result < 0)
+		return error_set(error, result, "cannot set up %u queues: %s", port->queue_count,
+			strerror(-result));
+	if (set_mtu(port, ethdev, error) < 0)
+		return -EINVAL;
+	if (ethdev->is_vhost)
+		(void)rte_vhost_driver_disable_features(
+			strchr(port->config.device, ':') + 1, VHOST_FEATURES_OFF);
+	result = rte_eth_dev_start(port->ethdev_id);
+	if (result < 0)
+		return error_set(error, result, "cannot start: %s", strerror(-result));
+	(void)rte_eth_promiscuous_enable(port->ethdev_id);
+	(void)rte_eth_allmulticast_enable(port->ethdev_id);
+	if (!ethdev->is_vhost && rte_eth_macaddr_get(port->ethdev_id, &mac) == 0)
+		memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
+	return 0;
+}
+
+int ethdev_open(struct port *port, const struct device *device, struct error *error)
+{
+	struct ethdev *ethdev = calloc(1, sizeof(*ethdev));
+	char arguments[ARGUMENTS_SIZE];
+	int result;
+
+	if (!ethdev)
+		return error_set(error, -ENOMEM, "no memory");
+	result = make_arguments(port, device, ethdev, arguments, error);
+	if (result < 0)
+		goto free_ethdev;
+	result = rte_eal_hotplug_add(
+		device->kind == DEVICE_PCI ? "pci" : "vdev", ethdev->name, arguments);
+	if (result < 0 || rte_eth_dev_get_port_by_name(ethdev->name, &port->ethdev_id) < 0) {
+		error_set(error, result < 0 ? result : -ENODEV,
+			"the driver refuses %s (its reason is in the log as dpdk)",
+			port->config.device);
+		goto free_ethdev;
+	}
+	result = configure(port, ethdev, error);
+	if (result < 0) {
+		(void)rte_eth_dev_close(port->ethdev_id);
+		unplug(ethdev);
+		return result;
+	}
+	port->backend = ethdev;
+	port->ops = &ethdev_ops;
+	return 0;
+free_ethdev:
+	free(ethdev);
+	return result < 0 ? result : -ENODEV;
+}
+
+/* --- Links and guests --- */
+
+/* What the guest takes unfinished, by the features that it has negotiated. */
+static uint32_t guest_offloads(uint64_t features)
+{
+	uint32_t offloads = 0;
+
+	if (!(features & 1ULL << VIRTIO_NET_F_GUEST_CSUM))
+		return 0;
+	offloads |= PORT_OFFLOAD_CHECKSUM;
+	if (features & 1ULL << VIRTIO_NET_F_GUEST_TSO4)
+		offloads |= PORT_OFFLOAD_TSO4;
+	if (features & 1ULL << VIRTIO_NET_F_GUEST_TSO6)
+		offloads |= PORT_OFFLOAD_TSO6;
+	return offloads;
+}
+
+/* A guest may use fewer queue pairs than there are; we transmit to those enabled. */
+static uint32_t count_enabled_queues(struct port *port, struct ethdev *ethdev)
+{
+	struct rte_eth_vhost_queue_event event;
+	uint32_t count = 0;
+
+	while (rte_eth_vhost_get_queue_event(port->ethdev_id, &event) == 0)
+		if (!event.rx && event.queue_id < PORT_QUEUES_MAX)
+			ethdev->is_enabled[event.queue_id] = event.enable;
+	while (count < port->queue_count && ethdev->is_enabled[count])
+		count++;
+	return count;
+}
+
+bool ethdev_refresh(struct port *port)
+{
+	struct ethdev *ethdev = port->backend;
+	struct rte_eth_link link = {0};
+	uint64_t features = 0;
+	int vid;
+
+	if (rte_eth_link_get_nowait(port->ethdev_id, &link) < 0)
+		return false;
+	if (!ethdev->is_vhost)
+		return link.link_status == RTE_ETH_LINK_UP;
+	__atomic_store_n(
+		&port->tx_queue_count, count_enabled_queues(port, ethdev), __ATOMIC_RELAXED);
+	vid = rte_eth_vhost_get_vid_from_port_id(port->ethdev_id);
+	if (vid >= 0 && rte_vhost_get_negotiated_features(vid, &features) == 0)
+		__atomic_store_n(&port->offloads, guest_offloads(features), __ATOMIC_RELAXED);
+	return link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* A driver's thread. */
+static int on_event(uint16_t ethdev_id, enum rte_eth_event_type type, void *context, void *unused)
+{
+	__atomic_store_n(&watch.has_news[ethdev_id], true, __ATOMIC_RELEASE);
+	uv_async_send(&watch.async);
+	return 0;
+}
+
+static void on_async(uv_async_t *async)
+{
+	for (uint16_t i = 0; i < RTE_MAX_ETHPORTS; i++)
+		if (__atomic_exchange_n(&watch.has_news[i], false, __ATOMIC_ACQUIRE))
+			watch.on_change(i);
+}
+
+int ethdev_start(uv_loop_t *loop, void (*on_change)(uint16_t ethdev_id))
+{
+	watch.on_change = on_change;
+	if (uv_async_init(loop, &watch.async, on_async) < 0)
+		return -EIO;
+	watch.is_running = true;
+	if (rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, on_event, NULL) < 0
+		|| rte_eth_dev_callback_register(
+			   RTE_ETH_ALL, RTE_ETH_EVENT_QUEUE_STATE, on_event, NULL)
+			< 0) {
+		ethdev_stop();
+		return -EIO;
+	}
+	return 0;
+}
+
+void ethdev_stop(void)
+{
+	if (!watch.is_running)
+		return;
+	(void)rte_eth_dev_callback_unregister(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, on_event, NULL);
+	(void)rte_eth_dev_callback_unregister(
+		RTE_ETH_ALL, RTE_ETH_EVENT_QUEUE_STATE, on_event, NULL);
+	uv_close((uv_handle_t *)&watch.async, NULL);
+	watch.is_running = false;
+}

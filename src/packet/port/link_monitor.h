@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* News of the kernel's interfaces, from a route netlink socket. Control thread. */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct link_news {
+	int index;
+	uint32_t mtu_bytes;
+	bool is_up; /* administratively, and with a carrier */
+	bool is_gone;
+};
+
+/* on_news is called on the loop, for each interface that changes or was asked for. */
+int link_monitor_start(
+	uv_loop_t *loop, void (*on_news)(const struct link_news *news), struct error *error);
+void link_monitor_stop(void);
+/* Asks the kernel how interface index is. */
+void link_monitor_ask(int index);

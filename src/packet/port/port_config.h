@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which ports the configuration asks for. Control thread. */
+#pragma once
+
+#include "packet/port/port.h"
+
+struct port_configs {
+	size_t count;
+	struct port_config *items; /* owned */
+};
+
+/* From the normalised document: the physical adapter, the host's interface, partitions' adapters,
+ * in this order. -EINVAL with a message for people. */
+int port_configs_read(const json_t *config, struct port_configs *out, struct error *error);
+void port_configs_release(struct port_configs *configs);
+
+void port_config_copy(struct port_config *to, const struct port_config *from);
+void port_config_release(struct port_config *config);
+/* Whether a port opened with one serves as well for the other. */
+bool port_config_is_same(const struct port_config *a, const struct port_config *b);

@@ -25,7 +25,9 @@ static const struct {
 		"192.0.2.1/24"},
 	[CONFIG_VLAN] = {"VLAN id", "a VLAN id, 1 to 4094"},
 	[CONFIG_VLANS] = {"VLAN ids", "a VLAN id or a range such as 20-29"},
-	[CONFIG_DEVICE] = {"device", "a device such as \"af_xdp:eth1\""},
+	[CONFIG_DEVICE] = {"device",
+		"af_xdp:IF, af_packet:IF, netdev:IF, tap:IF, memif:SOCKET, vhost-user:SOCKET or "
+		"pci:ADDRESS"},
 	[CONFIG_INTERFACE] = {"interface", "a network interface's name, 1 to 15 characters"},
 	[CONFIG_PATH] = {"path", "an absolute path"},
 	[CONFIG_GLOB] = {"path pattern", "an absolute path, with *, ? and [] as in the shell"},

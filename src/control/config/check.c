@@ -63,17 +63,21 @@ static bool is_in_trunk(const json_t *gateway, json_int_t vlan)
 	return false;
 }
 
-static void join_names(const json_t *object, char *out, size_t size)
+/* The adapters that could be the physical one. */
+static void join_physical(const json_t *adapters, char *out, size_t size)
 {
-	const char *name;
-	json_t *value;
+	const char *name, *kind;
+	json_t *adapter;
 	size_t used = 0;
 
 	out[0] = '\0';
-	json_object_foreach ((json_t *)object, name, value) {
-		int added =
-			snprintf(out + used, size - used, "%s%s", used ? ", " : "one of ", name);
+	json_object_foreach ((json_t *)adapters, name, adapter) {
+		int added;
 
+		kind = text_of(adapter, "kind");
+		if (kind && strcmp(kind, "physical") != 0)
+			continue;
+		added = snprintf(out + used, size - used, "%s%s", used ? ", " : "one of ", name);
 		if (added < 0 || (size_t)added >= size - used)
 			return;
 		used += (size_t)added;
@@ -91,7 +95,7 @@ static void check_physical(struct load *load, const json_t *gateway)
 	if (!physical)
 		return;
 	if (!adapter) {
-		join_names(adapters, valid, sizeof(valid));
+		join_physical(adapters, valid, sizeof(valid));
 		load_error(load, "gateway.physical",
 			valid[0] ? valid : "the name of an adapter under `adapters`",
 			"there is no adapter of this name");
@@ -105,14 +109,20 @@ static void check_physical(struct load *load, const json_t *gateway)
 
 static void check_adapters(struct load *load, const json_t *gateway)
 {
+	const json_t *adapters = json_object_get(load->document, "adapters");
 	const char *physical = text_of(gateway, "physical"), *name, *kind;
 	char path[CONFIG_PATH_SIZE];
 	json_t *adapter;
 
-	json_object_foreach (json_object_get(load->document, "adapters"), name, adapter) {
+	json_object_foreach ((json_t *)adapters, name, adapter) {
 		kind = text_of(adapter, "kind");
 		snprintf(path, sizeof(path), "adapters.%s", name);
-		if (kind && strcmp(kind, "physical") == 0 && (!physical || strcmp(physical, name)))
+		/* A name of the gateway's that is wrong has been reported, and is not this
+		 * adapter's fault. */
+		if (kind && strcmp(kind, "physical") == 0
+			&& (!physical
+				|| (strcmp(physical, name) != 0
+					&& json_object_get(adapters, physical))))
 			load_warning(load, path, NULL,
 				"nothing uses this adapter: gateway.physical names %s",
 				physical ? physical : "none");

@@ -396,7 +396,8 @@ static void read_missing(struct load *load, const struct config_option *child,
 			place.column = section->key_line ? section->key_column : section->column;
 		}
 		config_report_add(load->report, CONFIG_ERROR, &place, child->example,
-			"%s is missing: %s", name, child->help);
+			"%s is missing: %c%s", name, tolower((unsigned char)child->help[0]),
+			child->help + 1);
 	} else if (child->type == CONFIG_SECTION || child->type == CONFIG_MAP) {
 		if (!config_option_is(child, CONFIG_IS_OPTIONAL))
 			set(load, object, name, read_option(load, child, NULL, path));

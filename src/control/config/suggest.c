@@ -49,7 +49,7 @@ bool config_is_near(const char *from, const char *to, unsigned int *distance)
 		*distance = 1;
 		return true;
 	}
-	return *distance <= 1 + size / 4 && *distance < size;
+	return *distance <= 1 + size / 3 && *distance < size;
 }
 
 const char *config_suggest(const struct config_option *parent, const char *name)

@@ -82,7 +82,7 @@ static int parse_decimal(const char **at, int64_t *thousandths)
 			return -EINVAL;
 		for (; isdigit((unsigned char)**at); (*at)++, scale /= 10) {
 			if (scale == 0)
-				return -EINVAL;
+				return -EDOM;
 			whole += (**at - '0') * scale;
 		}
 	}
@@ -135,6 +135,8 @@ static int parse_with_unit(
 
 	if (r == -ERANGE)
 		return error_set(why, -EINVAL, "the number is too large");
+	if (r == -EDOM)
+		return error_set(why, -EINVAL, "more than three decimals");
 	if (r < 0)
 		return error_set(why, -EINVAL, "it does not start with a number");
 	while (*at == ' ')

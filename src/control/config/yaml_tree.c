@@ -92,11 +92,13 @@ static int refuse_syntax(struct parse *parse)
 		return -EINVAL;
 	}
 	if (strstr(problem, "cannot start any token"))
-		hint = " (tabs do not indent in YAML; texts that start with @, %% or ` need "
+		hint = " (tabs do not indent in YAML; texts that start with @, % or ` need "
 		       "quotes)";
 	else if (strstr(problem, "mapping values are not allowed"))
 		hint = " (is the line above indented as it should be? texts with \": \" need "
 		       "quotes)";
+	else if (strstr(problem, "unexpected end of stream"))
+		hint = " (a quote is not closed)";
 	else if (strstr(problem, "did not find expected"))
 		hint = " (a bracket, quote or indentation before it is not closed)";
 	return refuse(parse, &parser->problem_mark, "%s%s", problem, hint);

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The roles' lives: start, connection, death and restart, stop; and the daemon's own. */
+#include "main/broker_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+/* What a reload may take (rules are compiled) before systemd is told that it is over. */
+#define BROKER_RELOAD_MS 60000
+
+static void supervised_spawn(struct supervised *supervised);
+static void broker_stop_next(struct broker *broker);
+
+const char *supervised_state_name(enum supervised_state state)
+{
+	static const char *const names[] = {
+		[SUPERVISED_STOPPED] = "stopped",
+		[SUPERVISED_STARTING] = "starting",
+		[SUPERVISED_READY] = "ready",
+		[SUPERVISED_WAITING] = "waiting",
+		[SUPERVISED_STOPPING] = "stopping",
+	};
+
+	return names[state];
+}
+
+static struct supervised *broker_find(struct broker *broker, const char *name)
+{
+	for (size_t i = 0; i < broker->role_count; i++)
+		if (strcmp(broker->supervised[i].role->name, name) == 0)
+			return &broker->supervised[i];
+	return NULL;
+}
+
+/* Control makes events of it. */
+static void supervised_announce(struct supervised *supervised)
+{
+	struct supervised *control = broker_find(supervised->broker, "control");
+
+	if (!control || !control->channel)
+		return;
+	ipc_notify(control->channel, "broker.role",
+		json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", supervised->role->name, "state",
+			supervised_state_name(supervised->state), "pid", (int)supervised->pid,
+			"restarts", (int)supervised->restarts, "reason", supervised->reason),
+		NULL, 0);
+}
+
+static void supervised_set_state(struct supervised *supervised, enum supervised_state state)
+{
+	supervised->state = state;
+	supervised->changed_at_ms = uv_now(&supervised->broker->loop);
+	supervised_announce(supervised);
+}
+
+/* The first word to whoever waits for the start: main's parent, or a person. */
+static void broker_tell_start(struct broker *broker, const char *text)
+{
+	if (broker->ready_fd >= 0) {
+		if (write(broker->ready_fd, text, strlen(text)) < 0)
+			log_warning("start_untold", log_errno(-errno));
+		close(broker->ready_fd);
+		broker->ready_fd = -1;
+	} else if (strcmp(text, "R") != 0) {
+		fprintf(stderr, "bulkheadd: %s\n", text);
+	}
+}
+
+static void broker_stop(struct broker *broker)
+{
+	if (broker->phase == BROKER_STOPPING)
+		return;
+	broker->phase = BROKER_STOPPING;
+	sd_notify(0, "STOPPING=1");
+	log_info("daemon_stopping");
+	broker_stop_next(broker);
+}
+
+/* Before the daemon was ready a failure is final: people are told, and nothing is retried. */
+static void broker_fail(struct broker *broker, const struct supervised *supervised)
+{
+	char text[BROKER_REASON_SIZE + 64];
+
+	if (broker->phase != BROKER_STARTING)
+		return;
+	snprintf(text, sizeof(text), "the role %s cannot start: %s", supervised->role->name,
+		supervised->reason);
+	broker->exit_code = 1;
+	sd_notifyf(0, "STATUS=%s", text);
+	broker_tell_start(broker, text);
+	broker_stop(broker);
+}
+
+static void broker_check_ready(struct broker *broker)
+{
+	for (size_t i = 0; i < broker->role_count; i++)
+		if (broker->supervised[i].state != SUPERVISED_READY)
+			return;
+	if (broker->phase != BROKER_STARTING)
+		return;
+	broker->phase = BROKER_RUNNING;
+	sd_notify(0, "READY=1\nSTATUS=all roles are ready");
+	log_info("daemon_ready",
+		log_uint("after_ms", uv_now(&broker->loop) - broker->started_at_ms));
+	broker_tell_start(broker, "R");
+}
+
+static void supervised_keep_reason(struct supervised *supervised, const json_t *params)
+{
+	const char *message = json_string_value(json_object_get(params, "message"));
+
+	snprintf(supervised->reason, sizeof(supervised->reason), "%s",
+		message ? message : "it did not say why");
+	log_error("role_failed", log_str("name", supervised->role->name),
+		log_str("reason", supervised->reason));
+}
+
+static void supervised_on_request(struct ipc_request *request, void *context)
+{
+	struct supervised *supervised = context;
+	const char *method = ipc_request_method(request);
+
+	if (strcmp(method, "role.ready") == 0) {
+		ipc_reply(request, NULL);
+		if (supervised->state == SUPERVISED_STARTING) {
+			supervised_set_state(supervised, SUPERVISED_READY);
+			broker_check_ready(supervised->broker);
+		}
+	} else if (strcmp(method, "role.failed") == 0) {
+		supervised_keep_reason(supervised, ipc_request_params(request));
+		ipc_reply(request, NULL);
+		broker_fail(supervised->broker, supervised);
+	} else {
+		broker_handle_request(request, supervised);
+	}
+}
+
+static void supervised_kill(uv_timer_t *timer)
+{
+	struct supervised *supervised = timer->data;
+
+	log_warning("role_killed", log_str("name", supervised->role->name),
+		log_str("reason", "it did not stop in time"));
+	uv_process_kill(&supervised->process, SIGKILL);
+}
+
+/* A role that lets go of its channel is at its end, or broken; it gets as long as one that was
+ * asked to stop. */
+static void supervised_on_channel_close(struct ipc_channel *channel, void *context)
+{
+	struct supervised *supervised = context;
+
+	ipc_close(channel);
+	supervised->channel = NULL;
+	if (supervised->pid)
+		uv_timer_start(&supervised->timer, supervised_kill, BROKER_STOP_MS, 0);
+}
+
+static const struct ipc_ops supervised_ops = {supervised_on_request, supervised_on_channel_close};
+
+static void supervised_on_due(uv_timer_t *timer)
+{
+	supervised_spawn(timer->data);
+}
+
+static void supervised_wait(struct supervised *supervised, uint32_t wait_ms)
+{
+	supervised->restarts++;
+	supervised_set_state(supervised, SUPERVISED_WAITING);
+	log_warning("role_restarts", log_str("name", supervised->role->name),
+		log_str("reason", supervised->reason), log_uint("in_ms", wait_ms),
+		log_uint("restarts", supervised->restarts));
+	uv_timer_start(&supervised->timer, supervised_on_due, wait_ms, 0);
+}
+
+static void supervised_ended(struct supervised *supervised, bool is_signal)
+{
+	struct broker *broker = supervised->broker;
+	uint64_t ran_ms = uv_now(&broker->loop) - supervised->started_at_ms;
+
+	if (broker->phase == BROKER_STOPPING) {
+		supervised_set_state(supervised, SUPERVISED_STOPPED);
+		broker_stop_next(broker);
+		return;
+	}
+	if (supervised->is_asked_to_restart) {
+		supervised->is_asked_to_restart = false;
+		supervised_wait(supervised, 0);
+		return;
+	}
+	if (broker->phase == BROKER_STARTING
+		&& (!is_signal || supervised->restarts + 1 >= BROKER_START_TRIES)) {
+		supervised_set_state(supervised, SUPERVISED_STOPPED);
+		broker_fail(broker, supervised);
+		return;
+	}
+	supervised_wait(supervised, backoff_next(&supervised->backoff, ran_ms));
+}
+
+static void supervised_on_exit(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+	struct supervised *supervised = process->data;
+	struct broker *broker = supervised->broker;
+	bool is_expected = broker->phase == BROKER_STOPPING || supervised->is_asked_to_restart;
+	char how[128];
+
+	uv_update_time(&broker->loop);
+	/* What it said before its end is still in the socket: why it failed, that it was ready. */
+	if (supervised->channel && broker->phase == BROKER_STARTING)
+		uv_run(&broker->loop, UV_RUN_NOWAIT);
+	death_describe(supervised->pid, exit_status, term_signal, how, sizeof(how));
+	if (!is_expected)
+		log_error("role_ended", log_str("name", supervised->role->name),
+			log_int("pid", supervised->pid), log_str("how", how));
+	if (term_signal != 0 || !supervised->reason[0])
+		snprintf(supervised->reason, sizeof(supervised->reason), "%s",
+			is_expected ? "it was asked to stop" : how);
+	supervised->pid = 0;
+	uv_timer_stop(&supervised->timer);
+	ipc_close(supervised->channel);
+	supervised->channel = NULL;
+	uv_close((uv_handle_t *)process, NULL);
+	supervised_ended(supervised, term_signal != 0);
+}
+
+/* The environment of the roles: the broker's without what systemd gave to the broker only. */
+static char **roles_environment(void)
+{
+	static const char *const hidden[] = {"NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_"};
+	size_t count = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = calloc(count + 1, sizeof(*copy));
+	if (!copy)
+		abort();
+	count = 0;
+	for (char **entry = environ; *entry; entry++) {
+		bool is_hidden = false;
+
+		for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+			is_hidden |= strncmp(*entry, hidden[i], strlen(hidden[i])) == 0;
+		if (!is_hidden)
+			copy[count++] = *entry;
+	}
+	return copy;
+}
+
+static int supervised_exec(struct supervised *supervised, int fd)
+{
+	const struct broker_options *options = supervised->broker->options;
+	char *arguments[] = {"bulkheadd", "--role", (char *)supervised->role->name,
+		options->is_foreground ? "--foreground" : NULL, NULL};
+	uv_stdio_container_t descriptors[] = {
+		{.flags = UV_IGNORE},
+		{.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
+		{.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+		{.flags = UV_INHERIT_FD, .data.fd = fd},
+	};
+	uv_process_options_t process = {
+		.file = "/proc/self/exe",
+		.args = arguments,
+		.env = roles_environment(),
+		.cwd = "/",
+		.exit_cb = supervised_on_exit,
+		.stdio = descriptors,
+		.stdio_count = sizeof(descriptors) / sizeof(descriptors[0]),
+	};
+	int status = uv_spawn(&supervised->broker->loop, &supervised->process, &process);
+
+	free(process.env);
+	if (status < 0) /* libuv wants the handle closed all the same */
+		uv_close((uv_handle_t *)&supervised->process, NULL);
+	return status;
+}
+
+static bool roles_are_peers(const struct role *a, const struct role *b)
+{
+	for (const char *const *name = a->peers; *name; name++)
+		if (strcmp(*name, b->name) == 0)
+			return true;
+	return false;
+}
+
+static void supervised_send_peer(struct supervised *to, const struct supervised *peer, int fd)
+{
+	int status = ipc_notify(
+		to->channel, "role.peer", json_pack("{s:s}", "role", peer->role->name), &fd, 1);
+
+	if (status < 0)
+		log_error("role_peer_failed", log_str("name", to->role->name), log_errno(status));
+}
+
+/* Gives a role that was just started a channel to each of its peers that run. */
+static void supervised_connect(struct supervised *supervised)
+{
+	struct broker *broker = supervised->broker;
+
+	for (size_t i = 0; i < broker->role_count; i++) {
+		struct supervised *peer = &broker->supervised[i];
+		int fds[2];
+
+		if (peer == supervised || !peer->channel
+			|| !(roles_are_peers(supervised->role, peer->role)
+				|| roles_are_peers(peer->role, supervised->role)))
+			continue;
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+			log_error("role_peer_failed", log_errno(-errno));
+			continue;
+		}
+		supervised_send_peer(supervised, peer, fds[0]);
+		supervised_send_peer(peer, supervised, fds[1]);
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
+static int supervised_try_spawn(struct supervised *supervised)
+{
+	struct broker *broker = supervised->broker;
+	struct error error;
+	int fds[2], status;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	supervised->process.data = supervised;
+	status = supervised_exec(supervised, fds[1]);
+	close(fds[1]);
+	if (status < 0) {
+		close(fds[0]);
+		return status;
+	}
+	supervised->pid = supervised->process.pid;
+	status = ipc_open(&broker->loop, fds[0], &supervised_ops, supervised, &supervised->channel);
+	if (status < 0) {
+		supervised->channel = NULL;
+		uv_process_kill(&supervised->process, SIGKILL);
+		return 0; /* its exit is reported, and it is tried again */
+	}
+	if (broker_tell_log(broker, supervised, &error) < 0)
+		log_error("role_log_failed", log_str("reason", error.text));
+	supervised_connect(supervised);
+	return 0;
+}
+
+static void supervised_spawn(struct supervised *supervised)
+{
+	struct broker *broker = supervised->broker;
+	int status;
+
+	uv_timer_stop(&supervised->timer);
+	supervised->started_at_ms = uv_now(&broker->loop);
+	if (supervised->state != SUPERVISED_STOPPED)
+		supervised->reason[0] = '\0';
+	status = supervised_try_spawn(supervised);
+	if (status < 0) {
+		snprintf(supervised->reason, sizeof(supervised->reason),
+			"process cannot be made: %s", strerror(-status));
+		supervised_ended(supervised, true);
+		return;
+	}
+	supervised_set_state(supervised, SUPERVISED_STARTING);
+	log_info("role_started", log_str("name", supervised->role->name),
+		log_int("pid", supervised->pid));
+}
+
+static void supervised_stop(struct supervised *supervised)
+{
+	supervised_set_state(supervised, SUPERVISED_STOPPING);
+	if (supervised->channel)
+		ipc_notify(supervised->channel, "role.stop", NULL, NULL, 0);
+	else
+		uv_process_kill(&supervised->process, SIGTERM);
+	uv_timer_start(&supervised->timer, supervised_kill, BROKER_STOP_MS, 0);
+}
+
+int broker_restart(struct supervised *supervised, struct error *error)
+{
+	if (supervised->state != SUPERVISED_READY && supervised->state != SUPERVISED_STARTING)
+		return error_set(error, -EBUSY, "the role %s is %s already", supervised->role->name,
+			supervised_state_name(supervised->state));
+	supervised->is_asked_to_restart = true;
+	supervised_stop(supervised);
+	return 0;
+}
+
+static void broker_close_handles(struct broker *broker)
+{
+	uv_close((uv_handle_t *)&broker->on_term, NULL);
+	uv_close((uv_handle_t *)&broker->on_interrupt, NULL);
+	uv_close((uv_handle_t *)&broker->on_hangup, NULL);
+	uv_close((uv_handle_t *)&broker->watchdog, NULL);
+	for (size_t i = 0; i < broker->role_count; i++)
+		uv_close((uv_handle_t *)&broker->supervised[i].timer, NULL);
+}
+
+/* Backwards, one after the other: who uses another role ends before it. */
+static void broker_stop_next(struct broker *broker)
+{
+	for (size_t i = broker->role_count; i > 0; i--) {
+		struct supervised *supervised = &broker->supervised[i - 1];
+
+		if (supervised->state == SUPERVISED_STOPPING)
+			return;
+		if (supervised->pid) {
+			supervised_stop(supervised);
+			return;
+		}
+		uv_timer_stop(&supervised->timer);
+		supervised->state = SUPERVISED_STOPPED;
+	}
+	broker_unlink_sockets(broker);
+	broker_close_taps(broker);
+	broker_close_handles(broker);
+}
+
+static void broker_on_stop_signal(uv_signal_t *handle, int number)
+{
+	struct broker *broker = handle->data;
+
+	if (broker->phase != BROKER_STOPPING) {
+		broker_stop(broker);
+		return;
+	}
+	/* Asked twice: no more waiting. */
+	for (size_t i = 0; i < broker->role_count; i++)
+		if (broker->supervised[i].pid)
+			uv_process_kill(&broker->supervised[i].process, SIGKILL);
+}
+
+static void broker_on_reloaded(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	const char *message = json_string_value(json_object_get(error, "message"));
+
+	if (error)
+		log_error("reload_failed", log_str("reason", message),
+			log_str("effect", "the old configuration stays"));
+	sd_notifyf(0, "READY=1\nSTATUS=%s",
+		error ? "reload failed, the old configuration stays; see the log"
+		      : "all roles are ready");
+}
+
+static void broker_on_hangup(uv_signal_t *handle, int number)
+{
+	struct broker *broker = handle->data;
+	struct supervised *control = broker_find(broker, "control");
+	int status = -ENOENT;
+
+	if (broker->phase != BROKER_RUNNING)
+		return;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, uv_hrtime() / 1000);
+	if (control && control->channel)
+		status = ipc_call(control->channel, "config.reload", NULL, NULL, 0,
+			BROKER_RELOAD_MS, broker_on_reloaded, broker);
+	if (status < 0) {
+		log_error("reload_failed", log_errno(status));
+		sd_notify(0, "READY=1");
+	}
+}
+
+static void broker_on_watchdog(uv_timer_t *timer)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static void broker_start_watchdog(struct broker *broker)
+{
+	uint64_t limit_us = 0;
+
+	uv_timer_init(&broker->loop, &broker->watchdog);
+	if (sd_watchdog_enabled(0, &limit_us) > 0)
+		uv_timer_start(&broker->watchdog, broker_on_watchdog, 0, limit_us / 2000);
+}
+
+static void broker_start_signal(
+	struct broker *broker, uv_signal_t *handle, int number, uv_signal_cb callback)
+{
+	uv_signal_init(&broker->loop, handle);
+	handle->data = broker;
+	uv_signal_start(handle, callback, number);
+}
+
+int broker_tell_log(struct broker *broker, struct supervised *only, struct error *error)
+{
+	bool is_file = broker->log_sink == LOG_SINK_FILE;
+	int fd = -1;
+
+	if (is_file) {
+		fd = broker_append_file(&broker->identity, broker->log_path, error);
+		if (fd < 0)
+			return fd;
+	}
+	for (size_t i = 0; i < broker->role_count; i++) {
+		struct supervised *supervised = &broker->supervised[i];
+
+		if (!supervised->channel || (only && only != supervised))
+			continue;
+		ipc_notify(supervised->channel, "role.log",
+			json_pack("{s:i, s:i}", "sink", (int)broker->log_sink, "level",
+				(int)broker->log_level),
+			&fd, is_file ? 1 : 0);
+	}
+	if (only && is_file)
+		close(fd);
+	else if (!only)
+		log_open(broker->log_sink, fd, "broker", broker->log_level);
+	return 0;
+}
+
+static int broker_init(struct broker *broker, struct error *error)
+{
+	int status = identity_find(&broker->identity, error);
+
+	if (status < 0)
+		return status;
+	if (geteuid() != 0)
+		return error_set(
+			error, -EPERM, "must be started by root; the roles give its rights up");
+	/* Supplementary groups of root would count when files are opened for the roles. */
+	if (setgroups(0, NULL) < 0)
+		return error_set(error, -errno, "setgroups: %s", strerror(errno));
+	if (access(broker->options->config_path, R_OK) < 0)
+		return error_set(error, -errno, "%s: %s (--config names another file)",
+			broker->options->config_path, strerror(errno));
+	while (roles[broker->role_count].name)
+		broker->role_count++;
+	broker->supervised = calloc(broker->role_count, sizeof(*broker->supervised));
+	if (!broker->supervised)
+		return error_set(error, -ENOMEM, "no memory");
+	list_init(&broker->taps);
+	list_init(&broker->listening);
+	broker->log_sink = broker->options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD;
+	broker->log_level = LOG_LEVEL_INFO;
+	return uv_loop_init(&broker->loop);
+}
+
+static void broker_start(struct broker *broker)
+{
+	broker->started_at_ms = uv_now(&broker->loop);
+	broker_start_signal(broker, &broker->on_term, SIGTERM, broker_on_stop_signal);
+	broker_start_signal(broker, &broker->on_interrupt, SIGINT, broker_on_stop_signal);
+	broker_start_signal(broker, &broker->on_hangup, SIGHUP, broker_on_hangup);
+	broker_start_watchdog(broker);
+	broker_make_folders(broker);
+	for (size_t i = 0; i < broker->role_count; i++) {
+		struct supervised *supervised = &broker->supervised[i];
+
+		supervised->broker = broker;
+		supervised->role = &roles[i];
+		uv_timer_init(&broker->loop, &supervised->timer);
+		supervised->timer.data = supervised;
+	}
+	for (size_t i = 0; i < broker->role_count && broker->phase == BROKER_STARTING; i++)
+		supervised_spawn(&broker->supervised[i]);
+}
+
+int broker_run(const struct broker_options *options)
+{
+	struct broker broker = {.options = options, .ready_fd = options->ready_fd};
+	struct error error = {0};
+
+	signal(SIGPIPE, SIG_IGN);
+	log_open(options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD, -1, "broker",
+		LOG_LEVEL_INFO);
+	if (broker_init(&broker, &error) < 0) {
+		broker_tell_start(&broker, error.text);
+		return 1;
+	}
+	broker_start(&broker);
+	uv_run(&broker.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&broker.loop);
+	free(broker.supervised);
+	log_info("daemon_stopped", log_int("exit_code", broker.exit_code));
+	log_close();
+	return broker.exit_code;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Files and Unix sockets for the roles. Everything but the configuration file is opened with the
+ * rights of the roles' user, so that a path a compromised role made up gives it nothing.
+ */
+#include "main/broker_state.h"
+#include "main/params.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define RULES_PATTERNS_MAX 256
+#define RULES_FILES_MAX    1024
+#define LISTEN_BACKLOG     64
+
+/* A socket that is unlinked when the daemon ends. */
+struct broker_socket {
+	struct list node;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+static const struct identity *broker_identity(void *context)
+{
+	return &((struct supervised *)context)->broker->identity;
+}
+
+static void broker_reply_descriptor(struct ipc_request *request, const char *path, int fd)
+{
+	ipc_reply_with_descriptors(request, json_pack("{s:s}", "path", path), &fd, 1);
+	close(fd);
+}
+
+void broker_open_config(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {NULL};
+	const char *path = ((struct supervised *)context)->broker->options->config_path;
+	struct error error = {0};
+	struct stat info;
+	int fd, status = params_only(ipc_request_params(request), names, &error);
+
+	if (status < 0) {
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	status = fd < 0 || fstat(fd, &info) < 0 ? -errno : 0;
+	if (status == 0 && !S_ISREG(info.st_mode))
+		status = -EINVAL;
+	if (status == 0) {
+		broker_reply_descriptor(request, path, fd);
+		return;
+	}
+	error_set(&error, status, "%s: %s", path,
+		status == -EINVAL ? "is not a regular file" : strerror(-status));
+	if (fd >= 0)
+		close(fd);
+	ipc_reply_failed(request, status, error.text);
+}
+
+/* The files that the patterns match, in their order; each pattern without a file is missing. */
+static int rules_find(
+	const json_t *patterns, char **paths, size_t *count, json_t *missing, struct error *error)
+{
+	const json_t *value;
+	size_t index;
+
+	json_array_foreach (patterns, index, value) {
+		const char *pattern = json_string_value(value);
+		glob_t found = {0};
+		int status;
+
+		if (json_string_length(value) >= PARAMS_PATH_SIZE || !path_is_clean(pattern))
+			return error_set(error, -EINVAL,
+				"parameter `patterns`: element %zu is no absolute path", index);
+		status = glob(pattern, 0, NULL, &found);
+		if (status != 0)
+			json_array_append_new(missing, json_string(pattern));
+		for (size_t i = 0; status == 0 && i < found.gl_pathc; i++) {
+			if (*count < RULES_FILES_MAX)
+				paths[*count] = strdup(found.gl_pathv[i]);
+			*count += 1;
+		}
+		globfree(&found);
+	}
+	if (*count > RULES_FILES_MAX) {
+		*count = RULES_FILES_MAX;
+		return error_set(
+			error, -E2BIG, "the patterns match more than %d files", RULES_FILES_MAX);
+	}
+	return 0;
+}
+
+static int rules_open_one(const char *path, struct error *error)
+{
+	/* O_NONBLOCK: a FIFO must not stop the broker. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat info;
+	const char *why = NULL;
+
+	if (fd < 0 || fstat(fd, &info) < 0)
+		return error_set(error, -errno, "%s: %s (the roles' user must be able to read it)",
+			path, strerror(errno));
+	if (!S_ISREG(info.st_mode))
+		why = "is not a regular file";
+	else if (info.st_mode & S_IWOTH)
+		why = "can be written by everybody; chmod o-w it";
+	if (!why)
+		return fd;
+	close(fd);
+	return error_set(error, -EPERM, "%s: %s", path, why);
+}
+
+static int rules_open_page(char **paths, size_t count, size_t first, json_t *files, int *fds,
+	size_t *fd_count, struct error *error)
+{
+	for (size_t i = first; i < count && *fd_count < IPC_DESCRIPTORS_MAX; i++) {
+		int fd = rules_open_one(paths[i], error);
+
+		if (fd < 0)
+			return fd;
+		fds[(*fd_count)++] = fd;
+		json_array_append_new(files, json_pack("{s:s}", "path", paths[i]));
+	}
+	return 0;
+}
+
+static int rules_check_params(const json_t *params, int64_t *after, struct error *error)
+{
+	static const char *const names[] = {"patterns", "after", NULL};
+	const json_t *patterns = json_object_get(params, "patterns");
+	const json_t *value;
+	size_t index;
+	int status = params_only(params, names, error);
+
+	if (status < 0)
+		return status;
+	if (!json_is_array(patterns) || json_array_size(patterns) > RULES_PATTERNS_MAX)
+		return error_set(error, -EINVAL,
+			"parameter `patterns` must be a list of up to %d patterns",
+			RULES_PATTERNS_MAX);
+	json_array_foreach (patterns, index, value)
+		if (!json_is_string(value) || strlen(json_string_value(value)) == 0)
+			return error_set(error, -EINVAL,
+				"parameter `patterns`: element %zu is no path", index);
+	return params_integer(params, "after", false, 0, RULES_FILES_MAX, after, error);
+}
+
+void broker_open_rules(struct ipc_request *request, void *context)
+{
+	const json_t *params = ipc_request_params(request);
+	json_t *files = json_array(), *missing = json_array();
+	char *paths[RULES_FILES_MAX];
+	int fds[IPC_DESCRIPTORS_MAX];
+	size_t count = 0, fd_count = 0;
+	struct error error = {0};
+	int64_t after = 0;
+	int status;
+
+	status = rules_check_params(params, &after, &error);
+	if (status == 0) {
+		identity_assume(broker_identity(context), (gid_t)-1);
+		status = rules_find(
+			json_object_get(params, "patterns"), paths, &count, missing, &error);
+		if (status == 0)
+			status = rules_open_page(
+				paths, count, (size_t)after, files, fds, &fd_count, &error);
+		identity_resume();
+	}
+	if (status < 0) {
+		ipc_reply_failed(request, status, error.text);
+	} else {
+		size_t next = (size_t)after + fd_count;
+
+		ipc_reply_with_descriptors(request,
+			json_pack("{s:O, s:O, s:o}", "files", files, "missing", missing, "next",
+				next < count ? json_integer((json_int_t)next) : json_null()),
+			fds, fd_count);
+	}
+	for (size_t i = 0; i < fd_count; i++)
+		close(fds[i]);
+	for (size_t i = 0; i < count; i++)
+		free(paths[i]);
+	json_decref(files);
+	json_decref(missing);
+}
+
+int broker_append_file(const struct identity *identity, const char *path, struct error *error)
+{
+	struct stat info;
+	int fd, status;
+
+	identity_assume(identity, (gid_t)-1);
+	fd = open(path,
+		O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		0640);
+	status = fd < 0 ? -errno : 0;
+	identity_resume();
+	if (status < 0)
+		return error_set(error, status,
+			"%s: cannot be opened for appending: %s (its folder must be writable for "
+			"the user %s)",
+			path, strerror(-status), identity->user);
+	if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
+		close(fd);
+		return error_set(error, -EINVAL, "%s: is not a regular file", path);
+	}
+	return fd;
+}
+
+void broker_open_append(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"path", NULL};
+	const json_t *params = ipc_request_params(request);
+	char path[PARAMS_PATH_SIZE];
+	struct error error = {0};
+	int fd = -1, status = params_only(params, names, &error);
+
+	if (status == 0)
+		status = params_path(params, "path", sizeof(path), path, &error);
+	if (status == 0)
+		status = fd = broker_append_file(broker_identity(context), path, &error);
+	if (status < 0)
+		ipc_reply_failed(request, status, error.text);
+	else
+		broker_reply_descriptor(request, path, fd);
+}
+
+/* Connects a socket of type to path, with the rights of now; the descriptor or a negative errno. */
+static int unix_connect(const char *path, int type)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int status;
+
+	if (fd < 0)
+		return -errno;
+	strcpy(address.sun_path, path); /* its size was checked */
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	status = -errno;
+	close(fd);
+	return status;
+}
+
+/* Removes a socket at path that nobody listens on. */
+static int unix_remove_stale(const char *path, struct error *error)
+{
+	struct stat info;
+	int fd;
+
+	if (lstat(path, &info) < 0)
+		return errno == ENOENT ? 0
+				       : error_set(error, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISSOCK(info.st_mode))
+		return error_set(error, -EEXIST,
+			"%s: is there, and not a socket; remove it or choose another path", path);
+	fd = unix_connect(path, SOCK_SEQPACKET);
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE)
+		return error_set(error, -EADDRINUSE,
+			"%s: another process listens there; stop it or choose another path "
+			"(control.socket)",
+			path);
+	if (unlink(path) < 0)
+		return error_set(error, -errno, "%s: stale socket cannot be removed: %s", path,
+			strerror(errno));
+	return 0;
+}
+
+static int unix_bind(const struct identity *identity, const char *path, mode_t mode, gid_t group,
+	struct error *error)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	mode_t old_mask;
+	int fd, status;
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(error, -errno, "socket: %s", strerror(errno));
+	strcpy(address.sun_path, path);
+	identity_assume(identity, group);
+	/* Mode and group are there from the first moment. */
+	old_mask = umask(0777 & ~mode);
+	status = unix_remove_stale(path, error);
+	if (status == 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		status = error_set(error, -errno,
+			"%s: cannot be made: %s (its folder must be writable for the user %s)",
+			path, strerror(errno), identity->user);
+	umask(old_mask);
+	identity_resume();
+	if (status == 0 && listen(fd, LISTEN_BACKLOG) < 0)
+		status = error_set(error, -errno, "%s: %s", path, strerror(errno));
+	if (status < 0) {
+		close(fd);
+		return status;
+	}
+	return fd;
+}
+
+static void broker_remember_socket(struct broker *broker, const char *path)
+{
+	struct broker_socket *entry;
+
+	list_foreach (node, &broker->listening)
+		if (strcmp(list_entry(node, struct broker_socket, node)->path, path) == 0)
+			return;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return; /* a socket stays behind, and is found stale at the next start */
+	strcpy(entry->path, path);
+	list_append(&broker->listening, &entry->node);
+}
+
+static int listen_unix_group(const json_t *params, gid_t *out, struct error *error)
+{
+	const struct group *entry;
+	char name[33];
+	int status;
+
+	if (!json_object_get(params, "group"))
+		return 0;
+	status = params_string(params, "group", true, sizeof(name), NULL, name, error);
+	if (status < 0)
+		return status;
+	entry = getgrnam(name);
+	if (entry) {
+		*out = entry->gr_gid;
+		return 0;
+	}
+	/* The package's group is not there on a machine where nothing was installed. */
+	if (strcmp(name, IDENTITY_USER) == 0) {
+		log_warning("socket_group_missing", log_str("group", name),
+			log_str("effect", "only root and the roles' user can use the socket"));
+		return 0;
+	}
+	return error_set(error, -ENOENT, "there is no group %s (control.group)", name);
+}
+
+void broker_listen_unix(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"path", "mode", "group", NULL};
+	const json_t *params = ipc_request_params(request);
+	const struct identity *identity = broker_identity(context);
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	gid_t group = identity->gid;
+	struct error error = {0};
+	int64_t mode = 0660;
+	int fd = -1, status = params_only(params, names, &error);
+
+	if (status == 0)
+		status = params_path(params, "path", sizeof(path), path, &error);
+	if (status == 0)
+		status = params_integer(params, "mode", false, 0, 0777, &mode, &error);
+	if (status == 0)
+		status = listen_unix_group(params, &group, &error);
+	if (status == 0)
+		status = fd = unix_bind(identity, path, (mode_t)mode, group, &error);
+	if (status < 0) {
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	broker_remember_socket(((struct supervised *)context)->broker, path);
+	broker_reply_descriptor(request, path, fd);
+}
+
+void broker_connect_unix(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"path", "type", NULL};
+	const json_t *params = ipc_request_params(request);
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)], type[16] = "stream";
+	struct error error = {0};
+	int fd = -1, status = params_only(params, names, &error), number = SOCK_STREAM;
+
+	if (status == 0)
+		status = params_path(params, "path", sizeof(path), path, &error);
+	if (status == 0)
+		status = params_string(params, "type", false, sizeof(type), NULL, type, &error);
+	if (strcmp(type, "dgram") == 0)
+		number = SOCK_DGRAM;
+	else if (strcmp(type, "seqpacket") == 0)
+		number = SOCK_SEQPACKET;
+	else if (status == 0 && strcmp(type, "stream") != 0)
+		status = error_set(
+			&error, -EINVAL, "parameter `type` must be stream, dgram or seqpacket");
+	if (status == 0) {
+		identity_assume(broker_identity(context), (gid_t)-1);
+		status = fd = unix_connect(path, number);
+		identity_resume();
+		if (status < 0)
+			error_set(
+				&error, status, "%s: cannot connect: %s", path, strerror(-status));
+	}
+	if (status < 0)
+		ipc_reply_failed(request, status, error.text);
+	else
+		broker_reply_descriptor(request, path, fd);
+}
+
+void broker_make_folders(const struct broker *broker)
+{
+	static const char *const folders[] = {"/run/bulkhead", "/var/log/bulkhead"};
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		/* Its parent is root's, so what was just made is what is given away. */
+		if (mkdir(folders[i], 0755) < 0)
+			continue;
+		if (lchown(folders[i], broker->identity.uid, broker->identity.gid) < 0)
+			log_warning(
+				"folder_not_given", log_str("path", folders[i]), log_errno(-errno));
+	}
+}
+
+void broker_unlink_sockets(struct broker *broker)
+{
+	list_foreach_safe (node, &broker->listening) {
+		struct broker_socket *entry = list_entry(node, struct broker_socket, node);
+		struct stat info;
+
+		identity_assume(&broker->identity, (gid_t)-1);
+		if (lstat(entry->path, &info) == 0 && S_ISSOCK(info.st_mode))
+			unlink(entry->path);
+		identity_resume();
+		list_remove(node);
+		free(entry);
+	}
+}

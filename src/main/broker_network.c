@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TAP interfaces, packet sockets and TCP listeners for the roles. The broker keeps the queues of
+ * the TAPs it made, so that interface, addresses and routes outlive a restart of the packet role.
+ */
+#include "main/broker_state.h"
+#include "main/interface.h"
+#include "main/params.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define QUEUES_MAX  16
+#define MTU_MIN     68    /* RFC 791 */
+#define MTU_MAX     65535 /* of the kernel's TAP driver */
+#define TCP_BACKLOG 64
+
+static_assert(QUEUES_MAX <= IPC_DESCRIPTORS_MAX, "all queues travel in one message");
+
+struct broker_tap {
+	struct list node;
+	char name[IFNAMSIZ];
+	int fds[QUEUES_MAX];
+	size_t queue_count;
+	struct address_param addresses[PARAMS_ADDRESSES_MAX]; /* what we put there */
+	size_t address_count;
+};
+
+struct interface_request {
+	char name[IFNAMSIZ];
+	int64_t queues;
+	int64_t mtu_bytes; /* 0: as it is */
+	struct mac_param mac;
+	struct address_param addresses[PARAMS_ADDRESSES_MAX];
+	size_t address_count;
+	bool has_addresses;
+};
+
+static int interface_request_read(const json_t *params, const char *const *names,
+	struct interface_request *out, struct error *error)
+{
+	int status = params_only(params, names, error);
+
+	*out = (struct interface_request){.queues = 1};
+	if (status == 0)
+		status = params_interface(params, "interface", out->name, error);
+	if (status == 0)
+		status =
+			params_integer(params, "queues", false, 1, QUEUES_MAX, &out->queues, error);
+	if (status == 0)
+		status = params_integer(
+			params, "mtu", false, MTU_MIN, MTU_MAX, &out->mtu_bytes, error);
+	if (status == 0)
+		status = params_mac(params, "mac", &out->mac, error);
+	if (status == 0)
+		status = params_addresses(
+			params, "addresses", out->addresses, &out->address_count, error);
+	out->has_addresses = json_object_get(params, "addresses") != NULL;
+	return status;
+}
+
+static json_t *interface_result(const char *name, size_t queues, const struct interface_info *info)
+{
+	char mac[18];
+
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info->mac[0], info->mac[1],
+		info->mac[2], info->mac[3], info->mac[4], info->mac[5]);
+	return json_pack("{s:s, s:i, s:i, s:s, s:i}", "interface", name, "queues", (int)queues,
+		"index", info->index, "mac", mac, "mtu", info->mtu_bytes);
+}
+
+static struct broker_tap *tap_find(struct broker *broker, const char *name)
+{
+	list_foreach (node, &broker->taps) {
+		struct broker_tap *tap = list_entry(node, struct broker_tap, node);
+
+		if (strcmp(tap->name, name) == 0)
+			return tap;
+	}
+	return NULL;
+}
+
+static void tap_destroy(struct broker_tap *tap)
+{
+	for (size_t i = 0; i < tap->queue_count; i++)
+		close(tap->fds[i]);
+	list_remove(&tap->node);
+	free(tap);
+}
+
+static int tap_open_queue(const char *name, bool has_many, struct error *error)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return error_set(error, -errno, "/dev/net/tun: %s (is the module `tun` loaded?)",
+			strerror(errno));
+	if (has_many)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
+	strcpy(request.ifr_name, name);
+	if (ioctl(fd, TUNSETIFF, &request) < 0) {
+		int status = -errno;
+
+		close(fd);
+		return error_set(error, status, "interface %s: cannot be made as a TAP: %s%s", name,
+			strerror(-status),
+			status == -EINVAL || status == -EBUSY
+				? " (an interface of this name is in use by something else)"
+				: "");
+	}
+	return fd;
+}
+
+static int tap_create(struct broker *broker, const struct interface_request *wanted,
+	struct broker_tap **out, struct error *error)
+{
+	struct broker_tap *tap = calloc(1, sizeof(*tap));
+
+	if (!tap)
+		return error_set(error, -ENOMEM, "no memory");
+	strcpy(tap->name, wanted->name);
+	list_append(&broker->taps, &tap->node);
+	while (tap->queue_count < (size_t)wanted->queues) {
+		int fd = tap_open_queue(tap->name, wanted->queues > 1, error);
+
+		if (fd < 0) {
+			tap_destroy(tap);
+			return fd;
+		}
+		tap->fds[tap->queue_count++] = fd;
+	}
+	*out = tap;
+	return 0;
+}
+
+static bool address_is_listed(
+	const struct address_param *address, const struct address_param *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(address, &list[i], sizeof(*address)) == 0)
+			return true;
+	return false;
+}
+
+/* Touches only addresses that are new or were ours and are no longer wanted. */
+static int tap_set_addresses(struct broker_tap *tap, int index,
+	const struct interface_request *wanted, struct error *error)
+{
+	int status;
+
+	for (size_t i = 0; i < tap->address_count; i++) {
+		if (address_is_listed(&tap->addresses[i], wanted->addresses, wanted->address_count))
+			continue;
+		status = interface_remove_address(index, &tap->addresses[i], error);
+		if (status < 0)
+			return status;
+	}
+	for (size_t i = 0; i < wanted->address_count; i++) {
+		status = interface_add_address(index, &wanted->addresses[i], error);
+		if (status < 0)
+			return status;
+	}
+	memcpy(tap->addresses, wanted->addresses, sizeof(tap->addresses));
+	tap->address_count = wanted->address_count;
+	return 0;
+}
+
+static int tap_configure(struct broker_tap *tap, const struct interface_request *wanted,
+	struct interface_info *info, struct error *error)
+{
+	int status = interface_find(tap->name, info, error);
+
+	if (status == 0 && wanted->mac.is_set
+		&& memcmp(info->mac, wanted->mac.bytes, sizeof(info->mac)) != 0)
+		status = interface_set_mac(tap->name, wanted->mac.bytes, error);
+	if (status == 0 && wanted->mtu_bytes && wanted->mtu_bytes != info->mtu_bytes)
+		status = interface_set_mtu(tap->name, (int)wanted->mtu_bytes, error);
+	if (status == 0)
+		status = interface_set_up(tap->name, error);
+	if (status == 0 && wanted->has_addresses)
+		status = tap_set_addresses(tap, info->index, wanted, error);
+	if (status == 0)
+		status = interface_find(tap->name, info, error);
+	return status;
+}
+
+void broker_open_tap(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"interface", "queues", "mtu", "mac", "addresses", NULL};
+	struct broker *broker = ((struct supervised *)context)->broker;
+	struct interface_request wanted;
+	struct interface_info info = {0};
+	struct broker_tap *tap = NULL;
+	struct error error = {0};
+	bool is_new = false;
+	json_t *result;
+	int status;
+
+	status = interface_request_read(ipc_request_params(request), names, &wanted, &error);
+	if (status == 0) {
+		tap = tap_find(broker, wanted.name);
+		if (tap && tap->queue_count != (size_t)wanted.queues) {
+			tap_destroy(tap);
+			tap = NULL;
+		}
+		is_new = !tap;
+		if (is_new)
+			status = tap_create(broker, &wanted, &tap, &error);
+	}
+	if (status == 0)
+		status = tap_configure(tap, &wanted, &info, &error);
+	if (status < 0) {
+		if (tap && is_new)
+			tap_destroy(tap);
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	result = interface_result(tap->name, tap->queue_count, &info);
+	json_object_set_new(result, "is_new", json_boolean(is_new));
+	ipc_reply_with_descriptors(request, result, tap->fds, tap->queue_count);
+}
+
+void broker_close_tap(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"interface", NULL};
+	struct broker *broker = ((struct supervised *)context)->broker;
+	struct interface_request wanted;
+	struct broker_tap *tap = NULL;
+	struct error error = {0};
+	int status;
+
+	status = interface_request_read(ipc_request_params(request), names, &wanted, &error);
+	if (status == 0) {
+		tap = tap_find(broker, wanted.name);
+		if (!tap)
+			status = error_set(&error, -ENOENT,
+				"interface %s was not made by this daemon", wanted.name);
+	}
+	if (status < 0) {
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	tap_destroy(tap);
+	ipc_reply(request, json_object());
+}
+
+void broker_close_taps(struct broker *broker)
+{
+	list_foreach_safe (node, &broker->taps)
+		tap_destroy(list_entry(node, struct broker_tap, node));
+}
+
+static int packet_socket_set(int fd, int option, int value, const char *what, struct error *error)
+{
+	if (setsockopt(fd, SOL_PACKET, option, &value, sizeof(value)) < 0)
+		return error_set(error, -errno, "packet socket: %s: %s", what, strerror(errno));
+	return 0;
+}
+
+/* group: of a fan-out over several queues; 0 for one queue. Nothing is received before bind, since
+ * the socket is made without a protocol. */
+static int packet_socket_open(int index, uint16_t group, struct error *error)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = index};
+	struct packet_mreq membership = {.mr_ifindex = index, .mr_type = PACKET_MR_PROMISC};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int status;
+
+	if (fd < 0)
+		return error_set(error, -errno, "packet socket: %s", strerror(errno));
+	status = packet_socket_set(fd, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR", error);
+	if (status == 0)
+		status = packet_socket_set(fd, PACKET_AUXDATA, 1, "PACKET_AUXDATA", error);
+	if (status == 0)
+		status = packet_socket_set(
+			fd, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING", error);
+	if (status == 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		status = error_set(error, -errno, "packet socket: bind: %s", strerror(errno));
+	if (status == 0
+		&& setsockopt(
+			   fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof(membership))
+			< 0)
+		status = error_set(
+			error, -errno, "packet socket: promiscuous mode: %s", strerror(errno));
+	if (status == 0 && group)
+		status = packet_socket_set(fd, PACKET_FANOUT, group | PACKET_FANOUT_HASH << 16,
+			"PACKET_FANOUT", error);
+	if (status == 0)
+		return fd;
+	close(fd);
+	return status;
+}
+
+static int packet_sockets_open(const struct interface_request *wanted, int *fds, size_t *count,
+	struct interface_info *info, struct error *error)
+{
+	uint16_t group = 0;
+	int status = interface_find(wanted->name, info, error);
+
+	if (status == 0 && wanted->mtu_bytes && wanted->mtu_bytes != info->mtu_bytes)
+		status = interface_set_mtu(wanted->name, (int)wanted->mtu_bytes, error);
+	if (status == 0)
+		status = interface_set_up(wanted->name, error);
+	if (status == 0)
+		status = interface_find(wanted->name, info, error);
+	if (status < 0)
+		return status;
+	/* Fan-out groups are per network namespace: the index makes ours differ by interface, and
+	 * the process those of several daemons. */
+	if (wanted->queues > 1)
+		group = (uint16_t)((info->index * 31 + getpid()) % 65535 + 1);
+	while (*count < (size_t)wanted->queues) {
+		int fd = packet_socket_open(info->index, group, error);
+
+		if (fd < 0)
+			return fd;
+		fds[(*count)++] = fd;
+	}
+	return 0;
+}
+
+void broker_open_packet_socket(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"interface", "queues", "mtu", NULL};
+	struct interface_request wanted;
+	struct interface_info info = {0};
+	struct error error = {0};
+	int fds[QUEUES_MAX];
+	size_t count = 0;
+	int status;
+
+	status = interface_request_read(ipc_request_params(request), names, &wanted, &error);
+	if (status == 0)
+		status = packet_sockets_open(&wanted, fds, &count, &info, &error);
+	if (status < 0)
+		ipc_reply_failed(request, status, error.text);
+	else
+		ipc_reply_with_descriptors(
+			request, interface_result(wanted.name, count, &info), fds, count);
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static bool address_is_loopback(const struct address_param *address)
+{
+	return address->family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&address->v6)
+					   : address->bytes[0] == IN_LOOPBACKNET;
+}
+
+static int tcp_listen(const struct address_param *address, uint16_t port, struct error *error)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} name = {0};
+	socklen_t size = address->family == AF_INET6 ? sizeof(name.v6) : sizeof(name.v4);
+	int fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, status = 0;
+
+	if (fd < 0)
+		return error_set(error, -errno, "socket: %s", strerror(errno));
+	if (address->family == AF_INET6)
+		name.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+			.sin6_port = htons(port),
+			.sin6_addr = address->v6};
+	else
+		name.v4 = (struct sockaddr_in){
+			.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = address->v4};
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, &name.any, size) < 0 || listen(fd, TCP_BACKLOG) < 0)
+		status = error_set(error, -errno, "port %u: cannot listen: %s (control.metrics)",
+			port, strerror(errno));
+	if (status == 0)
+		return fd;
+	close(fd);
+	return status;
+}
+
+void broker_listen_tcp(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"address", "port", NULL};
+	const json_t *params = ipc_request_params(request);
+	struct address_param address;
+	char text[INET6_ADDRSTRLEN];
+	struct error error = {0};
+	int64_t port = 0;
+	int fd = -1, status = params_only(params, names, &error);
+
+	if (status == 0)
+		status = params_string(params, "address", true, sizeof(text),
+			"0123456789abcdefABCDEF.:", text, &error);
+	/* Privileged ports would let a role speak in the place of a system service. */
+	if (status == 0)
+		status = params_integer(params, "port", true, 1024, 65535, &port, &error);
+	if (status == 0 && address_parse(text, &address) < 0)
+		status = error_set(&error, -EINVAL, "parameter `address` is no IP address");
+	if (status == 0)
+		status = fd = tcp_listen(&address, (uint16_t)port, &error);
+	if (status < 0) {
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	if (!address_is_loopback(&address))
+		log_warning(
+			"metrics_not_on_loopback", log_str("address", text), log_int("port", port));
+	ipc_reply_with_descriptors(request,
+		json_pack("{s:s, s:I}", "address", text, "port", (json_int_t)port), &fd, 1);
+	close(fd);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Private to the broker's files: its state, and what they do for each other. */
+#pragma once
+
+#include "base/list.h"
+#include "base/log.h"
+#include "main/backoff.h"
+#include "main/broker.h"
+#include "main/identity.h"
+#include "main/role.h"
+
+#include <sys/types.h>
+
+/* What a stopping role gets before it is killed. */
+#define BROKER_STOP_MS 5000
+/* How often a role may die by a signal before the daemon was ready; then the start has failed. */
+#define BROKER_START_TRIES 3
+#define BROKER_REASON_SIZE 512
+
+enum supervised_state {
+	SUPERVISED_STOPPED,
+	SUPERVISED_STARTING,
+	SUPERVISED_READY,
+	SUPERVISED_WAITING, /* for its back-off to end */
+	SUPERVISED_STOPPING
+};
+
+struct supervised {
+	struct broker *broker;
+	const struct role *role;
+	enum supervised_state state;
+	uv_process_t process;
+	uv_timer_t timer; /* WAITING: start it; STOPPING: kill it */
+	struct ipc_channel *channel;
+	pid_t pid; /* 0: no process */
+	unsigned restarts;
+	uint64_t started_at_ms; /* of uv_now() */
+	uint64_t changed_at_ms; /* state */
+	struct backoff backoff;
+	bool is_asked_to_restart;
+	char reason[BROKER_REASON_SIZE]; /* why it ended last; "" when it did not */
+};
+
+enum broker_phase { BROKER_STARTING, BROKER_RUNNING, BROKER_STOPPING };
+
+struct broker {
+	uv_loop_t loop;
+	const struct broker_options *options;
+	struct identity identity;
+	enum broker_phase phase;
+	int exit_code;
+	int ready_fd;
+	uint64_t started_at_ms;
+	uv_signal_t on_term, on_interrupt, on_hangup;
+	uv_timer_t watchdog;
+	struct supervised *supervised;
+	size_t role_count;
+	struct list taps;      /* of struct broker_tap, broker_network.c */
+	struct list listening; /* of struct broker_socket, broker_files.c */
+	enum log_sink log_sink;
+	enum log_level log_level;
+	char log_path[4096];
+};
+
+/* broker.c */
+const char *supervised_state_name(enum supervised_state state);
+int broker_restart(struct supervised *supervised, struct error *error);
+/* Tells one role, or all (NULL), and the broker itself, where to log. */
+int broker_tell_log(struct broker *broker, struct supervised *only, struct error *error);
+
+/* broker_requests.c: one call of a role. */
+void broker_handle_request(struct ipc_request *request, struct supervised *from);
+
+/* broker_files.c; each answers the request */
+void broker_open_config(struct ipc_request *request, void *context);
+void broker_open_rules(struct ipc_request *request, void *context);
+void broker_open_append(struct ipc_request *request, void *context);
+void broker_listen_unix(struct ipc_request *request, void *context);
+void broker_connect_unix(struct ipc_request *request, void *context);
+/* Opens path to append as the roles' user; the descriptor or a negative errno. */
+int broker_append_file(const struct identity *identity, const char *path, struct error *error);
+/* Makes the folders that belong to the roles' user where they are missing. */
+void broker_make_folders(const struct broker *broker);
+void broker_unlink_sockets(struct broker *broker);
+
+/* broker_network.c; each answers the request */
+void broker_listen_tcp(struct ipc_request *request, void *context);
+void broker_open_tap(struct ipc_request *request, void *context);
+void broker_close_tap(struct ipc_request *request, void *context);
+void broker_open_packet_socket(struct ipc_request *request, void *context);
+void broker_close_taps(struct broker *broker);
+
+/* death.c: says how a process ended, with the name of the signal, and for SIGSYS of the system
+ * call when the kernel's log tells it. */
+void death_describe(pid_t pid, int64_t exit_status, int term_signal, char *out, size_t size);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "main/interface.h"
+
+#include <errno.h>
+#include <linux/if_arp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One ioctl of netdevice(7) on the interface named in request. */
+static int interface_ioctl(const char *name, unsigned long code, struct ifreq *request,
+	const char *what, struct error *error)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int status = 0;
+
+	if (fd < 0)
+		return error_set(error, -errno, "socket: %s", strerror(errno));
+	strncpy(request->ifr_name, name, IFNAMSIZ - 1);
+	if (ioctl(fd, code, request) < 0)
+		status = error_set(
+			error, -errno, "interface %s: %s: %s", name, what, strerror(errno));
+	close(fd);
+	return status;
+}
+
+int interface_find(const char *name, struct interface_info *out, struct error *error)
+{
+	struct ifreq request = {0};
+	int status;
+
+	status = interface_ioctl(name, SIOCGIFINDEX, &request, "cannot be found", error);
+	if (status < 0)
+		return status;
+	out->index = request.ifr_ifindex;
+	status = interface_ioctl(name, SIOCGIFHWADDR, &request, "has no address", error);
+	if (status < 0)
+		return status;
+	memcpy(out->mac, request.ifr_hwaddr.sa_data, sizeof(out->mac));
+	status = interface_ioctl(name, SIOCGIFMTU, &request, "has no MTU", error);
+	out->mtu_bytes = request.ifr_mtu;
+	return status;
+}
+
+int interface_set_mtu(const char *name, int mtu_bytes, struct error *error)
+{
+	struct ifreq request = {.ifr_mtu = mtu_bytes};
+
+	return interface_ioctl(name, SIOCSIFMTU, &request, "this MTU cannot be set", error);
+}
+
+int interface_set_mac(const char *name, const uint8_t mac[6], struct error *error)
+{
+	struct ifreq request = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+
+	memcpy(request.ifr_hwaddr.sa_data, mac, 6);
+	return interface_ioctl(
+		name, SIOCSIFHWADDR, &request, "this MAC address cannot be set", error);
+}
+
+int interface_set_up(const char *name, struct error *error)
+{
+	struct ifreq request = {0};
+	int status = interface_ioctl(name, SIOCGIFFLAGS, &request, "has no flags", error);
+
+	if (status < 0 || (request.ifr_flags & IFF_UP))
+		return status;
+	request.ifr_flags |= IFF_UP;
+	return interface_ioctl(name, SIOCSIFFLAGS, &request, "cannot be set up", error);
+}
+
+struct address_message {
+	struct nlmsghdr header;
+	struct ifaddrmsg address;
+	char attributes[2 * RTA_SPACE(sizeof(struct in6_addr))];
+};
+
+static void address_put(
+	struct address_message *message, unsigned short type, const void *data, unsigned short size)
+{
+	struct rtattr *attribute =
+		(struct rtattr *)((char *)message + NLMSG_ALIGN(message->header.nlmsg_len));
+
+	attribute->rta_type = type;
+	attribute->rta_len = RTA_LENGTH(size);
+	memcpy(RTA_DATA(attribute), data, size);
+	message->header.nlmsg_len =
+		NLMSG_ALIGN(message->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len);
+}
+
+/* Sends and waits for the kernel's acknowledgement: 0 or its negative errno. */
+static int netlink_ask(const struct nlmsghdr *message)
+{
+	char answer[4096];
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+	int status = -EPROTO;
+	ssize_t size;
+
+	if (fd < 0)
+		return -errno;
+	if (send(fd, message, message->nlmsg_len, 0) < 0
+		|| (size = recv(fd, answer, sizeof(answer), 0)) < 0)
+		status = -errno;
+	else if (size >= (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr))
+		&& header->nlmsg_type == NLMSG_ERROR)
+		status = ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+	close(fd);
+	return status;
+}
+
+static int interface_change_address(
+	int index, const struct address_param *address, unsigned short type, unsigned short flags)
+{
+	unsigned short size = address->family == AF_INET6 ? 16 : 4;
+	struct address_message message = {
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
+			.nlmsg_type = type,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags},
+		.address = {.ifa_family = (unsigned char)address->family,
+			.ifa_prefixlen = address->prefix,
+			.ifa_index = (unsigned)index},
+	};
+
+	/* No duplicate address detection: the address is to work at once, and who else has it is
+	 * known from the configuration. */
+	if (address->family == AF_INET6)
+		message.address.ifa_flags = IFA_F_NODAD;
+	address_put(&message, IFA_LOCAL, address->bytes, size);
+	address_put(&message, IFA_ADDRESS, address->bytes, size);
+	return netlink_ask(&message.header);
+}
+
+int interface_add_address(int index, const struct address_param *address, struct error *error)
+{
+	int status =
+		interface_change_address(index, address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+
+	return status == 0 || status == -EEXIST
+		? 0
+		: error_set(error, status, "interface %d: address cannot be added: %s", index,
+			strerror(-status));
+}
+
+int interface_remove_address(int index, const struct address_param *address, struct error *error)
+{
+	int status = interface_change_address(index, address, RTM_DELADDR, 0);
+
+	return status == 0 || status == -EADDRNOTAVAIL
+		? 0
+		: error_set(error, status, "interface %d: address cannot be removed: %s", index,
+			strerror(-status));
+}

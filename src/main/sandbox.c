@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "main/sandbox.h"
+#include "base/log.h"
+#include "main/identity.h"
+#include "main/role.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_IS_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANDBOX_IS_SANITIZED 1
+#endif
+#endif
+#ifndef SANDBOX_IS_SANITIZED
+#define SANDBOX_IS_SANITIZED 0
+#endif
+
+/* Sockets of guests and clients, tables, queues: far above what a host of 1,000 ports needs. */
+#define SANDBOX_DESCRIPTORS_MAX 16384
+
+static int sandbox_bind_read_only(const char *from, const char *to, struct error *error)
+{
+	struct mount_attr attributes = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+
+	if (mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return error_set(error, -errno, "mount namespace: %s: %s", from, strerror(errno));
+	if (mount_setattr(AT_FDCWD, to, AT_RECURSIVE, &attributes, sizeof(attributes)) < 0)
+		return error_set(
+			error, -errno, "mount namespace: %s read-only: %s", from, strerror(errno));
+	return 0;
+}
+
+static int sandbox_bind_if_there(const char *from, const char *to, struct error *error)
+{
+	struct stat info;
+
+	/* What is a symbolic link (/bin) is reached, and protected, by its target. */
+	if (lstat(from, &info) < 0 || !S_ISDIR(info.st_mode))
+		return 0;
+	return sandbox_bind_read_only(from, to, error);
+}
+
+/* In the manner of passt: a tmpfs becomes the root, and the old root goes away with everything that
+ * was not bound into the new one. The folder it is mounted on only matters for a moment. */
+static int sandbox_view_empty(struct error *error)
+{
+	struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+	int status;
+
+	if (mount("none", "/tmp", "tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID,
+		    "mode=0755,nr_blocks=1,nr_inodes=32")
+			< 0
+		|| chdir("/tmp") < 0)
+		return error_set(error, -errno, "mount namespace: new root: %s", strerror(errno));
+	if (mkdir("etc", 0755) < 0 || mkdir("run", 0755) < 0 || mkdir("run/systemd", 0755) < 0
+		|| mkdir("run/systemd/journal", 0755) < 0)
+		return error_set(error, -errno, "mount namespace: new root: %s", strerror(errno));
+	/* For the names of users and groups, and the time zone. */
+	status = sandbox_bind_if_there("/etc", "/tmp/etc", error);
+	if (status == 0)
+		status = sandbox_bind_if_there(
+			"/run/systemd/journal", "/tmp/run/systemd/journal", error);
+	if (status < 0)
+		return status;
+	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return error_set(error, -errno, "mount namespace: pivot_root: %s", strerror(errno));
+	if (mount_setattr(AT_FDCWD, "/", 0, &attributes, sizeof(attributes)) < 0)
+		return error_set(
+			error, -errno, "mount namespace: read-only root: %s", strerror(errno));
+	return 0;
+}
+
+static int sandbox_view_system(struct error *error)
+{
+	static const char *const read_only[] = {"/usr", "/etc", "/boot", "/opt", "/srv", "/bin",
+		"/sbin", "/lib", "/lib64", "/sys", "/proc/sys"};
+	int status = 0;
+
+	for (size_t i = 0; status == 0 && i < sizeof(read_only) / sizeof(read_only[0]); i++)
+		status = sandbox_bind_if_there(read_only[i], read_only[i], error);
+	if (status < 0)
+		return status;
+	if (mount("none", "/root", "tmpfs", MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID,
+		    "mode=0000,nr_blocks=1,nr_inodes=2")
+			< 0
+		&& errno != ENOENT)
+		return error_set(
+			error, -errno, "mount namespace: hiding /root: %s", strerror(errno));
+	return 0;
+}
+
+static int sandbox_enter_view(enum sandbox_view view, struct error *error)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		return error_set(error, -errno,
+			"mount namespace: %s (in a container, CAP_SYS_ADMIN is needed)",
+			strerror(errno));
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return error_set(
+			error, -errno, "mount namespace: private root: %s", strerror(errno));
+	return view == SANDBOX_VIEW_EMPTY ? sandbox_view_empty(error) : sandbox_view_system(error);
+}
+
+static int sandbox_set_limits(const struct sandbox *sandbox, struct error *error)
+{
+	const struct rlimit none = {0, 0};
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit descriptors;
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		return error_set(error, -errno, "RLIMIT_CORE: %s", strerror(errno));
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+		descriptors.rlim_cur = descriptors.rlim_max = SANDBOX_DESCRIPTORS_MAX;
+		if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+			log_warning("descriptor_limit_kept", log_errno(-errno));
+	}
+	if (sandbox->may_lock_memory && setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0)
+		return error_set(error, -errno, "RLIMIT_MEMLOCK: %s", strerror(errno));
+	return 0;
+}
+
+static int sandbox_change_user(const struct role *role, struct error *error)
+{
+	struct identity identity;
+	int status = identity_find(&identity, error);
+
+	if (status < 0)
+		return status;
+	if (identity.is_fallback)
+		log_warning("user_missing", log_str("user", IDENTITY_USER),
+			log_str("instead", identity.user),
+			log_str("remedy",
+				"systemd-sysusers, or adduser --system --group bulkhead"));
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (int capability = 0; capability <= CAP_LAST_CAP; capability++) {
+		if (!(role->capabilities & 1ULL << capability))
+			continue;
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+			(unsigned)capability);
+	}
+	status = capng_change_id((int)identity.uid, (int)identity.gid,
+		CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT);
+	if (status != 0)
+		return error_set(error, -EPERM,
+			"cannot become the user %s with the role's capabilities (libcap-ng: %d)",
+			identity.user, status);
+	return 0;
+}
+
+int sandbox_enter(const struct role *role, struct error *error)
+{
+	int status;
+
+	if (geteuid() != 0)
+		return error_set(error, -EPERM, "roles are started by the broker, as root");
+	/* Nobody but the group (QEMU's user is in it) uses the sockets that a role makes. */
+	umask(0007);
+	status = sandbox_set_limits(role->sandbox, error);
+	if (status == 0)
+		status = sandbox_enter_view(role->sandbox->view, error);
+	if (status == 0)
+		status = sandbox_change_user(role, error);
+	if (status < 0)
+		return status;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(error, -errno, "no_new_privs: %s", strerror(errno));
+	/* Not to be traced by the other roles, which have the same user. The leak check at the end
+	 * of a sanitizer's run has to trace, though. */
+	if (prctl(PR_SET_DUMPABLE, SANDBOX_IS_SANITIZED, 0, 0, 0) < 0)
+		return error_set(error, -errno, "dumpable: %s", strerror(errno));
+	return 0;
+}
+
+/* What the run-time of a sanitizer does on top, mostly when it reports. */
+static const struct sandbox_call sandbox_sanitizer_calls[] = {{SCMP_SYS(openat)},
+	{SCMP_SYS(readlink)}, {SCMP_SYS(readlinkat)}, {SCMP_SYS(getcwd)}, {SCMP_SYS(newfstatat)},
+	{SCMP_SYS(sigaltstack)}, {SCMP_SYS(sched_getaffinity)}, {SCMP_SYS(personality)},
+	{SCMP_SYS(getdents64)}, {SCMP_SYS(clone)}, {SCMP_SYS(wait4)}, {SCMP_SYS(ptrace)},
+	{SCMP_SYS(prctl)}, {SCMP_SYS(process_vm_readv)}, {SCMP_SYS(pipe2)}, {SCMP_SYS(kill)},
+	{SCMP_SYS(tgkill)}, {SCMP_SYS(getrlimit)}, {SCMP_SYS(setrlimit)}, {SCMP_SYS(prlimit64)},
+	{SCMP_SYS(getppid)}, {SCMP_SYS(fork)}, {SCMP_SYS(execve)}, {SCMP_SYS(dup2)},
+	{SCMP_SYS(ioctl)}, {SCMP_SYS(lseek)}, {SCMP_SYS(access)}, {SCMP_SYS(unlink)},
+	{SCMP_SYS(mmap)}, {SCMP_SYS(mprotect)}, {-1}};
+
+static int sandbox_add_list(
+	scmp_filter_ctx filter, const struct sandbox_call *call, struct error *error)
+{
+	for (; call->number != -1; call++) {
+		struct scmp_arg_cmp condition =
+			SCMP_CMP(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value);
+		int status = seccomp_rule_add_array(
+			filter, SCMP_ACT_ALLOW, call->number, call->mask ? 1 : 0, &condition);
+
+		if (status < 0 && status != -EEXIST)
+			return error_set(error, status, "seccomp: system call %d: %s", call->number,
+				strerror(-status));
+	}
+	return 0;
+}
+
+int sandbox_confine(const struct role *role, struct error *error)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int status = filter ? 0 : -ENOMEM;
+
+	/* All threads, and their death in the kernel's log with the number of the call. */
+	if (status == 0)
+		status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (status == 0)
+		status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+	/* Its flags are in memory, where a filter cannot look; libc then uses clone. */
+	if (status == 0)
+		status = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	for (size_t i = 0; status == 0 && role->sandbox->lists[i]; i++)
+		status = sandbox_add_list(filter, role->sandbox->lists[i], error);
+	if (status == 0 && SANDBOX_IS_SANITIZED)
+		status = sandbox_add_list(filter, sandbox_sanitizer_calls, error);
+	if (status == 0)
+		status = seccomp_load(filter);
+	if (status < 0 && error && !error->text[0])
+		error_set(error, status, "seccomp: %s", strerror(-status));
+	seccomp_release(filter);
+	return status;
+}

@@ -8,6 +8,7 @@
 #include "main/params.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>

@@ -115,21 +115,30 @@ static int sandbox_enter_view(enum sandbox_view view, struct error *error)
 	return view == SANDBOX_VIEW_EMPTY ? sandbox_view_empty(error) : sandbox_view_system(error);
 }
 
+/* Raises a limit to wanted, or in a container that forbids it to what it allows. */
+static void sandbox_raise_limit(int resource, rlim_t wanted, const char *name)
+{
+	struct rlimit limit = {wanted, wanted};
+
+	if (setrlimit(resource, &limit) == 0)
+		return;
+	if (getrlimit(resource, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(resource, &limit);
+	}
+	log_debug("limit_not_raised", log_str("limit", name), log_uint("stays", limit.rlim_cur));
+}
+
 static int sandbox_set_limits(const struct sandbox *sandbox, struct error *error)
 {
 	const struct rlimit none = {0, 0};
-	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-	struct rlimit descriptors;
 
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return error_set(error, -errno, "RLIMIT_CORE: %s", strerror(errno));
-	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
-		descriptors.rlim_cur = descriptors.rlim_max = SANDBOX_DESCRIPTORS_MAX;
-		if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
-			log_warning("descriptor_limit_kept", log_errno(-errno));
-	}
-	if (sandbox->may_lock_memory && setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0)
-		return error_set(error, -errno, "RLIMIT_MEMLOCK: %s", strerror(errno));
+	sandbox_raise_limit(RLIMIT_NOFILE, SANDBOX_DESCRIPTORS_MAX, "descriptors");
+	/* CAP_IPC_LOCK goes beyond it; drivers that look at the number are content too. */
+	if (sandbox->may_lock_memory)
+		sandbox_raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY, "locked memory");
 	return 0;
 }
 
@@ -184,17 +193,6 @@ int sandbox_enter(const struct role *role, struct error *error)
 		return error_set(error, -errno, "dumpable: %s", strerror(errno));
 	return 0;
 }
-
-/* What the run-time of a sanitizer does on top, mostly when it reports. */
-static const struct sandbox_call sandbox_sanitizer_calls[] = {{SCMP_SYS(openat)},
-	{SCMP_SYS(readlink)}, {SCMP_SYS(readlinkat)}, {SCMP_SYS(getcwd)}, {SCMP_SYS(newfstatat)},
-	{SCMP_SYS(sigaltstack)}, {SCMP_SYS(sched_getaffinity)}, {SCMP_SYS(personality)},
-	{SCMP_SYS(getdents64)}, {SCMP_SYS(clone)}, {SCMP_SYS(wait4)}, {SCMP_SYS(ptrace)},
-	{SCMP_SYS(prctl)}, {SCMP_SYS(process_vm_readv)}, {SCMP_SYS(pipe2)}, {SCMP_SYS(kill)},
-	{SCMP_SYS(tgkill)}, {SCMP_SYS(getrlimit)}, {SCMP_SYS(setrlimit)}, {SCMP_SYS(prlimit64)},
-	{SCMP_SYS(getppid)}, {SCMP_SYS(fork)}, {SCMP_SYS(execve)}, {SCMP_SYS(dup2)},
-	{SCMP_SYS(ioctl)}, {SCMP_SYS(lseek)}, {SCMP_SYS(access)}, {SCMP_SYS(unlink)},
-	{SCMP_SYS(mmap)}, {SCMP_SYS(mprotect)}, {-1}};
 
 static int sandbox_add_list(
 	scmp_filter_ctx filter, const struct sandbox_call *call, struct error *error)

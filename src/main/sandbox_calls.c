@@ -88,3 +88,11 @@ static const struct sandbox_call *const packet_lists[] = {common_calls, packet_c
 const struct sandbox sandbox_control = {.view = SANDBOX_VIEW_EMPTY, .lists = control_lists};
 const struct sandbox sandbox_packet = {
 	.view = SANDBOX_VIEW_SYSTEM, .lists = packet_lists, .may_lock_memory = true};
+
+/* What the run-time of a sanitizer does on top, mostly when it reports. */
+const struct sandbox_call sandbox_sanitizer_calls[] = {ANY(openat), ANY(readlink), ANY(readlinkat),
+	ANY(getcwd), ANY(newfstatat), ANY(sigaltstack), ANY(sched_getaffinity), ANY(personality),
+	ANY(getdents64), ANY(clone), ANY(wait4), ANY(ptrace), ANY(prctl), ANY(process_vm_readv),
+	ANY(pipe2), ANY(kill), ANY(tgkill), ANY(getrlimit), ANY(setrlimit), ANY(prlimit64),
+	ANY(getppid), ANY(fork), ANY(execve), ANY(dup2), ANY(ioctl), ANY(lseek), ANY(access),
+	ANY(unlink), ANY(mmap), ANY(mprotect), END};

@@ -40,7 +40,8 @@ struct ipc_request;
 struct ipc_ops {
 	/* A call or (is_notification) a notification. params is borrowed and may be NULL. The
 	 * descriptors are owned by the request and closed with it unless taken. A call must be
-	 * answered by exactly one ipc_reply* (now or later); a notification needs none. */
+	 * answered by exactly one ipc_reply* (now or later). A notification's request ends when
+	 * this returns: it is not kept, and answers to it go nowhere. */
 	void (*on_request)(struct ipc_request *request, void *context);
 	/* The peer is gone. Pending calls have been answered with IPC_UNAVAILABLE. The callee
 	 * closes. */

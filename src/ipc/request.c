@@ -6,9 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void ipc_request_destroy(struct ipc_request *request)
+{
+	struct ipc_channel *channel = request->channel;
+
+	ipc_close_descriptors(request->descriptors, request->descriptor_count);
+	ipc_message_clear(&request->message);
+	free(request);
+	channel->request_count--;
+	ipc_channel_poll(channel);
+	ipc_channel_put(channel);
+}
+
 void ipc_request_deliver(struct ipc_channel *channel, struct ipc_message *message, int *descriptors,
 	size_t descriptor_count)
 {
+	bool is_notification = message->kind == IPC_MESSAGE_NOTIFICATION;
 	struct ipc_request *request = calloc(1, sizeof(*request));
 
 	if (!request) {
@@ -24,18 +37,8 @@ void ipc_request_deliver(struct ipc_channel *channel, struct ipc_message *messag
 	ipc_channel_get(channel);
 	channel->request_count++;
 	channel->ops->on_request(request, channel->context);
-}
-
-static void ipc_request_destroy(struct ipc_request *request)
-{
-	struct ipc_channel *channel = request->channel;
-
-	ipc_close_descriptors(request->descriptors, request->descriptor_count);
-	ipc_message_clear(&request->message);
-	free(request);
-	channel->request_count--;
-	ipc_channel_poll(channel);
-	ipc_channel_put(channel);
+	if (is_notification)
+		ipc_request_destroy(request);
 }
 
 const char *ipc_request_method(const struct ipc_request *request)
@@ -85,8 +88,7 @@ static void ipc_request_answer(struct ipc_request *request, json_t *document,
 	int status;
 
 	if (ipc_request_is_notification(request)) {
-		json_decref(document);
-		ipc_request_destroy(request);
+		json_decref(document); /* and it ends when on_request returns */
 		return;
 	}
 	status = ipc_message_encode(document, &text, &size);

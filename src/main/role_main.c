@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,6 +129,7 @@ int role_run(const char *name, bool is_foreground)
 	tzset(); /* reads its file before the file system changes */
 	log_open(is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD, -1, name, LOG_LEVEL_INFO);
 	role_ignore_signals();
+	prctl(PR_SET_NAME, "bulkheadd"); /* not "exe", which it was started by */
 	uv_loop_init(&process.loop);
 	process.context = (struct role_context){
 		.loop = &process.loop, .name = name, .is_foreground = is_foreground};

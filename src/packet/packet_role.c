@@ -151,6 +151,9 @@ static void on_request(struct ipc_request *request, void *context)
 {
 	const char *name = ipc_request_method(request);
 
+	/* Methods may answer later, which a notification does not live for. */
+	if (ipc_request_is_notification(request))
+		return;
 	if (find_method(role_methods, name)) {
 		ipc_dispatch(role_methods, request, context);
 		return;
@@ -208,7 +211,8 @@ static int on_start(struct role_context *context, void **state, struct error *er
 {
 	role = context;
 	*state = context;
-	return 0;
+	/* It waits for the configuration now; control says when that is in force. */
+	return role_tell_ready(context);
 }
 
 static void on_stop(void *state)

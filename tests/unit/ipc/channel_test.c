@@ -35,7 +35,8 @@ static void on_request(struct ipc_request *request, void *context)
 
 	if (ipc_request_is_notification(request)) {
 		end->notifications++;
-		ipc_reply(request, NULL);
+		if (end->is_keeping)
+			ipc_reply(request, NULL); /* allowed, and without effect */
 		return;
 	}
 	end->requests++;

@@ -200,8 +200,9 @@ static int sandbox_add_list(
 	for (; call->number != -1; call++) {
 		struct scmp_arg_cmp condition =
 			SCMP_CMP(call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value);
-		int status = seccomp_rule_add_array(
-			filter, SCMP_ACT_ALLOW, call->number, call->mask ? 1 : 0, &condition);
+		int status = seccomp_rule_add_array(filter,
+			call->error ? SCMP_ACT_ERRNO((uint32_t)call->error) : SCMP_ACT_ALLOW,
+			call->number, call->mask ? 1 : 0, &condition);
 
 		if (status < 0 && status != -EEXIST)
 			return error_set(error, status, "seccomp: system call %d: %s", call->number,

@@ -22,9 +22,11 @@ enum sandbox_view {
 	SANDBOX_VIEW_SYSTEM
 };
 
-/* One allowed system call; when mask is not 0, only with (argument & mask) == value. */
+/* One allowed system call; when mask is not 0, only with (argument & mask) == value. When error is
+ * set the call is not allowed but fails with it, for libraries that ask and do without. */
 struct sandbox_call {
 	int number;
+	int error;
 	unsigned char argument;
 	uint64_t mask, value;
 };

@@ -5,24 +5,20 @@
  */
 #include "main/sandbox.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#define ANY(name)                                                                                  \
-	{                                                                                          \
-		.number = SCMP_SYS(name)                                                           \
-	}
-#define ONLY(name, argument, mask, value)                                                          \
-	{                                                                                          \
-		SCMP_SYS(name), argument, mask, value                                              \
-	}
-#define END                                                                                        \
-	{                                                                                          \
-		.number = -1                                                                       \
-	}
+/* clang-format off */
+#define ANY(name) {.number = SCMP_SYS(name)}
+#define ONLY(name, argument_, mask_, value_) \
+	{.number = SCMP_SYS(name), .argument = (argument_), .mask = (mask_), .value = (value_)}
+#define REFUSE(name, error_) {.number = SCMP_SYS(name), .error = (error_)}
+#define END {.number = -1}
+/* clang-format on */
 #define EXACTLY 0xffffffffULL
 
 /* A new thread, and no new process or namespace. */
@@ -33,8 +29,8 @@
 /* libc, libuv's loop, channels and the log: every role. */
 static const struct sandbox_call common_calls[] = {
 	/* the loop */
-	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_ctl), ANY(epoll_create1), ANY(poll),
-	ANY(ppoll), ANY(eventfd2), ANY(pipe2), ANY(timerfd_create), ANY(timerfd_settime),
+	ANY(epoll_wait), ANY(epoll_pwait), ANY(epoll_pwait2), ANY(epoll_ctl), ANY(epoll_create1),
+	ANY(poll), ANY(ppoll), ANY(eventfd2), ANY(pipe2), ANY(timerfd_create), ANY(timerfd_settime),
 	/* channels; EVE, log and answers through descriptors */
 	ANY(read), ANY(readv), ANY(pread64), ANY(write), ANY(writev), ANY(pwrite64), ANY(recvmsg),
 	ANY(sendmsg), ANY(recvfrom), ANY(sendto), ANY(close), ANY(fcntl), ANY(dup), ANY(shutdown),
@@ -49,7 +45,7 @@ static const struct sandbox_call common_calls[] = {
 	ANY(clock_getres), ANY(clock_nanosleep), ANY(nanosleep), ANY(gettimeofday), ANY(getpid),
 	ANY(gettid), ANY(getuid), ANY(geteuid), ANY(getgid), ANY(getegid), ANY(rt_sigaction),
 	ANY(rt_sigprocmask), ANY(rt_sigreturn), ANY(tgkill), ANY(restart_syscall), ANY(getrandom),
-	ANY(uname), ANY(sysinfo), ANY(getrusage), ANY(alarm), ONLY(prlimit64, 2, ~0ULL, 0),
+	ANY(uname), ANY(sysinfo), ANY(getrusage), ANY(alarm), ANY(prlimit64),
 	ONLY(clone, 0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_NAMESPACES,
 		CLONE_VM | CLONE_THREAD | CLONE_SIGHAND),
 	ANY(exit), ANY(exit_group), END};
@@ -76,6 +72,8 @@ static const struct sandbox_call packet_calls[] = {
 	ONLY(socket, 0, EXACTLY, AF_NETLINK), ONLY(socket, 0, EXACTLY, AF_PACKET),
 	ONLY(socket, 0, EXACTLY, AF_XDP), ONLY(socket, 0, EXACTLY, AF_INET), ANY(bpf),
 	ANY(perf_event_open),
+	/* EAL asks for the ports of the CPU, which drivers of old virtio devices want */
+	REFUSE(iopl, EPERM), REFUSE(ioperm, EPERM), ANY(epoll_create),
 	/* bursts of the kernel backend, the workers' naps and places */
 	ANY(recvmmsg), ANY(sendmmsg), ANY(sched_setaffinity), ANY(sched_getaffinity),
 	ANY(sched_getparam), ANY(sched_getscheduler), ANY(sched_setscheduler), ANY(getcpu),

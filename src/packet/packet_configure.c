@@ -247,6 +247,24 @@ void packet_configure(struct ipc_request *request, void *context)
 	ipc_reply(request, json_object());
 }
 
+void packet_configure_report(struct ipc_request *request, void *context)
+{
+	json_t *result = json_pack("{s:I}", "generation", running_generation);
+	struct error error;
+	int fd = -1, status = 0;
+
+	if (running)
+		status = config_document_attach(result, running, &fd, &error);
+	if (status < 0) {
+		json_decref(result);
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	ipc_reply_with_descriptors(request, result, &fd, fd >= 0 ? 1 : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 void packet_configure_peer_gone(void)
 {
 	if (change.phase == PREPARED) {

@@ -7,6 +7,9 @@
 /* Handles packet.configure. */
 void packet_configure(struct ipc_request *request, void *context);
 
+/* Handles packet.config: what is in force, for a control role that was started again. */
+void packet_configure_report(struct ipc_request *request, void *context);
+
 /* Control is gone: what it prepared and did not commit is thrown away. */
 void packet_configure_peer_gone(void);
 

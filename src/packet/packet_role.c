@@ -135,6 +135,7 @@ static void handle_metrics(struct ipc_request *request, void *context)
 
 static const struct ipc_method role_methods[] = {
 	{"packet.configure", packet_configure},
+	{"packet.config", packet_configure_report},
 	{"packet.metrics", handle_metrics},
 	{NULL, NULL},
 };

@@ -36,7 +36,8 @@
 #define OVERFLOW_SIZE      (68 * 1024)      /* what of a frame does not fit into the first buffer */
 #define SEND_VECTORS_MAX   256
 #define SOCKET_BUFFER_SIZE (4 * 1024 * 1024)
-/* An empty queue is not asked again for so long: a system call costs about 300 ns. */
+/* While other ports keep the worker busy an empty queue is not asked again for so long: a system
+ * call costs about 300 ns. */
 #define EMPTY_PAUSE_US 10
 
 struct kernel_queue {
@@ -187,7 +188,7 @@ static uint16_t forget_buffers(struct kernel_queue *queue, uint16_t used)
 
 static bool is_paused(struct kernel_queue *queue)
 {
-	return queue->poll_after_tsc && rte_rdtsc() < queue->poll_after_tsc;
+	return rx_is_busy && rte_rdtsc() < queue->poll_after_tsc;
 }
 
 static void note_load(struct kernel_queue *queue, bool is_empty)
@@ -379,15 +380,22 @@ static void kernel_close(struct port *port)
 	port->backend = NULL;
 }
 
+static int kernel_descriptor(struct port *port, uint16_t queue)
+{
+	return ((struct kernel *)port->backend)->queues[queue].fd;
+}
+
 static const struct port_ops tap_ops = {
 	.rx_burst = tap_rx_burst,
 	.tx_burst = tap_tx_burst,
+	.descriptor = kernel_descriptor,
 	.close = kernel_close,
 };
 
 static const struct port_ops packet_socket_ops = {
 	.rx_burst = packet_socket_rx_burst,
 	.tx_burst = packet_socket_tx_burst,
+	.descriptor = kernel_descriptor,
 	.close = kernel_close,
 };
 

@@ -357,18 +357,36 @@ int offload_prepare(struct rte_mbuf **packet, struct rte_mempool *pool)
 	return 0;
 }
 
+/* As rte_raw_cksum_mbuf(), which in DPDK 22.11 loses carries behind a segment of odd size. */
+uint16_t offload_raw_sum(const struct rte_mbuf *packet, uint32_t offset, uint32_t size)
+{
+	uint32_t total = 0, done = 0;
+
+	for (; packet && offset >= packet->data_len; packet = packet->next)
+		offset -= packet->data_len;
+	for (; packet && done < size; packet = packet->next, offset = 0) {
+		uint32_t part = RTE_MIN(packet->data_len - offset, size - done);
+		uint16_t sum = rte_raw_cksum(
+			rte_pktmbuf_mtod_offset(packet, const uint8_t *, offset), part);
+
+		total += done & 1 ? rte_bswap16(sum) : sum;
+		done += part;
+	}
+	total = (total & 0xffff) + (total >> 16);
+	return (uint16_t)((total & 0xffff) + (total >> 16));
+}
+
 /* Fills in the checksum of a packet whose headers are contiguous and writable. */
 static void fill_checksum(struct rte_mbuf *packet, const struct offload_layout *layout)
 {
 	uint32_t l4_offset = (uint32_t)layout->l2_size + layout->l3_size;
 	uint8_t *bytes = rte_pktmbuf_mtod(packet, uint8_t *);
 	uint8_t *field = bytes + checksum_at(layout);
-	uint16_t raw = 0, sum;
 	uint32_t total;
+	uint16_t sum;
 
 	memset(field, 0, 2);
-	(void)rte_raw_cksum_mbuf(packet, l4_offset, layer4_size(layout), &raw);
-	total = (uint32_t)raw
+	total = (uint32_t)offload_raw_sum(packet, l4_offset, layer4_size(layout))
 		+ pseudo_header_sum(bytes + layout->l2_size, layout, layer4_size(layout));
 	total = (total & 0xffff) + (total >> 16);
 	sum = (uint16_t) ~((total & 0xffff) + (total >> 16));

@@ -86,5 +86,9 @@ int offload_segment(struct rte_mbuf *packet, struct rte_mempool *pool, struct rt
 int offload_finish(struct rte_mbuf *packet, struct rte_mempool *pool, struct rte_mbuf **out,
 	uint16_t out_count);
 
+/* One's complement sum (RFC 1071) over size bytes of a packet from offset on, folded, not inverted.
+ */
+uint16_t offload_raw_sum(const struct rte_mbuf *packet, uint32_t offset, uint32_t size);
+
 /* The layer-3 size that counts against an MTU: of a super-frame, that of its segments. */
 uint32_t offload_layer3_size(const struct rte_mbuf *packet);

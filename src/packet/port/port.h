@@ -65,6 +65,8 @@ struct port_ops {
 	 * finished as far as port->offloads demands. One worker at a time a queue. */
 	uint16_t (*tx_burst)(
 		struct port *port, uint16_t queue, struct rte_mbuf **packets, uint16_t count);
+	/* Control thread: what becomes readable when the queue has packets. NULL: no such thing. */
+	int (*descriptor)(struct port *port, uint16_t queue);
 	/* Control thread: the reverse of open; workers no longer use the port. */
 	void (*close)(struct port *port);
 };
@@ -132,6 +134,8 @@ struct rx_plan {
 	} polls[];
 };
 extern struct rx_plan *rx_plans[WORKERS_MAX]; /* read with publish_read(&rx_plans[worker_index]) */
+/* Worker: whether its last walk took packets in. */
+extern __thread bool rx_is_busy;
 
 /*
  * Control thread. The port of that name, borrowed; NULL: not found. While a configuration change is

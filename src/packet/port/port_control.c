@@ -82,13 +82,30 @@ no_memory:
 	return NULL;
 }
 
+/* Arrivals end the naps of the workers that poll the port. */
+static void watch_queues(struct port *port, bool is_watched)
+{
+	for (uint16_t i = 0; port->ops->descriptor && i < port->queue_count; i++) {
+		uint16_t worker = port_queue_worker(port, i);
+		int fd = port->ops->descriptor(port, i);
+
+		if (!is_watched)
+			worker_unwatch(worker, fd);
+		else if (worker_watch(worker, fd) < 0)
+			log_warning("port_not_watched", log_str("port", port->config.name),
+				log_str("problem", "its packets may wait for packet.nap-max"));
+	}
+}
+
 /* What is behind a port that no worker polls any more. */
 static void close_device(struct port *port)
 {
-	if (port->state->phase == PORT_OPENING && port->backend)
+	if (port->state->phase == PORT_OPENING && port->backend) {
 		kernel_cancel(port);
-	else if (port->state->phase == PORT_OPEN)
+	} else if (port->state->phase == PORT_OPEN) {
+		watch_queues(port, false);
 		port->ops->close(port);
+	}
 	port->state->phase = PORT_WAITING;
 	port->state->is_link_up = false;
 }
@@ -108,6 +125,7 @@ static void note_open(struct port *port)
 
 	state->phase = PORT_OPEN;
 	state->problem[0] = '\0';
+	watch_queues(port, true);
 	log_info("port_open", log_str("port", port->config.name),
 		log_str("device", port->config.device), log_uint("mtu_bytes", port->mtu_bytes),
 		log_uint("queues", port->queue_count));
@@ -233,6 +251,7 @@ void port_device_gone(struct port *port, const char *why)
 	port->state->phase = PORT_WAITING;
 	publish(is_in_force);
 	publish_wait();
+	watch_queues(port, false);
 	port->ops->close(port);
 	port->interface_index = 0;
 	error_set(&error, -ENODEV, "%s: %s", port->config.device, why);

@@ -18,6 +18,8 @@
 /* Nodes may read so much of a packet without looking for a next segment. */
 #define CONTIGUOUS_SIZE 256
 
+__thread bool rx_is_busy;
+
 enum rx_edge {
 	RX_EDGE_PHYSICAL = PORT_PHYSICAL,
 	RX_EDGE_PARTITION = PORT_PARTITION,
@@ -112,6 +114,7 @@ static uint16_t rx_process(
 			+ receive(graph, node, plan->polls[at].port, plan->polls[at].queue));
 		*turn = at + 1;
 	}
+	rx_is_busy = total > 0;
 	return total;
 }
 

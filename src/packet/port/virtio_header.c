@@ -22,15 +22,12 @@
 static int fill_generic(const struct virtio_net_hdr *header, struct rte_mbuf *packet)
 {
 	uint32_t field_at = (uint32_t)header->csum_start + header->csum_offset;
-	uint16_t raw, sum;
+	uint16_t sum;
 
 	if (field_at + sizeof(sum) > packet->data_len)
 		return -EINVAL;
-	if (rte_raw_cksum_mbuf(
-		    packet, header->csum_start, packet->pkt_len - header->csum_start, &raw)
-		< 0)
-		return -EINVAL;
-	sum = (uint16_t)~raw;
+	sum = (uint16_t)~offload_raw_sum(
+		packet, header->csum_start, packet->pkt_len - header->csum_start);
 	if (sum == 0)
 		sum = 0xffff; /* the same number; right for UDP too */
 	memcpy(rte_pktmbuf_mtod_offset(packet, void *, field_at), &sum, sizeof(sum));

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which ports a configuration asks for. */
+#include "packet/port/port_config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int read_text(const char *text, struct port_configs *out, struct error *error)
+{
+	json_t *config = json_loads(text, 0, NULL);
+	int result;
+
+	assert_non_null(config);
+	result = port_configs_read(config, out, error);
+	json_decref(config);
+	return result;
+}
+
+static void names_ports_by_adapter_partition_and_host(void **state)
+{
+	struct port_configs configs;
+	struct error error;
+
+	assert_int_equal(
+		read_text("{\"adapters\": {\"uplink\": {\"device\": \"netdev:eth1\", "
+			  "\"kind\": \"physical\", \"queues\": 2}},"
+			  "\"gateway\": {\"physical\": \"uplink\", \"host\": {\"interface\": "
+			  "\"sea0\", \"vlan\": 10, \"addresses\": [\"192.0.2.1/24\"], \"mtu\": "
+			  "1500}},"
+			  "\"partitions\": {\"web\": {\"adapters\": {\"eth0\": {\"attach\": "
+			  "\"vhost-user:/run/x.sock\", \"mtu\": 9000, \"queues\": 4, "
+			  "\"mac\": \"52:54:00:00:00:01\"}}}}}",
+			&configs, &error),
+		0);
+	assert_int_equal(configs.count, 3);
+	assert_string_equal(configs.items[0].name, "uplink");
+	assert_int_equal(configs.items[0].kind, PORT_PHYSICAL);
+	assert_int_equal(configs.items[0].queue_count, 2);
+	assert_string_equal(configs.items[1].name, "host");
+	assert_string_equal(configs.items[1].device, "tap:sea0");
+	assert_int_equal(json_array_size(configs.items[1].addresses), 1);
+	assert_string_equal(configs.items[2].name, "web.eth0");
+	assert_int_equal(configs.items[2].kind, PORT_PARTITION);
+	assert_int_equal(configs.items[2].mtu_bytes, 9000);
+	assert_int_equal(configs.items[2].queue_count, 4);
+	port_configs_release(&configs);
+}
+
+static void expect_error(const char *text, const char *part)
+{
+	struct port_configs configs;
+	struct error error;
+
+	assert_true(read_text(text, &configs, &error) < 0);
+	assert_non_null(strstr(error.text, part));
+	assert_int_equal(configs.count, 0);
+}
+
+static void refuses_links_that_belong_to_the_distributor(void **state)
+{
+	expect_error("{\"adapters\": {\"xcf0\": {\"device\": \"netdev:eth1\", \"kind\": \"xcf\"}}}",
+		"adapters.xcf0.kind");
+}
+
+static void refuses_a_device_that_two_ports_share(void **state)
+{
+	expect_error("{\"partitions\": {\"a\": {\"adapters\": {\"e\": {\"attach\": \"netdev:v\"}}},"
+		     "\"b\": {\"adapters\": {\"e\": {\"attach\": \"netdev:v\"}}}}}",
+		"a.e and b.e");
+}
+
+static void refuses_a_physical_adapter_that_is_not_there(void **state)
+{
+	expect_error("{\"adapters\": {}, \"gateway\": {\"physical\": \"up\"}}", "\"up\"");
+}
+
+static void sees_what_needs_another_port(void **state)
+{
+	struct port_config a = {.name = "a", .device = "tap:t", .queue_count = 1}, b = a;
+
+	assert_true(port_config_is_same(&a, &b));
+	b.mtu_bytes = 9000;
+	assert_false(port_config_is_same(&a, &b));
+	b = a;
+	b.addresses = json_pack("[s]", "192.0.2.1/24");
+	assert_false(port_config_is_same(&a, &b));
+	a.addresses = json_pack("[s]", "192.0.2.1/24");
+	assert_true(port_config_is_same(&a, &b));
+	port_config_release(&a);
+	port_config_release(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_ports_by_adapter_partition_and_host),
+		cmocka_unit_test(refuses_links_that_belong_to_the_distributor),
+		cmocka_unit_test(refuses_a_device_that_two_ports_share),
+		cmocka_unit_test(refuses_a_physical_adapter_that_is_not_there),
+		cmocka_unit_test(sees_what_needs_another_port),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,6 +5,7 @@
 #include "packet/engine/engine_control.h"
 #include "packet/packet_configure.h"
 #include "packet/packet_module.h"
+#include "packet/packet_names.h"
 #include "schema/api_schema.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 
 const struct packet_module *const packet_modules[] = {
 	&engine_module,
+	&port_module,
 	NULL,
 };
 
@@ -120,16 +122,40 @@ static json_t *page_of(const json_t *samples, const json_t *params)
 	return result;
 }
 
+/* Samples of one name side by side, as OpenMetrics wants them; the order of names is kept. */
+static json_t *group_by_name(const json_t *samples)
+{
+	json_t *groups = json_object(), *out = json_array(), *sample, *group;
+	const char *name;
+	size_t i;
+
+	json_array_foreach (samples, i, sample) {
+		name = json_string_value(json_object_get(sample, "name"));
+		group = json_object_get(groups, name);
+		if (!group) {
+			group = json_array();
+			json_object_set_new(groups, name, group);
+		}
+		json_array_append(group, sample);
+	}
+	json_object_foreach (groups, name, group)
+		json_array_extend(out, group);
+	json_decref(groups);
+	return out;
+}
+
 static void handle_metrics(struct ipc_request *request, void *context)
 {
-	json_t *samples = json_array();
+	json_t *samples = json_array(), *grouped;
 
 	for (const struct packet_module *const *module = packet_modules; *module; module++)
 		if ((*module)->metrics && packet_config())
 			(*module)->metrics(samples);
 	packet_metric(samples, "events_lost", "counter", "events that control did not take in time",
 		NULL, (double)events_lost);
-	ipc_reply(request, page_of(samples, ipc_request_params(request)));
+	grouped = group_by_name(samples);
+	ipc_reply(request, page_of(grouped, ipc_request_params(request)));
+	json_decref(grouped);
 	json_decref(samples);
 }
 
@@ -178,6 +204,7 @@ static void on_control_close(struct ipc_channel *channel, void *context)
 	if (control == channel)
 		control = NULL;
 	/* Traffic goes on with the configuration that is in force. */
+	engine_control_gone();
 	packet_configure_peer_gone();
 	log_warning("control_gone");
 }
@@ -211,6 +238,7 @@ static void on_broker_request(void *state, struct ipc_request *request)
 static int on_start(struct role_context *context, void **state, struct error *error)
 {
 	role = context;
+	packet_names_open();
 	*state = context;
 	/* It waits for the configuration now; control says when that is in force. */
 	return role_tell_ready(context);

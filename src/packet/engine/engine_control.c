@@ -8,13 +8,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "packet/engine/capture.h"
 #include "packet/engine/drop_count.h"
 #include "packet/engine/eal.h"
 #include "packet/engine/eal_log.h"
 #include "packet/engine/graph.h"
+#include "packet/engine/handoff.h"
+#include "packet/engine/names.h"
 #include "packet/engine/nodes.h"
 #include "packet/engine/pool.h"
 #include "packet/engine/publish_private.h"
+#include "packet/engine/trace_control.h"
 #include "packet/engine/worker_control.h"
 
 #include <errno.h>
@@ -32,8 +36,6 @@ static uint32_t prepared_nap_max_us;
 static uint64_t started_at_ns;
 static uv_timer_t housekeeping;
 static bool is_started;
-
-json_t *(*engine_ports_json)(void);
 
 static void read_workers_config(const json_t *config, struct workers_config *out)
 {
@@ -90,6 +92,8 @@ int engine_start(uv_loop_t *loop, const json_t *config, struct error *error)
 	status = publish_open(loop);
 	if (status == 0)
 		status = drop_open(workers_config.count);
+	if (status == 0)
+		status = handoff_open(workers_config.count);
 	if (status < 0) {
 		error_set(error, status, "packet.memory is too small for the engine's own tables");
 		goto close_tables;
@@ -100,6 +104,8 @@ int engine_start(uv_loop_t *loop, const json_t *config, struct error *error)
 	status = workers_start(loop, &workers_config, error);
 	if (status < 0)
 		goto close_graph;
+	trace_open(loop);
+	capture_open(loop);
 	uv_timer_init(loop, &housekeeping);
 	uv_timer_start(&housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
 	started_at_ns = clock_monotonic_ns();
@@ -113,6 +119,7 @@ int engine_start(uv_loop_t *loop, const json_t *config, struct error *error)
 close_graph:
 	graph_close();
 close_tables:
+	handoff_close();
 	drop_close();
 	publish_close();
 	pool_close();
@@ -136,8 +143,11 @@ void engine_stop(void)
 {
 	if (!is_started)
 		return;
+	capture_close();
+	trace_close();
 	uv_close((uv_handle_t *)&housekeeping, NULL);
 	graph_close();
+	handoff_close();
 	publish_close();
 	drop_close();
 	pool_close();
@@ -159,6 +169,14 @@ void engine_needs_restart(const json_t *config, json_t *keys)
 		json_array_append_new(keys, json_string("packet.workers"));
 	if (memcmp(wanted.cores, workers_config.cores, sizeof(wanted.cores)) != 0)
 		json_array_append_new(keys, json_string("packet.cores"));
+}
+
+void engine_control_gone(void)
+{
+	if (!is_started)
+		return;
+	trace_stop_all();
+	capture_stop_all();
 }
 
 static void prepare(const json_t *config, packet_prepared_fn done, void *context)
@@ -282,7 +300,7 @@ static void handle_graph(struct ipc_request *request, void *context)
 		json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "at_ns",
 			(json_int_t)clock_monotonic_ns(), "generation",
 			(json_int_t)graph_generation(), "nodes", rows, "edges", edges, "ports",
-			engine_ports_json ? engine_ports_json() : json_array(), "drops",
+			engine_names.list_ports ? engine_names.list_ports() : json_array(), "drops",
 			drops_json(false)));
 }
 
@@ -300,6 +318,10 @@ static const struct ipc_method methods[] = {
 	{"engine.status", handle_status},
 	{"graph.show", handle_graph},
 	{"drops.list", handle_drops},
+	{"trace.start", trace_handle_start},
+	{"trace.stop", trace_handle_stop},
+	{"capture.start", capture_handle_start},
+	{"capture.stop", capture_handle_stop},
 	{NULL, NULL},
 };
 

@@ -24,6 +24,5 @@ void engine_stop(void);
 /* Options of config that take effect with a new process only, appended to keys. */
 void engine_needs_restart(const json_t *config, json_t *keys);
 
-/* Rows for graph.show: [{name, kind, rx_packets, tx_packets}]; set by the role, since the engine
- * does not know ports. */
-extern json_t *(*engine_ports_json)(void);
+/* Control's channel is gone, and with it the clients: ends traces and captures. */
+void engine_control_gone(void);

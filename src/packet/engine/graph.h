@@ -9,6 +9,8 @@
 #pragma once
 
 #include "base/error.h"
+#include "packet/engine/publish.h"
+#include "packet/engine/watch.h"
 
 #include <rte_graph.h>
 #include <rte_graph_worker.h>
@@ -71,8 +73,10 @@ struct graph_node_counters {
 uint32_t graph_read(struct graph_node_counters *out, uint32_t max);
 
 /* Runs one node and counts what it sent along its edges: by the growth of its neighbours' queues,
- * so that it costs once a burst, not once a packet, however the node enqueues. */
-static inline uint16_t graph_run_node(struct graph *graph, struct rte_node *node)
+ * so that it costs once a burst, not once a packet, however the node enqueues. source_watch: not
+ * NULL, when node is a source that is watched. */
+static inline uint16_t graph_run_node(
+	struct graph *graph, struct rte_node *node, const struct watch *source_watch)
 {
 	uint64_t *edges = graph->edge_packets[node->id];
 	uint32_t shared = graph->shared_edges[node->id];
@@ -93,17 +97,21 @@ static inline uint16_t graph_run_node(struct graph *graph, struct rte_node *node
 		if (!(shared & 1U << i))
 			/* Relaxed: a statistic; partner is graph_read(). */
 			__atomic_store_n(&edges[i], edges[i] + added, __ATOMIC_RELAXED);
+		if (unlikely(source_watch != NULL) && added > 0)
+			watch_node(
+				source_watch, node, node->nodes[i]->objs + before[i], added, true);
 	}
 	return processed;
 }
 
-/* As rte_graph_walk() (same traversal), with edges counted. Returns how many packets came from
- * source nodes. Worker. */
+/* As rte_graph_walk() (same traversal), with edges counted and watched. Returns how many packets
+ * came from source nodes. Worker. */
 static inline uint32_t graph_walk(struct graph *graph)
 {
 	struct rte_graph *rte = graph->rte;
 	const rte_graph_off_t *start = rte->cir_start;
 	const rte_node_t mask = rte->cir_mask;
+	const struct watch *watch = publish_read(&watch_slot);
 	uint32_t head = rte->head, packets = 0;
 
 	graph_edge_packets = graph->edge_packets;
@@ -112,7 +120,9 @@ static inline uint32_t graph_walk(struct graph *graph)
 		bool is_source = (int32_t)head <= 0;
 		uint16_t processed;
 
-		processed = graph_run_node(graph, node);
+		if (unlikely(watch != NULL) && !is_source)
+			watch_node(watch, node, node->objs, node->idx, false);
+		processed = graph_run_node(graph, node, is_source ? watch : NULL);
 		packets += is_source ? processed : 0;
 		head = likely((int32_t)head > 0) ? head & mask : head;
 	}

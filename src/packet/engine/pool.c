@@ -18,13 +18,13 @@ struct rte_mempool *packet_pool;
 
 /* As rte_pktmbuf_pool_create(), which cannot be told that buffers may cross pages: with ordinary
  * memory it would put one buffer on each page of 4 KB, and waste almost half. */
-static struct rte_mempool *create(uint32_t count)
+struct rte_mempool *pool_create(const char *name, uint32_t count)
 {
 	struct rte_pktmbuf_pool_private room = {
 		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + POOL_DATA_SIZE};
 	/* Devices that need contiguous bus addresses are used with hugepages only. */
 	uint32_t flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
-	struct rte_mempool *pool = rte_mempool_create_empty("packets", count,
+	struct rte_mempool *pool = rte_mempool_create_empty(name, count,
 		sizeof(struct rte_mbuf) + room.mbuf_data_room_size, POOL_CACHE_COUNT, sizeof(room),
 		SOCKET_ID_ANY, flags);
 
@@ -56,7 +56,7 @@ int pool_open(uint64_t memory_bytes, struct error *error)
 			"give it 32MiB or more",
 			(unsigned long long)(memory_bytes >> 20), (unsigned long long)count,
 			POOL_COUNT_MIN);
-	packet_pool = create((uint32_t)count);
+	packet_pool = pool_create("packets", (uint32_t)count);
 	if (!packet_pool)
 		return error_set(error, -rte_errno, "cannot make %llu packet buffers: %s",
 			(unsigned long long)count, rte_strerror(rte_errno));

@@ -20,3 +20,6 @@ extern struct rte_mempool *packet_pool;
 /* Control thread. memory_bytes is what EAL got; the pool takes POOL_SHARE of it. */
 int pool_open(uint64_t memory_bytes, struct error *error);
 void pool_close(void);
+
+/* Another pool of the same kind; NULL with rte_errno. Freed with rte_mempool_free(). */
+struct rte_mempool *pool_create(const char *name, uint32_t count);

@@ -37,7 +37,9 @@
 struct worker {
 	/* The worker's own. */
 	struct worker_statistics statistics; /* read by the control thread, relaxed */
+	bool is_napping;                     /* read by other workers, relaxed */
 	bool wants_control;
+	uint32_t wants_awake; /* bit set of workers */
 	/* Written by the control thread, read by the worker. */
 	struct graph *graph __rte_cache_aligned; /* NULL: stand by */
 	bool should_stop;
@@ -76,6 +78,11 @@ uint16_t worker_count(void)
 void worker_notify_control(void)
 {
 	workers[worker_index].wants_control = true;
+}
+
+void worker_wake(uint16_t index)
+{
+	workers[worker_index].wants_awake |= 1U << index;
 }
 
 int worker_add_control_handler(void (*handle)(void *context), void *context)
@@ -128,17 +135,37 @@ static void nap(struct worker *worker, uint64_t nap_ns)
 	uint64_t started_ns = clock_monotonic_ns(), wakes;
 	int ready;
 
+	/* Relaxed; pairs with tell_others(). */
+	__atomic_store_n(&worker->is_napping, true, __ATOMIC_RELAXED);
 	rte_rcu_qsbr_thread_offline(publish_rcu, worker->index);
 	ready = epoll_pwait2(worker->epoll_fd, events, NAP_EVENTS_MAX, &timeout, NULL);
 	if (unlikely(ready < 0 && errno == ENOSYS))
 		nanosleep(&timeout, NULL); /* Linux before 5.11: no wake-up by descriptors */
 	rte_rcu_qsbr_thread_online(publish_rcu, worker->index);
+	__atomic_store_n(&worker->is_napping, false, __ATOMIC_RELAXED);
 	for (int i = 0; i < ready; i++)
 		if (events[i].data.fd == worker->wake_fd
 			&& read(worker->wake_fd, &wakes, sizeof(wakes)) < 0)
 			break; /* taken already; edge-triggered, so harmless */
 	COUNT(worker->statistics.naps, 1);
 	COUNT(worker->statistics.nap_ns, clock_monotonic_ns() - started_ns);
+}
+
+/* The system calls that nodes asked for: between two walks. */
+static void tell_others(struct worker *worker)
+{
+	if (worker->wants_control) {
+		worker->wants_control = false;
+		uv_async_send(&control_async);
+	}
+	for (; worker->wants_awake; worker->wants_awake &= worker->wants_awake - 1) {
+		struct worker *other = &workers[__builtin_ctz(worker->wants_awake)];
+
+		/* Relaxed: a worker that is about to nap, and is missed here, wakes up after
+		 * nap-max at the latest. */
+		if (__atomic_load_n(&other->is_napping, __ATOMIC_RELAXED))
+			wake(other);
+	}
 }
 
 /* What follows a walk without packets. idle_since is the TSC of the first of them, 0: none yet. */
@@ -177,10 +204,8 @@ static void run(struct worker *worker)
 
 		rte_rcu_qsbr_quiescent(publish_rcu, worker->index);
 		COUNT(worker->statistics.walks, 1);
-		if (unlikely(worker->wants_control)) {
-			worker->wants_control = false;
-			uv_async_send(&control_async);
-		}
+		if (unlikely(worker->wants_control || worker->wants_awake))
+			tell_others(worker);
 		if (packets == 0) {
 			idle(worker, &idle_since, &nap_ns, spin_cycles);
 			continue;

@@ -17,6 +17,10 @@ extern __thread uint16_t worker_index;
  * system call between two walks. Worker threads. */
 void worker_notify_control(void);
 
+/* Ends the nap of another worker, between two walks, because a ring to it has packets. Costs a
+ * flag. Worker threads. */
+void worker_wake(uint16_t index);
+
 /* Adds a handler that the control thread runs, some time after worker_notify_control(): it drains
  * the caller's rings. Control thread, at start. */
 int worker_add_control_handler(void (*handle)(void *context), void *context);

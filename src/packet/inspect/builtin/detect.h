@@ -51,7 +51,8 @@ enum ruleset_refusal {
  *
  * 0: *out is the new ruleset. -EINVAL: a rule is invalid, or -ENOMEM; *out is NULL then and error
  * names the first reason. In all cases *report (if report is not NULL) is a new reference:
- *   {"files": n, "accepted": n, "refused": n, "disabled": n, "coverage_percent": x.y,
+ *   {"files": n, "accepted": n, "refused": n, "invalid": n, "unsupported": n,
+ *    "duplicate": n, "disabled": n, "coverage_percent": x.y,
  *    "refused_by_keyword": {"http.uri": n, ...},
  *    "refusals": [{"file", "line", "kind": "invalid|unsupported|duplicate", "keyword", "reason",
  *                  "sid"}, ...]}    (the first RULESET_REPORT_MAX of them)
@@ -66,7 +67,8 @@ void ruleset_destroy(struct ruleset *ruleset);
 
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 
-/* {"rules", "packet_groups", "bytes", "evaluations", "limits_exceeded", ...} */
+/* {"rules", "groups", "patterns", "bytes", "evaluations", "limits_exceeded"}; the latter are
+ * looks at a rule that were given up since they took too long. */
 json_t *ruleset_status(const struct ruleset *ruleset);
 
 /* Rules with their matches, from index after on, at most limit: array of {"index", "gid", "sid",
@@ -152,6 +154,9 @@ struct detect_result {
 	struct detect_alert alerts[DETECT_ALERTS_MAX + 1];
 	uint16_t replacement_count;
 	struct detect_replacement replacements[DETECT_REPLACEMENTS_MAX];
+	/* A rule whose `replace` came too late: part of what it matched has been let through, or
+	 * it is more than fits. The flow is dropped instead. NULL: none. */
+	const struct rule_info *replacement_failed;
 
 	/* By detect_result_finish(): what to do. RULE_ALERT: nothing but the events. */
 	enum rule_action action;
@@ -164,6 +169,7 @@ static inline void detect_result_init(struct detect_result *result)
 	result->alert_count = 0;
 	result->alerts_lost = 0;
 	result->replacement_count = 0;
+	result->replacement_failed = NULL;
 	result->action = RULE_ALERT;
 	result->applies_to_flow = false;
 	result->decided_by = NULL;
@@ -178,7 +184,7 @@ void detect_packet(const struct ruleset *ruleset, uint16_t worker,
  * since the last call, and window[0] is at stream_offset (0: the first byte behind the SYN) of the
  * direction that context->to_server names. What is before fresh should be DETECT_WINDOW_BYTES
  * where the stream has them. payload_at is where in the window the payload of context->packet
- * begins (needed for replace), or SIZE_MAX when the new bytes are not that packet's alone.
+ * begins (needed for replace), or SIZE_MAX when it begins before it.
  */
 void detect_stream(const struct ruleset *ruleset, uint16_t worker,
 	const struct detect_context *context, struct detect_stream *stream, const uint8_t *window,

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options that test header fields and the flow. */
+#include "packet/inspect/builtin/rules/rule_lexer.h"
+#include "packet/inspect/builtin/rules/rule_parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+
+static int add_test(struct rule_parser *parser, struct rule *rule, struct rule_test test)
+{
+	if (rule->test_count == RULE_TESTS_MAX)
+		return RULE_UNSUPPORTED(
+			parser, "more than %d tests of header fields in one rule", RULE_TESTS_MAX);
+	parser->tests[rule->test_count++] = test;
+	return 0;
+}
+
+/* ---- numbers: 5, !5, <5, <=5, >5, >=5, 5-9, 5<>9 ---- */
+
+static enum rule_comparison take_comparison(const char **value)
+{
+	static const struct {
+		const char *text;
+		enum rule_comparison comparison;
+	} signs[] = {{"<=", RULE_BELOW_OR_EQUAL}, {">=", RULE_ABOVE_OR_EQUAL}, {"<", RULE_BELOW},
+		{">", RULE_ABOVE}, {"!", RULE_NOT_EQUAL}, {"=", RULE_EQUAL}};
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+		size_t size = strlen(signs[i].text);
+
+		if (strncmp(*value, signs[i].text, size) != 0)
+			continue;
+		*value += size;
+		*value += strspn(*value, " ");
+		return signs[i].comparison;
+	}
+	return RULE_EQUAL;
+}
+
+/* The second number of a range, cut off from value; NULL: it is none. */
+static char *cut_range(char *value)
+{
+	char *sign = strstr(value, "<>");
+	size_t size = 2;
+
+	if (!sign) {
+		sign = strchr(value, '-');
+		size = 1;
+	}
+	if (!sign || sign == value)
+		return NULL;
+	*sign = '\0';
+	return rule_trim(sign + size);
+}
+
+static int add_number_test(struct rule_parser *parser, struct rule *rule, enum rule_field field,
+	char *value, uint32_t max)
+{
+	struct rule_test test = {.field = field, .comparison = RULE_BETWEEN};
+	char *upper = cut_range(value);
+	const char *lower = value;
+	int64_t low, high = 0;
+
+	if (!upper)
+		test.comparison = take_comparison(&lower);
+	else
+		lower = rule_trim(value);
+	if (!rule_number(lower, 0, max, &low) || (upper && !rule_number(upper, 0, max, &high)))
+		return RULE_INVALID(parser,
+			"\"%.40s\": expected a number up to %u, alone, behind < > <= >= or !, or a "
+			"range low-high",
+			upper ? upper : value, max);
+	/* The bounds do not belong to it. */
+	if (upper && low + 1 >= high)
+		return RULE_INVALID(parser, "no number lies between %lld and %lld", (long long)low,
+			(long long)high);
+	test.low = (uint32_t)low;
+	test.high = (uint32_t)high;
+	return add_test(parser, rule, test);
+}
+
+static int parse_ttl(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_TTL, value, UINT8_MAX);
+}
+
+static int parse_itype(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_ITYPE, value, UINT8_MAX);
+}
+
+static int parse_icode(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_ICODE, value, UINT8_MAX);
+}
+
+static int parse_dsize(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_DSIZE, value, UINT16_MAX);
+}
+
+static int parse_window(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_WINDOW, value, UINT16_MAX);
+}
+
+static int parse_tos(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_TOS, value, UINT8_MAX);
+}
+
+static int parse_id(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_IP_ID, value, UINT16_MAX);
+}
+
+static int parse_seq(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_SEQ, value, UINT32_MAX);
+}
+
+static int parse_ack(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_ACK, value, UINT32_MAX);
+}
+
+/* A number or a name of /etc/protocols, with ! < or > before it. */
+static int parse_ip_proto(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_test test = {.field = RULE_FIELD_IP_PROTO};
+	const char *name = value;
+	const struct protoent *entry;
+	int64_t number;
+
+	test.comparison = take_comparison(&name);
+	if (!rule_number(name, 0, UINT8_MAX, &number)) {
+		entry = getprotobyname(name);
+		if (!entry)
+			return RULE_INVALID(parser,
+				"\"%.40s\" is no number up to 255, and no protocol's name", name);
+		number = entry->p_proto;
+	}
+	test.low = (uint32_t)number;
+	return add_test(parser, rule, test);
+}
+
+static int parse_sameip(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_test(parser, rule,
+		(struct rule_test){
+			.field = RULE_FIELD_SAME_ADDRESS, .comparison = RULE_EQUAL, .low = 1});
+}
+
+/* ---- flags: [!+*]FSRPAUCE120[,ignored] ---- */
+
+static bool take_flags(const char *text, uint32_t *out)
+{
+	/* TCP's flags by bit (RFC 9293, 3.1); 1 and 2 are Snort's names of CWR and ECE. */
+	static const char letters[] = "FSRPAUEC";
+
+	for (; *text; text++) {
+		const char *letter = strchr(letters, toupper((unsigned char)*text));
+
+		if (letter)
+			*out |= 1U << (letter - letters);
+		else if (*text == '1')
+			*out |= 0x80;
+		else if (*text == '2')
+			*out |= 0x40;
+		else if (*text != '0')
+			return false;
+	}
+	return true;
+}
+
+static int parse_flags(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_test test = {.field = RULE_FIELD_TCP_FLAGS, .comparison = RULE_EXACT_BITS};
+	char *rest = value, *flags = rule_piece(&rest, ',');
+	uint32_t ignored = 0;
+
+	if (strchr("!+*", *flags) && *flags) {
+		test.comparison = *flags == '+' ? RULE_ALL_BITS
+			: *flags == '*'         ? RULE_ANY_BITS
+						: RULE_NOT_ALL_BITS;
+		flags = rule_trim(flags + 1);
+	}
+	if (!*flags || !take_flags(flags, &test.low)
+		|| (rest && !take_flags(rule_trim(rest), &ignored)))
+		return RULE_INVALID(parser,
+			"expected flags of F S R P A U E C 1 2 0, with !, + or * before them, and "
+			"those "
+			"to ignore behind a comma");
+	test.high = 0xff & ~ignored;
+	return add_test(parser, rule, test);
+}
+
+/* ---- flow ---- */
+
+static const struct {
+	const char *name;
+	enum rule_flow flow, excludes;
+} flow_words[] = {
+	{"to_server", RULE_FLOW_TO_SERVER, RULE_FLOW_TO_CLIENT},
+	{"from_client", RULE_FLOW_TO_SERVER, RULE_FLOW_TO_CLIENT},
+	{"to_client", RULE_FLOW_TO_CLIENT, RULE_FLOW_TO_SERVER},
+	{"from_server", RULE_FLOW_TO_CLIENT, RULE_FLOW_TO_SERVER},
+	{"established", RULE_FLOW_ESTABLISHED, RULE_FLOW_NOT_ESTABLISHED | RULE_FLOW_STATELESS},
+	{"not_established", RULE_FLOW_NOT_ESTABLISHED, RULE_FLOW_ESTABLISHED | RULE_FLOW_STATELESS},
+	{"stateless", RULE_FLOW_STATELESS, RULE_FLOW_ESTABLISHED | RULE_FLOW_NOT_ESTABLISHED},
+	{"only_stream", RULE_FLOW_ONLY_STREAM, RULE_FLOW_NO_STREAM},
+	{"no_stream", RULE_FLOW_NO_STREAM, RULE_FLOW_ONLY_STREAM},
+	{"only_frag", RULE_FLOW_ONLY_FRAGMENT, RULE_FLOW_NO_FRAGMENT},
+	{"no_frag", RULE_FLOW_NO_FRAGMENT, RULE_FLOW_ONLY_FRAGMENT},
+};
+
+static int add_flow_word(struct rule_parser *parser, struct rule *rule, const char *word)
+{
+	for (size_t i = 0; i < sizeof(flow_words) / sizeof(flow_words[0]); i++) {
+		if (strcasecmp(word, flow_words[i].name) != 0)
+			continue;
+		if (rule->flow & (flow_words[i].flow | flow_words[i].excludes))
+			return RULE_INVALID(
+				parser, "\"%.40s\" contradicts or repeats what is before it", word);
+		rule->flow |= flow_words[i].flow;
+		return 0;
+	}
+	return RULE_INVALID(parser,
+		"\"%.40s\": valid are to_server, to_client, from_server, from_client, established, "
+		"not_established, stateless, only_stream, no_stream, only_frag, no_frag",
+		word);
+}
+
+static int parse_flow(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	char *word;
+	int code = 0;
+
+	if (rule->flow)
+		return RULE_INVALID(parser, "given twice in one rule");
+	while (code == 0 && (word = rule_piece(&value, ',')))
+		code = add_flow_word(parser, rule, word);
+	return code;
+}
+
+const struct rule_keyword rule_keywords_header[] = {
+	{"ttl", RULE_VALUE_REQUIRED, parse_ttl},
+	{"itype", RULE_VALUE_REQUIRED, parse_itype},
+	{"icode", RULE_VALUE_REQUIRED, parse_icode},
+	{"dsize", RULE_VALUE_REQUIRED, parse_dsize},
+	{"ip_proto", RULE_VALUE_REQUIRED, parse_ip_proto},
+	{"flags", RULE_VALUE_REQUIRED, parse_flags},
+	{"tcp.flags", RULE_VALUE_REQUIRED, parse_flags},
+	{"flow", RULE_VALUE_REQUIRED, parse_flow},
+	{"window", RULE_VALUE_REQUIRED, parse_window},
+	{"tos", RULE_VALUE_REQUIRED, parse_tos},
+	{"id", RULE_VALUE_REQUIRED, parse_id},
+	{"seq", RULE_VALUE_REQUIRED, parse_seq},
+	{"tcp.seq", RULE_VALUE_REQUIRED, parse_seq},
+	{"ack", RULE_VALUE_REQUIRED, parse_ack},
+	{"tcp.ack", RULE_VALUE_REQUIRED, parse_ack},
+	{"sameip", RULE_VALUE_NONE, parse_sameip},
+	{0},
+};

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Options that look into the payload: content and its modifiers, pcre, isdataat, byte_test,
+ * byte_jump. */
+#include "packet/inspect/builtin/rules/rule_lexer.h"
+#include "packet/inspect/builtin/rules/rule_parse.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#define POSITION_MAX 65535 /* Suricata's bound for offset, depth, distance, within */
+
+static struct rule_item *add_item(
+	struct rule_parser *parser, struct rule *rule, enum rule_item_type type)
+{
+	struct rule_item *item = &parser->items[rule->item_count];
+
+	if (rule->item_count == RULE_ITEMS_MAX) {
+		RULE_UNSUPPORTED(
+			parser, "more than %d tests of the payload in one rule", RULE_ITEMS_MAX);
+		return NULL;
+	}
+	rule->item_count++;
+	*item = (struct rule_item){.type = type};
+	return item;
+}
+
+/* Undoes add_item() for a value that did not parse. */
+static void remove_item(struct rule *rule)
+{
+	rule->item_count--;
+}
+
+/* ---- content ---- */
+
+static int hex_digit(char digit)
+{
+	if (isdigit((unsigned char)digit))
+		return digit - '0';
+	digit = (char)tolower((unsigned char)digit);
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* "|0d 0A|" behind its first bar; *at ends behind the second one. */
+static int decode_hex(struct rule_parser *parser, const char **at, uint8_t *out, size_t *size)
+{
+	int high = -1, digit;
+
+	for (; **at != '|'; (*at)++) {
+		if (**at == '\0')
+			return RULE_INVALID(parser, "the hex bytes do not end with \"|\"");
+		if (isspace((unsigned char)**at))
+			continue;
+		digit = hex_digit(**at);
+		if (digit < 0)
+			return RULE_INVALID(parser, "\"%c\" between \"|\" is no hex digit", **at);
+		if (high >= 0)
+			out[(*size)++] = (uint8_t)(high << 4 | digit);
+		high = high >= 0 ? -1 : digit;
+	}
+	(*at)++;
+	return high < 0 ? 0 : RULE_INVALID(parser, "the hex bytes have an odd number of digits");
+}
+
+/* Text with |hex| and backslashes before \ " ; : in place into bytes. */
+static int decode_pattern(struct rule_parser *parser, const char *text, uint8_t *out, size_t *size)
+{
+	const char *at = text;
+	int code = 0;
+
+	*size = 0;
+	while (*at && code == 0) {
+		if (*at == '|') {
+			at++;
+			code = decode_hex(parser, &at, out, size);
+		} else if (*at == '"') {
+			code = RULE_INVALID(parser, "a quote in it needs a backslash");
+		} else if (*at == '\\') {
+			if (!at[1] || !strchr("\\\";:", at[1]))
+				return RULE_INVALID(parser,
+					"only \\\\ \\\" \\; and \\: can be escaped: write |5c| for "
+					"a "
+					"backslash");
+			out[(*size)++] = (uint8_t)at[1];
+			at += 2;
+		} else {
+			out[(*size)++] = (uint8_t)*at++;
+		}
+	}
+	if (code == 0 && *size == 0)
+		return RULE_INVALID(parser, "the pattern is empty");
+	return code;
+}
+
+/* The decoded pattern of a quoted value, in the arena. */
+static int take_pattern(struct rule_parser *parser, char *value, const uint8_t **out,
+	uint32_t *out_size, bool *is_negated)
+{
+	char *text = rule_unquote(value, is_negated);
+	uint8_t *bytes;
+	size_t size;
+	int code;
+
+	if (!text)
+		return RULE_INVALID(parser, "the pattern must stand in double quotes");
+	bytes = rule_arena_take(parser->arena, strlen(text) + 1);
+	if (!bytes)
+		return -ENOMEM;
+	code = decode_pattern(parser, text, bytes, &size);
+	*out = bytes;
+	*out_size = (uint32_t)size;
+	return code;
+}
+
+static int parse_content(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = add_item(parser, rule, RULE_CONTENT);
+	int code;
+
+	if (!item)
+		return -ENOTSUP;
+	code = take_pattern(
+		parser, value, &item->content.bytes, &item->content.size, &item->is_negated);
+	if (code < 0)
+		remove_item(rule);
+	return code;
+}
+
+/* The content that a modifier speaks of. */
+static struct rule_item *modified(struct rule_parser *parser, struct rule *rule)
+{
+	struct rule_item *item = rule_last_content(parser, rule);
+
+	if (!item)
+		RULE_INVALID(parser, "needs a content before it");
+	return item;
+}
+
+static int parse_nocase(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = modified(parser, rule);
+
+	if (!item)
+		return -EINVAL;
+	if (item->content.is_nocase)
+		return RULE_INVALID(parser, "given twice for one content");
+	item->content.is_nocase = true;
+	return 0;
+}
+
+/* offset, depth, distance, within: a number, once, and not of both kinds. */
+static int parse_position(struct rule_parser *parser, struct rule *rule, const char *value,
+	int64_t min, bool is_relative, struct rule_item **out, int64_t *number, size_t flag)
+{
+	struct rule_item *item = modified(parser, rule);
+	bool *given;
+
+	if (!item)
+		return -EINVAL;
+	given = (bool *)((char *)&item->content + flag);
+	if (isalpha((unsigned char)*value) || *value == '_')
+		return RULE_UNSUPPORTED(parser,
+			"\"%.40s\": numbers taken from the packet (byte_extract) are not supported",
+			value);
+	if (!rule_number(value, min, POSITION_MAX, number))
+		return RULE_INVALID(parser, "\"%.40s\" is no number from %d to %d", value, (int)min,
+			POSITION_MAX);
+	if (*given)
+		return RULE_INVALID(parser, "given twice for one content");
+	if (item->content.starts_with)
+		return RULE_INVALID(parser, "cannot be together with startswith");
+	if (is_relative ? item->content.has_offset || item->content.has_depth
+			: item->content.has_distance || item->content.has_within)
+		return RULE_INVALID(parser,
+			"offset and depth cannot be together with distance and within for one "
+			"content");
+	*given = true;
+	*out = item;
+	return 0;
+}
+
+static int parse_offset(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item;
+	int64_t number;
+	int code = parse_position(parser, rule, value, 0, false, &item, &number,
+		offsetof(struct rule_content, has_offset));
+
+	if (code == 0)
+		item->content.offset = (uint32_t)number;
+	return code;
+}
+
+static int parse_depth(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item;
+	int64_t number;
+	int code = parse_position(parser, rule, value, 1, false, &item, &number,
+		offsetof(struct rule_content, has_depth));
+
+	if (code < 0)
+		return code;
+	if (number < item->content.size)
+		return RULE_INVALID(parser, "%d is less than the content's %u bytes", (int)number,
+			item->content.size);
+	item->content.depth = (uint32_t)number;
+	return 0;
+}
+
+static int parse_distance(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item;
+	int64_t number;
+	int code = parse_position(parser, rule, value, -POSITION_MAX, true, &item, &number,
+		offsetof(struct rule_content, has_distance));
+
+	if (code < 0)
+		return code;
+	item->content.distance = (int32_t)number;
+	item->is_relative = true;
+	return 0;
+}
+
+static int parse_within(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item;
+	int64_t number;
+	int code = parse_position(parser, rule, value, 1, true, &item, &number,
+		offsetof(struct rule_content, has_within));
+
+	if (code < 0)
+		return code;
+	if (number < item->content.size)
+		return RULE_INVALID(parser, "%d is less than the content's %u bytes", (int)number,
+			item->content.size);
+	item->content.within = (int32_t)number;
+	item->is_relative = true;
+	return 0;
+}
+
+static int parse_startswith(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = modified(parser, rule);
+	struct rule_content *content;
+
+	if (!item)
+		return -EINVAL;
+	content = &item->content;
+	if (content->has_offset || content->has_depth || content->has_distance
+		|| content->has_within || content->starts_with)
+		return RULE_INVALID(parser,
+			"cannot be together with offset, depth, distance, within or itself");
+	content->starts_with = true;
+	content->has_depth = true;
+	content->depth = content->size;
+	return 0;
+}
+
+static int parse_endswith(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = modified(parser, rule);
+
+	if (!item)
+		return -EINVAL;
+	if (item->content.ends_with)
+		return RULE_INVALID(parser, "given twice for one content");
+	item->content.ends_with = true;
+	return 0;
+}
+
+/* fast_pattern, fast_pattern:only, fast_pattern:offset,size */
+static int parse_fast_pattern(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = modified(parser, rule);
+	struct rule_content *content;
+	int64_t offset, size;
+
+	if (!item)
+		return -EINVAL;
+	content = &item->content;
+	for (size_t i = 0; i < rule->item_count; i++)
+		if (parser->items[i].type == RULE_CONTENT
+			&& parser->items[i].content.is_fast_pattern)
+			return RULE_INVALID(parser, "given twice in one rule");
+	if (item->is_negated && (item->is_relative || content->has_offset || content->has_depth))
+		return RULE_INVALID(parser, "cannot be for a negated content with a position");
+	content->is_fast_pattern = true;
+	if (!value || strcmp(value, "only") == 0)
+		return 0;
+	if (!rule_number(rule_piece(&value, ','), 0, POSITION_MAX, &offset) || !value
+		|| !rule_number(rule_trim(value), 1, POSITION_MAX, &size))
+		return RULE_INVALID(parser, "valid are: no value, \"only\", or \"offset,size\"");
+	if (offset + size > content->size)
+		return RULE_INVALID(
+			parser, "the part reaches beyond the content's %u bytes", content->size);
+	content->chop_offset = (uint16_t)offset;
+	content->chop_size = (uint16_t)size;
+	return 0;
+}
+
+static int parse_replace(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = modified(parser, rule);
+	const uint8_t *bytes;
+	bool is_negated;
+	uint32_t size;
+	int code;
+
+	if (!item)
+		return -EINVAL;
+	code = take_pattern(parser, value, &bytes, &size, &is_negated);
+	if (code < 0)
+		return code;
+	if (is_negated || item->is_negated)
+		return RULE_INVALID(parser, "cannot be negated, or for a negated content");
+	if (item->content.replacement)
+		return RULE_INVALID(parser, "given twice for one content");
+	if (size != item->content.size)
+		return RULE_INVALID(parser,
+			"has %u bytes, but the content %u: they must be as many", size,
+			item->content.size);
+	item->content.replacement = bytes;
+	rule->has_replace = true;
+	return 0;
+}
+
+/* Suricata's payload buffer is the only one here, so these choose what is chosen anyway. */
+static int parse_payload_buffer(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return 0;
+}
+
+/* ---- pcre ---- */
+
+static int parse_pcre_option(
+	struct rule_parser *parser, struct rule_item *item, char letter, uint32_t *options)
+{
+	static const struct {
+		char letter;
+		uint32_t option;
+	} letters[] = {{'i', PCRE2_CASELESS}, {'s', PCRE2_DOTALL}, {'m', PCRE2_MULTILINE},
+		{'x', PCRE2_EXTENDED}, {'A', PCRE2_ANCHORED}, {'E', PCRE2_DOLLAR_ENDONLY},
+		{'G', PCRE2_UNGREEDY}, {'B', 0}, {'O', 0}};
+
+	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+		if (letters[i].letter == letter) {
+			*options |= letters[i].option;
+			return 0;
+		}
+	}
+	if (letter == 'R') {
+		item->is_relative = true;
+		return 0;
+	}
+	if (strchr("UIPQHDMCSYKVWZ", letter))
+		return RULE_UNSUPPORTED(
+			parser, "/%c looks at a part of HTTP, which is not supported", letter);
+	return RULE_INVALID(parser, "\"%c\" behind the last \"/\" is no option", letter);
+}
+
+static int compile_pcre(
+	struct rule_parser *parser, struct rule_item *item, const char *regex, uint32_t options)
+{
+	PCRE2_UCHAR message[120];
+	PCRE2_SIZE where;
+	int code;
+
+	/* Suricata stores what such groups catch; doing half of it would be another rule. */
+	if (strstr(regex, "(?P<flow_") || strstr(regex, "(?P<pkt_"))
+		return RULE_UNSUPPORTED(parser, "variables taken from groups are not supported");
+	item->pcre.code = pcre2_compile((PCRE2_SPTR)regex, PCRE2_ZERO_TERMINATED,
+		options | PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C, &code,
+		&where, NULL);
+	if (!item->pcre.code) {
+		pcre2_get_error_message(code, message, sizeof(message));
+		return RULE_INVALID(parser, "%s, at character %zu of the expression",
+			(const char *)message, where + 1);
+	}
+	/* Where the system forbids making code executable, matching goes on without. */
+	(void)pcre2_jit_compile(item->pcre.code, PCRE2_JIT_COMPLETE);
+	return 0;
+}
+
+static int parse_pcre(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = add_item(parser, rule, RULE_PCRE);
+	uint32_t options = 0;
+	char *text, *slash;
+	int code = 0;
+
+	if (!item)
+		return -ENOTSUP;
+	text = rule_unquote(value, &item->is_negated);
+	slash = text ? strrchr(text, '/') : NULL;
+	if (!text || text[0] != '/' || slash == text) {
+		remove_item(rule);
+		return RULE_INVALID(parser, "expected \"/expression/options\"");
+	}
+	for (const char *letter = slash + 1; code == 0 && *letter; letter++)
+		code = parse_pcre_option(parser, item, *letter, &options);
+	if (code == 0) {
+		*slash = '\0';
+		code = compile_pcre(parser, item, text + 1, options);
+	}
+	if (code < 0)
+		remove_item(rule);
+	return code;
+}
+
+/* ---- isdataat, byte_test, byte_jump ---- */
+
+static int parse_isdataat(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = add_item(parser, rule, RULE_ISDATAAT);
+	char *piece;
+	int64_t number;
+
+	if (!item)
+		return -ENOTSUP;
+	item->is_negated = *value == '!';
+	value += item->is_negated;
+	piece = rule_piece(&value, ',');
+	if (isalpha((unsigned char)*piece)) {
+		remove_item(rule);
+		return RULE_UNSUPPORTED(parser,
+			"\"%.40s\": numbers taken from the packet are not "
+			"supported",
+			piece);
+	}
+	if (!rule_number(piece, 0, POSITION_MAX, &number)) {
+		remove_item(rule);
+		return RULE_INVALID(
+			parser, "\"%.40s\" is no number from 0 to %d", piece, POSITION_MAX);
+	}
+	item->isdataat.offset = (uint32_t)number;
+	while ((piece = rule_piece(&value, ','))) {
+		if (strcmp(piece, "relative") == 0) {
+			item->is_relative = true;
+		} else if (strcmp(piece, "rawbytes") != 0) {
+			remove_item(rule);
+			return RULE_INVALID(
+				parser, "\"%.40s\": valid are relative and rawbytes", piece);
+		}
+	}
+	return 0;
+}
+
+/* Options that byte_test and byte_jump share: 1: taken, 0: not one of them. */
+static int parse_byte_option(
+	struct rule_parser *parser, struct rule_item *item, const char *piece, bool *is_string)
+{
+	struct rule_byte *byte = &item->byte;
+	const char *mask = strncmp(piece, "bitmask", 7) == 0 ? piece + 7 : NULL;
+	int64_t number;
+
+	if (strcmp(piece, "relative") == 0)
+		item->is_relative = true;
+	else if (strcmp(piece, "big") == 0)
+		byte->is_little = false;
+	else if (strcmp(piece, "little") == 0)
+		byte->is_little = true;
+	else if (strcmp(piece, "string") == 0)
+		*is_string = true;
+	else if (strcmp(piece, "hex") == 0)
+		byte->text = RULE_NUMBER_HEX;
+	else if (strcmp(piece, "dec") == 0)
+		byte->text = RULE_NUMBER_DECIMAL;
+	else if (strcmp(piece, "oct") == 0)
+		byte->text = RULE_NUMBER_OCT;
+	else if (strcmp(piece, "dce") == 0)
+		return RULE_UNSUPPORTED(parser, "dce is not supported");
+	else if (mask && rule_number(mask + strspn(mask, " "), 1, UINT32_MAX, &number))
+		byte->bitmask = (uint64_t)number;
+	else
+		return 0;
+	return 1;
+}
+
+/* Checks the number of bytes against the way they are read. */
+static int settle_byte(struct rule_parser *parser, struct rule_byte *byte, bool is_string)
+{
+	/* Bounds of Suricata: what fits into 64 bits. */
+	static const uint8_t most[] = {[RULE_NUMBER_BINARY] = 8,
+		[RULE_NUMBER_DECIMAL] = 20,
+		[RULE_NUMBER_HEX] = 14,
+		[RULE_NUMBER_OCT] = 23};
+
+	if (is_string && byte->text == RULE_NUMBER_BINARY)
+		return RULE_INVALID(parser, "string needs dec, hex or oct");
+	if (!is_string && byte->text != RULE_NUMBER_BINARY)
+		return RULE_INVALID(parser, "dec, hex and oct need string");
+	if (byte->size > most[byte->text])
+		return RULE_INVALID(parser, "%u bytes are more than the %u that are valid here",
+			byte->size, most[byte->text]);
+	return 0;
+}
+
+/* A number, or a refusal by what stands there. */
+static int take_byte_number(
+	struct rule_parser *parser, const char *piece, int64_t min, int64_t max, int64_t *out)
+{
+	if (!piece || !*piece)
+		return RULE_INVALID(parser, "a number is missing");
+	if (isalpha((unsigned char)*piece))
+		return RULE_UNSUPPORTED(parser,
+			"\"%.40s\": numbers taken from the packet (byte_extract) are not supported",
+			piece);
+	if (!rule_number(piece, min, max, out))
+		return RULE_INVALID(parser, "\"%.40s\" is no number from %lld to %lld", piece,
+			(long long)min, (long long)max);
+	return 0;
+}
+
+static int take_operator(struct rule_parser *parser, struct rule_item *item, const char *piece)
+{
+	static const struct {
+		const char *text;
+		enum rule_byte_operator operator;
+	} operators[] = {{"<", RULE_BYTE_BELOW}, {">", RULE_BYTE_ABOVE}, {"=", RULE_BYTE_EQUAL},
+		{"<=", RULE_BYTE_BELOW_OR_EQUAL}, {">=", RULE_BYTE_ABOVE_OR_EQUAL},
+		{"&", RULE_BYTE_AND}, {"^", RULE_BYTE_OR}, {"", RULE_BYTE_EQUAL}};
+
+	if (!piece)
+		return RULE_INVALID(parser, "expected: bytes, operator, value, offset");
+	item->is_negated = *piece == '!';
+	piece += item->is_negated;
+	piece += strspn(piece, " ");
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
+		if (strcmp(piece, operators[i].text) != 0 || (!*piece && !item->is_negated))
+			continue;
+		item->byte.operator= operators[i].operator;
+		return 0;
+	}
+	return RULE_INVALID(
+		parser, "\"%.10s\" is no operator: valid are < > = <= >= & ^, and ! before", piece);
+}
+
+static int parse_byte_test_value(struct rule_parser *parser, struct rule_item *item, char *value)
+{
+	bool is_string = false;
+	int64_t number;
+	char *piece;
+	int code;
+
+	code = take_byte_number(parser, rule_piece(&value, ','), 1, 23, &number);
+	if (code < 0)
+		return code;
+	item->byte.size = (uint8_t)number;
+	code = take_operator(parser, item, rule_piece(&value, ','));
+	if (code < 0)
+		return code;
+	code = take_byte_number(parser, rule_piece(&value, ','), 0, INT64_MAX, &number);
+	if (code < 0)
+		return code;
+	item->byte.value = (uint64_t)number;
+	code = take_byte_number(
+		parser, rule_piece(&value, ','), -POSITION_MAX, POSITION_MAX, &number);
+	if (code < 0)
+		return code;
+	item->byte.offset = (int32_t)number;
+	while ((piece = rule_piece(&value, ','))) {
+		code = parse_byte_option(parser, item, piece, &is_string);
+		if (code == 0)
+			return RULE_INVALID(parser, "\"%.40s\" is no option of it", piece);
+		if (code < 0)
+			return code;
+	}
+	return settle_byte(parser, &item->byte, is_string);
+}
+
+/* Options that byte_jump has alone: 1: taken, 0: not one of them. */
+static int parse_jump_option(struct rule_parser *parser, struct rule_byte *byte, const char *piece)
+{
+	const char *blank = strchr(piece, ' ');
+	int64_t number;
+	int code = 0;
+
+	if (strcmp(piece, "align") == 0) {
+		byte->is_aligned = true;
+	} else if (strcmp(piece, "from_beginning") == 0) {
+		byte->from_beginning = true;
+	} else if (strcmp(piece, "from_end") == 0) {
+		byte->from_end = true;
+	} else if (blank && strncmp(piece, "multiplier ", 11) == 0) {
+		code = take_byte_number(parser, blank + strspn(blank, " "), 1, 65535, &number);
+		byte->multiplier = code == 0 ? (uint32_t)number : 1;
+	} else if (blank && strncmp(piece, "post_offset ", 12) == 0) {
+		code = take_byte_number(
+			parser, blank + strspn(blank, " "), -POSITION_MAX, POSITION_MAX, &number);
+		byte->post_offset = code == 0 ? (int32_t)number : 0;
+	} else {
+		return 0;
+	}
+	return code < 0 ? code : 1;
+}
+
+static int parse_byte_jump_value(struct rule_parser *parser, struct rule_item *item, char *value)
+{
+	bool is_string = false;
+	int64_t number;
+	char *piece;
+	int code;
+
+	code = take_byte_number(parser, rule_piece(&value, ','), 1, 23, &number);
+	if (code < 0)
+		return code;
+	item->byte.size = (uint8_t)number;
+	item->byte.multiplier = 1;
+	code = take_byte_number(
+		parser, rule_piece(&value, ','), -POSITION_MAX, POSITION_MAX, &number);
+	if (code < 0)
+		return code;
+	item->byte.offset = (int32_t)number;
+	while ((piece = rule_piece(&value, ','))) {
+		code = parse_byte_option(parser, item, piece, &is_string);
+		if (code == 0)
+			code = parse_jump_option(parser, &item->byte, piece);
+		if (code == 0)
+			return RULE_INVALID(parser, "\"%.40s\" is no option of it", piece);
+		if (code < 0)
+			return code;
+	}
+	if (item->byte.from_beginning && item->byte.from_end)
+		return RULE_INVALID(parser, "from_beginning and from_end exclude each other");
+	return settle_byte(parser, &item->byte, is_string);
+}
+
+static int parse_byte_test(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = add_item(parser, rule, RULE_BYTE_TEST);
+	int code = item ? parse_byte_test_value(parser, item, value) : -ENOTSUP;
+
+	if (item && code < 0)
+		remove_item(rule);
+	return code;
+}
+
+static int parse_byte_jump(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_item *item = add_item(parser, rule, RULE_BYTE_JUMP);
+	int code = item ? parse_byte_jump_value(parser, item, value) : -ENOTSUP;
+
+	if (item && code < 0)
+		remove_item(rule);
+	return code;
+}
+
+const struct rule_keyword rule_keywords_payload[] = {
+	{"content", RULE_VALUE_REQUIRED, parse_content},
+	{"nocase", RULE_VALUE_NONE, parse_nocase},
+	{"offset", RULE_VALUE_REQUIRED, parse_offset},
+	{"depth", RULE_VALUE_REQUIRED, parse_depth},
+	{"distance", RULE_VALUE_REQUIRED, parse_distance},
+	{"within", RULE_VALUE_REQUIRED, parse_within},
+	{"startswith", RULE_VALUE_NONE, parse_startswith},
+	{"endswith", RULE_VALUE_NONE, parse_endswith},
+	{"fast_pattern", RULE_VALUE_OPTIONAL, parse_fast_pattern},
+	{"replace", RULE_VALUE_REQUIRED, parse_replace},
+	{"rawbytes", RULE_VALUE_NONE, parse_payload_buffer},
+	{"pkt_data", RULE_VALUE_NONE, parse_payload_buffer},
+	{"pcre", RULE_VALUE_REQUIRED, parse_pcre},
+	{"isdataat", RULE_VALUE_REQUIRED, parse_isdataat},
+	{"byte_test", RULE_VALUE_REQUIRED, parse_byte_test},
+	{"byte_jump", RULE_VALUE_REQUIRED, parse_byte_jump},
+	{0},
+};
+
+/* ---- what depends on several options ---- */
+
+static int fold_contents(struct rule_parser *parser, struct rule *rule)
+{
+	for (size_t i = 0; i < rule->item_count; i++) {
+		struct rule_content *content = &parser->items[i].content;
+		uint8_t *folded;
+
+		if (parser->items[i].type != RULE_CONTENT || !content->is_nocase)
+			continue;
+		folded = rule_arena_take(parser->arena, content->size);
+		if (!folded)
+			return -ENOMEM;
+		for (size_t k = 0; k < content->size; k++)
+			folded[k] = (uint8_t)tolower(content->bytes[k]);
+		content->folded = folded;
+	}
+	return 0;
+}
+
+/* Where a rule for TCP looks, as Suricata decides: at packets where an option speaks of packets;
+ * else at the stream, and with offset or depth at both. */
+static int settle_scope(struct rule_parser *parser, struct rule *rule)
+{
+	bool has_position = false;
+
+	if (rule->flow & RULE_FLOW_ONLY_STREAM)
+		rule->wants_stream_only = true;
+	if (rule->flow & RULE_FLOW_NO_STREAM)
+		rule->wants_packet_only = true;
+	if (rule->wants_stream_only && (rule->wants_packet_only || rule->test_count > 0))
+		return RULE_INVALID(
+			parser, "the rule asks for the stream alone, and for fields of packets");
+	for (size_t i = 0; i < rule->item_count; i++)
+		has_position |= parser->items[i].type == RULE_CONTENT
+			&& (parser->items[i].content.has_offset
+				|| parser->items[i].content.has_depth);
+	for (size_t i = 0; i < rule->test_count; i++)
+		rule->wants_packet_only |= parser->tests[i].field != RULE_FIELD_IP_PROTO;
+	rule->looks_at_stream = rule->item_count > 0 && !rule->wants_packet_only;
+	rule->looks_at_packet =
+		!rule->looks_at_stream || (has_position && !rule->wants_stream_only);
+	return 0;
+}
+
+int rule_settle_payload(struct rule_parser *parser, struct rule *rule)
+{
+	int code = settle_scope(parser, rule);
+
+	return code < 0 ? code : fold_contents(parser, rule);
+}

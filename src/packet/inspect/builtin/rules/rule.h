@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One parsed rule. Lives in its ruleset's arena; written by the parser and the compiler, read-only
+ * once the ruleset is published.
+ */
+#pragma once
+
+#include "packet/inspect/builtin/detect.h"
+#include "packet/inspect/builtin/rules/interval_set.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+/* Bounds on what a rule file may ask for; what is beyond is refused with its line. */
+#define RULE_SIZE_MAX         ((size_t)64 << 10)
+#define RULE_ITEMS_MAX        64 /* contents, pcres and other tests of the payload */
+#define RULE_TESTS_MAX        16 /* tests of header fields */
+#define RULE_FLOWBITS_MAX     8
+#define RULE_PRIORITY_DEFAULT 3
+
+/* ---- header fields ---- */
+
+enum rule_field {
+	RULE_FIELD_TTL,
+	RULE_FIELD_ITYPE,
+	RULE_FIELD_ICODE,
+	RULE_FIELD_DSIZE,
+	RULE_FIELD_IP_PROTO,
+	RULE_FIELD_IP_ID,
+	RULE_FIELD_TOS,
+	RULE_FIELD_SEQ,
+	RULE_FIELD_ACK,
+	RULE_FIELD_WINDOW,
+	RULE_FIELD_TCP_FLAGS,
+	RULE_FIELD_SAME_ADDRESS,
+};
+
+enum rule_comparison {
+	RULE_EQUAL,
+	RULE_NOT_EQUAL,
+	RULE_BELOW,
+	RULE_BELOW_OR_EQUAL,
+	RULE_ABOVE,
+	RULE_ABOVE_OR_EQUAL,
+	RULE_BETWEEN,  /* bounds excluded, as Suricata has it */
+	RULE_ALL_BITS, /* of low, under the mask high */
+	RULE_ANY_BITS,
+	RULE_NOT_ALL_BITS,
+	RULE_EXACT_BITS,
+};
+
+struct rule_test {
+	enum rule_field field;
+	enum rule_comparison comparison;
+	uint32_t low, high;
+};
+
+/* `flow`, as bits: what the rule wants. */
+enum rule_flow {
+	RULE_FLOW_TO_SERVER = 1 << 0,
+	RULE_FLOW_TO_CLIENT = 1 << 1,
+	RULE_FLOW_ESTABLISHED = 1 << 2,
+	RULE_FLOW_NOT_ESTABLISHED = 1 << 3,
+	RULE_FLOW_STATELESS = 1 << 4,
+	RULE_FLOW_ONLY_STREAM = 1 << 5,
+	RULE_FLOW_NO_STREAM = 1 << 6,
+	RULE_FLOW_ONLY_FRAGMENT = 1 << 7,
+	RULE_FLOW_NO_FRAGMENT = 1 << 8,
+};
+
+/* ---- payload ---- */
+
+enum rule_item_type {
+	RULE_CONTENT,
+	RULE_PCRE,
+	RULE_ISDATAAT,
+	RULE_BYTE_TEST,
+	RULE_BYTE_JUMP,
+};
+
+struct rule_content {
+	const uint8_t *bytes;
+	const uint8_t *folded;      /* the bytes in lower case, when nocase */
+	const uint8_t *replacement; /* as many bytes, or NULL */
+	uint32_t size;
+	uint32_t offset, depth;
+	int32_t distance, within;
+	bool is_nocase;
+	bool has_offset, has_depth, has_distance, has_within;
+	bool starts_with, ends_with;
+	bool is_fast_pattern;            /* asked for by name */
+	uint16_t chop_offset, chop_size; /* fast_pattern:offset,size; size 0: none */
+};
+
+struct rule_pcre {
+	pcre2_code *code; /* freed with the ruleset */
+};
+
+struct rule_isdataat {
+	uint32_t offset;
+};
+
+enum rule_number_text { RULE_NUMBER_BINARY, RULE_NUMBER_DECIMAL, RULE_NUMBER_HEX, RULE_NUMBER_OCT };
+
+enum rule_byte_operator {
+	RULE_BYTE_BELOW,
+	RULE_BYTE_ABOVE,
+	RULE_BYTE_EQUAL,
+	RULE_BYTE_BELOW_OR_EQUAL,
+	RULE_BYTE_ABOVE_OR_EQUAL,
+	RULE_BYTE_AND,
+	RULE_BYTE_OR,
+};
+
+/* byte_test and byte_jump: a number taken from the payload. */
+struct rule_byte {
+	uint8_t size;
+	enum rule_number_text text;
+	bool is_little;
+	int32_t offset;
+	uint64_t bitmask; /* 0: none */
+
+	enum rule_byte_operator operator; /* byte_test */
+	uint64_t value;
+
+	uint32_t multiplier; /* byte_jump */
+	int32_t post_offset;
+	bool is_aligned, from_beginning, from_end;
+};
+
+struct rule_item {
+	enum rule_item_type type;
+	bool is_negated;
+	bool is_relative; /* looks from where the item before it ended */
+	union {
+		struct rule_content content;
+		struct rule_pcre pcre;
+		struct rule_isdataat isdataat;
+		struct rule_byte byte;
+	};
+};
+
+/* ---- state ---- */
+
+enum rule_flowbit_command {
+	RULE_FLOWBIT_SET,
+	RULE_FLOWBIT_UNSET,
+	RULE_FLOWBIT_TOGGLE,
+	RULE_FLOWBIT_IS_SET,
+	RULE_FLOWBIT_IS_NOT_SET,
+};
+
+struct rule_flowbit {
+	enum rule_flowbit_command command;
+	uint16_t bit;
+};
+
+enum rule_threshold_type {
+	RULE_THRESHOLD_NONE,
+	RULE_THRESHOLD_LIMIT,     /* at most count events in the time */
+	RULE_THRESHOLD_THRESHOLD, /* each count-th */
+	RULE_THRESHOLD_BOTH,      /* one event in the time, after count */
+	RULE_THRESHOLD_DETECTION, /* detection_filter: no match before more than count */
+};
+
+enum rule_track { RULE_TRACK_SOURCE, RULE_TRACK_DESTINATION, RULE_TRACK_BOTH, RULE_TRACK_RULE };
+
+struct rule_threshold {
+	enum rule_threshold_type type;
+	enum rule_track track;
+	uint32_t count, seconds;
+};
+
+/* ---- the rule ---- */
+
+enum rule_protocol_class {
+	RULE_CLASS_TCP,
+	RULE_CLASS_UDP,
+	RULE_CLASS_ICMP,  /* for IPv4 and for IPv6 */
+	RULE_CLASS_OTHER, /* any other protocol above IP */
+	RULE_CLASS_COUNT,
+};
+
+#define RULE_PROTOCOL_ANY  (-1)
+#define RULE_PROTOCOL_ICMP (-2) /* for IPv4 or for IPv6 */
+
+/* Order of action: Suricata's default. */
+enum rule_rank { RULE_RANK_PASS, RULE_RANK_DROP, RULE_RANK_REJECT, RULE_RANK_ALERT };
+
+struct rule {
+	struct rule_info info;
+	enum rule_rank rank;
+	const char *file;
+	uint32_t line;
+
+	int16_t protocol;   /* IPPROTO_*, or RULE_PROTOCOL_* */
+	uint8_t ip_version; /* 4, 6, or 0: either */
+	bool is_bidirectional;
+	/* NULL: any. Shared between rules, owned by the networks of the ruleset. */
+	const struct interval_set *source, *destination, *source_ports, *destination_ports;
+
+	uint16_t flow; /* enum rule_flow */
+	bool looks_at_packet, looks_at_stream;
+	bool wants_stream_only, wants_packet_only; /* said by keywords, before they are settled */
+	bool is_ip_only; /* addresses and protocol alone: once for each direction of a flow */
+	bool is_noalert, has_priority;
+	bool has_replace;
+
+	uint8_t test_count, flowbit_count;
+	uint16_t item_count;
+	struct rule_test *tests;
+	struct rule_flowbit *flowbits;
+	struct rule_item *items;
+	struct rule_threshold threshold;
+};

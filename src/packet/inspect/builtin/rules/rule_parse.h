@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Parses one rule of Suricata's language. What is wrong, and what is right but beyond this engine,
+ * is told by keyword and reason; nothing is passed over. Control side.
+ */
+#pragma once
+
+#include "packet/inspect/builtin/rules/networks.h"
+#include "packet/inspect/builtin/rules/rule.h"
+#include "packet/inspect/builtin/rules/rule_arena.h"
+
+/* Names of flowbits in the order of their bit. */
+struct flowbit_names {
+	char *names[DETECT_FLOWBITS_MAX];
+	uint16_t count;
+};
+
+struct rule_parser {
+	struct rule_arena *arena;
+	struct networks *networks;
+	struct flowbit_names *flowbits;
+
+	/* Of the rule that was parsed last, also where that failed. */
+	uint32_t sid;        /* 0: not known */
+	char keyword[64];    /* the option, or part of the header, that is to blame */
+	struct error reason; /* what is wrong with it */
+
+	/* The rule under work. */
+	struct rule_item items[RULE_ITEMS_MAX];
+	struct rule_test tests[RULE_TESTS_MAX];
+	struct rule_flowbit rule_flowbits[RULE_FLOWBITS_MAX];
+};
+
+/* text is cut up. 0: *out is the rule, in the arena; -EINVAL: it is wrong; -ENOTSUP: it needs what
+ * this engine does not have; -ENOMEM. */
+int rule_parse(struct rule_parser *parser, char *text, struct rule **out);
+
+/* Frees what a rule has outside of the arena; NULL is allowed. */
+void rule_release(struct rule *rule);
+
+/* ---- for the keywords' files ---- */
+
+struct rule_keyword {
+	const char *name;
+	enum { RULE_VALUE_NONE, RULE_VALUE_OPTIONAL, RULE_VALUE_REQUIRED } value;
+	int (*parse)(struct rule_parser *parser, struct rule *rule, char *value);
+};
+
+extern const struct rule_keyword rule_keywords_meta[]; /* end with a NULL name */
+extern const struct rule_keyword rule_keywords_header[];
+extern const struct rule_keyword rule_keywords_payload[];
+extern const struct rule_keyword rule_keywords_state[];
+
+#define RULE_INVALID(parser, ...)     error_set(&(parser)->reason, -EINVAL, __VA_ARGS__)
+#define RULE_UNSUPPORTED(parser, ...) error_set(&(parser)->reason, -ENOTSUP, __VA_ARGS__)
+
+/* Decimal digits alone (or 0x and hex), min to max. false: it is none. */
+bool rule_number(const char *text, int64_t min, int64_t max, int64_t *out);
+
+/* The next piece of *at up to separator, trimmed; NULL at the end. */
+char *rule_piece(char **at, char separator);
+
+/* Takes the quotes off a value, in place; NULL: it has none. *is_negated: "!" stood before it. */
+char *rule_unquote(char *value, bool *is_negated);
+
+/* The last content of the rule, for its modifiers; NULL when there is none. */
+struct rule_item *rule_last_content(struct rule_parser *parser, struct rule *rule);
+
+/* Settles and checks what depends on several options. */
+int rule_settle_payload(struct rule_parser *parser, struct rule *rule);
+
+/* The class of a classtype: 0, or -ENOENT. */
+int rule_classification(const char *name, const char **text, uint8_t *priority);

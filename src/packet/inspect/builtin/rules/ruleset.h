@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a compiled ruleset holds. Written by ruleset_compile(); then read-only, but for each
+ * worker's own part, which that worker alone writes, and the control thread reads for statistics
+ * (relaxed: figures may be a packet old).
+ */
+#pragma once
+
+#include "packet/inspect/builtin/rules/match_payload.h"
+#include "packet/inspect/builtin/rules/rule_arena.h"
+#include "packet/inspect/builtin/rules/rule_groups.h"
+#include "packet/inspect/builtin/rules/rule_parse.h"
+#include "packet/inspect/builtin/rules/threshold_table.h"
+
+#include <rte_common.h>
+
+/* Part of one worker. */
+struct ruleset_worker {
+	struct payload_matcher matcher;
+	hs_scratch_t *scratch;
+	struct threshold_table *thresholds; /* NULL: no rule needs it */
+	uint64_t *matches;                  /* by rule; read by the control thread */
+	uint64_t evaluations;               /* read by the control thread */
+
+	/* Rules to look at in this pass, each once: it is in when its mark is the pass. */
+	uint32_t *marks;
+	uint32_t pass;
+	uint32_t *candidates;
+	size_t candidate_count;
+} __rte_cache_aligned;
+
+struct ruleset {
+	uint32_t generation; /* never 0 */
+	struct rule **rules; /* by index, in the order of evaluation */
+	size_t rule_count;
+	struct rule_arena arena;
+	struct networks *networks;
+	struct flowbit_names flowbits;
+	struct rule_groups groups;
+	struct ruleset_worker *workers;
+	uint16_t worker_count;
+};

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "control/api/api_server.h"
 #include "control/config/config.h"
+#include "control/config/store.h"
 #include "control/events/eve_writer.h"
 #include "control/events/event_bus.h"
 #include "control/metrics/metrics_server.h"
@@ -26,32 +27,22 @@
 #include <sys/types.h>
 #include <uv.h>
 
-struct apply; /* a change under way */
-
 struct control {
 	struct role_context *role;
 	struct ipc_channel *packet; /* NULL: down */
 	bool is_stopping;
-	unsigned int references; /* itself, and calls to the broker under way */
+	unsigned int references; /* itself, its timers, and calls to the broker under way */
 
 	/* The configuration. Writer: control_apply.c. */
-	json_t *config;   /* what runs; NULL: none yet */
-	json_t *previous; /* what config.rollback goes back to; NULL: nothing */
+	struct config_store store;
+	uv_timer_t config_timers[CONFIG_TIMER_COUNT];
 	char *config_file;
-	json_int_t generation;
 	char applied_at[40];
-	struct apply *apply; /* NULL: no change is under way */
-	uv_timer_t confirm_timer;
-	bool is_unconfirmed;
-	uint64_t confirm_due_ms;   /* of uv_now() */
-	bool is_packet_configured; /* the packet role that runs has the running configuration */
 	/* At the start: the file's text and the packet role's answer about what runs are awaited.
 	 */
 	bool is_file_read, is_packet_asked;
 	json_t *first; /* from the file; NULL: it has errors */
 	char first_error[ERROR_TEXT_SIZE];
-	char problem[ERROR_TEXT_SIZE]; /* why the running configuration could not be put in force */
-	uv_timer_t retry_timer;
 
 	/* Control's own. */
 	json_t *settings; /* the document that they are of; NULL: none yet */
@@ -107,5 +98,8 @@ void control_metrics_abandon(struct control *control);
 /* A call to the broker; as ipc_call, but done is called in any case. params is consumed. */
 void control_broker_call(struct control *control, const char *method, json_t *params,
 	ipc_reply_fn done, void *context);
+/* A timer of control's, which keeps it alive until the timer is closed. */
+void control_timer_init(struct control *control, uv_timer_t *timer);
+void control_timer_close(uv_timer_t *timer);
 /* Text of an error object of an answer; never NULL. */
 const char *control_error_text(const json_t *error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Changes of the configuration. One at a time: checked, prepared by the packet role, committed; on
- * any failure before the commit nothing has changed. What runs is given to a packet role that was
- * started again, and taken back from it when control itself was.
+ * Wires the store of the configuration (config/store.h), which decides, to the roles' channels, the
+ * loop's timers, and the file that the broker opens. At the start it finds out what is to run: what
+ * a packet role that outlived control runs already, or else what the file says.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,232 +10,60 @@
 #include "schema/config_document.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Compiling thousands of rules, reserving memory: far below this on any machine. */
 #define CONFIGURE_TIMEOUT_MS 120000
-#define RETRY_MS             2000
 
-enum apply_step {
-	APPLY_WAIT,    /* for the packet role to be there */
-	APPLY_PREPARE, /* the packet role works on it */
-	APPLY_COMMIT,
+static const char *const role_names[] = {"packet", NULL};
+#define ROLE_PACKET 0
+
+static const char *const phase_names[] = {
+	[CONFIG_PREPARE] = "prepare",
+	[CONFIG_COMMIT] = "commit",
+	[CONFIG_ABORT] = "abort",
 };
 
-struct apply {
-	struct control *control;
-	enum apply_step step;
-	json_t *document;
-	json_t *changes, *errors, *warnings; /* for the result */
-	char *file;                          /* NULL: as before (rollback) */
-	uint64_t confirm_ms;
-	bool is_again;    /* the running configuration, for a packet role that was restarted */
-	bool did_restart; /* the packet role was started again for this change */
-	apply_done_fn done;
-	void *context;
-};
-
-static void apply_send(struct apply *apply);
-static void restart_packet(struct control *control);
-
-static void apply_destroy(struct apply *apply)
-{
-	json_decref(apply->document);
-	json_decref(apply->changes);
-	json_decref(apply->errors);
-	json_decref(apply->warnings);
-	free(apply->file);
-	free(apply);
-}
-
-static json_t *result_of(
-	bool is_applied, json_int_t generation, json_t *errors, json_t *warnings, json_t *changes)
-{
-	return json_pack("{s:b, s:I, s:O, s:O, s:O}", "is_applied", is_applied, "generation",
-		generation, "errors", errors, "warnings", warnings, "changes", changes);
-}
-
-/* Ends the change; text NULL: success. Frees apply, and then tells. */
-static void apply_end(struct apply *apply, const struct error *error)
-{
-	struct control *control = apply->control;
-	apply_done_fn done = apply->done;
-	void *context = apply->context;
-	json_t *result = error ? NULL
-			       : result_of(true, control->generation, apply->errors,
-				       apply->warnings, apply->changes);
-
-	control->apply = NULL;
-	apply_destroy(apply);
-	if (done)
-		done(context, result, error);
-	json_decref(result);
-}
-
-static void on_confirm_due(uv_timer_t *timer);
-
-static void tell_applied(struct control *control, const struct apply *apply)
-{
-	log_info("config_applied", log_int("generation", control->generation),
-		log_uint("changes", json_array_size(apply->changes)),
-		log_uint("confirm_ms", apply->confirm_ms));
-	event_bus_publish(control->bus,
-		json_pack("{s:s, s:I, s:i}", "event_type", "config_applied", "generation",
-			control->generation, "changes", (int)json_array_size(apply->changes)));
-}
-
-/* The packet role has it in force. */
-static void apply_succeed(struct apply *apply)
-{
-	struct control *control = apply->control;
-	bool is_first = control->config == NULL;
-
-	control->is_packet_configured = control->packet != NULL;
-	control->problem[0] = '\0';
-	if (apply->is_again) {
-		apply_end(apply, NULL);
-		return;
-	}
-	json_decref(control->previous);
-	control->previous = control->config;
-	control->config = json_incref(apply->document);
-	control->generation++;
-	clock_format(clock_wall_ns(), control->applied_at);
-	if (apply->file) {
-		free(control->config_file);
-		control->config_file = apply->file;
-		apply->file = NULL;
-	}
-	control->is_unconfirmed = apply->confirm_ms > 0;
-	if (control->is_unconfirmed) {
-		control->confirm_due_ms = uv_now(control->role->loop) + apply->confirm_ms;
-		uv_timer_start(&control->confirm_timer, on_confirm_due, apply->confirm_ms, 0);
-	}
-	control_settings_apply(control, control->config);
-	tell_applied(control, apply);
-	apply_end(apply, NULL);
-	if (is_first)
-		role_tell_ready(control->role);
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-	struct control *control = timer->data;
-
-	if (control->packet && !control->apply && !control->is_packet_configured)
-		control_apply_packet_up(control);
-}
+/* --- The store's ops --- */
 
 static bool is_unavailable(const json_t *error)
 {
 	return json_integer_value(json_object_get(error, "code")) == IPC_UNAVAILABLE;
 }
 
-/* What a failure leaves to do, beside telling it. */
-static void recover(struct control *control, const struct apply *apply, const char *text)
+static void on_packet_answered(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
 {
-	if (control->is_stopping)
-		return;
-	if (apply->is_again) {
-		snprintf(control->problem, sizeof(control->problem), "%s", text);
-		uv_timer_start(&control->retry_timer, on_retry, RETRY_MS, 0);
-	} else if (apply->did_restart) {
-		/* It may have taken over workers and memory of what failed. */
-		restart_packet(control);
-	}
+	struct control *control = context;
+
+	config_store_answered(&control->store, ROLE_PACKET,
+		error ? control_error_text(error) : NULL, error && is_unavailable(error));
 }
 
-static void apply_fail(struct apply *apply, const char *text)
+static int store_send(void *context, unsigned int role, enum config_phase phase,
+	json_int_t generation, const json_t *document, struct error *error)
 {
-	struct control *control = apply->control;
-	struct error error;
+	struct control *control = context;
+	json_t *params =
+		json_pack("{s:I, s:s}", "generation", generation, "phase", phase_names[phase]);
+	int fd = -1, code = 0;
 
-	error_set(&error, -EIO, "%s", text);
-	log_error("config_failed", log_str("reason", text),
-		log_bool("of_restarted_role", apply->is_again));
-	recover(control, apply, text);
-	apply_end(apply, &error);
-}
-
-/* The packet role refused, or died; in the latter case the first configuration waits for its
- * successor, while any other change fails. */
-static void on_refused(struct apply *apply, const json_t *error)
-{
-	struct control *control = apply->control;
-	bool is_refused_first = !control->config && !is_unavailable(error) && !control->is_stopping;
-
-	if (is_refused_first)
-		role_tell_failed(control->role, control_error_text(error));
-	apply_fail(apply, control_error_text(error));
-}
-
-static void on_committed(void *context, const json_t *result, const json_t *error, int *descriptors,
-	size_t descriptor_count)
-{
-	struct apply *apply = context;
-	bool is_gone = error && is_unavailable(error);
-
-	/* It died while it committed: what was prepared is good, and it gets it when it is back. */
-	if (error && (!is_gone || apply->is_again || apply->control->is_stopping))
-		on_refused(apply, error);
-	else
-		apply_succeed(apply);
-}
-
-static void on_prepared(void *context, const json_t *result, const json_t *error, int *descriptors,
-	size_t descriptor_count)
-{
-	struct apply *apply = context;
-
-	if (error) {
-		on_refused(apply, error);
-		return;
-	}
-	apply->step = APPLY_COMMIT;
-	apply_send(apply);
-}
-
-/* Sends the step to the packet role. */
-static void apply_send(struct apply *apply)
-{
-	struct control *control = apply->control;
-	bool is_prepare = apply->step == APPLY_PREPARE;
-	json_int_t generation = control->generation + !apply->is_again;
-	json_t *params = json_pack(
-		"{s:I, s:s}", "generation", generation, "phase", is_prepare ? "prepare" : "commit");
-	struct error error;
-	int fd = -1, code;
-
-	if (is_prepare && config_document_attach(params, apply->document, &fd, &error) < 0) {
+	if (document)
+		code = config_document_attach(params, document, &fd, error);
+	if (code < 0 || !control->packet) {
 		json_decref(params);
-		apply_fail(apply, error.text);
-		return;
+		return code < 0 ? code : error_set(error, -ENOTCONN, "the packet role is down");
 	}
 	code = ipc_call(control->packet, "packet.configure", params, &fd, fd >= 0 ? 1 : 0,
-		CONFIGURE_TIMEOUT_MS, is_prepare ? on_prepared : on_committed, apply);
+		CONFIGURE_TIMEOUT_MS, on_packet_answered, control);
 	if (fd >= 0)
 		close(fd);
 	if (code < 0)
-		apply_fail(apply, "the packet role does not take the configuration");
-}
-
-/* A change that needs another memory or other workers starts the packet role again. */
-static bool needs_restart(const json_t *changes)
-{
-	const char *effect;
-	size_t index;
-	json_t *change;
-
-	json_array_foreach (changes, index, change) {
-		effect = json_string_value(json_object_get(change, "effect"));
-		if (effect && strcmp(effect, "restart") == 0)
-			return true;
-	}
-	return false;
+		error_set(error, code, "the packet role does not take the configuration: %s",
+			strerror(-code));
+	return code;
 }
 
 static void on_restarting(void *context, const json_t *result, const json_t *error,
@@ -243,110 +71,154 @@ static void on_restarting(void *context, const json_t *result, const json_t *err
 {
 	struct control *control = context;
 
-	if (error && control->apply && control->apply->step == APPLY_WAIT)
-		apply_fail(control->apply, control_error_text(error));
+	if (error)
+		config_store_restart_failed(&control->store, control_error_text(error));
 }
 
-static void restart_packet(struct control *control)
+static void store_restart(void *context, unsigned int role)
 {
-	control->is_packet_configured = false;
-	control_broker_call(control, "broker.restart_role", json_pack("{s:s}", "role", "packet"),
-		on_restarting, control);
+	control_broker_call(context, "broker.restart_role",
+		json_pack("{s:s}", "role", role_names[role]), on_restarting, context);
 }
 
-static void apply_begin(struct apply *apply)
+static void on_timer(uv_timer_t *timer)
 {
-	struct control *control = apply->control;
+	struct control *control = timer->data;
 
-	control->apply = apply;
-	if (control->config && !apply->is_again && needs_restart(apply->changes)) {
-		apply->step = APPLY_WAIT;
-		apply->did_restart = true;
-		restart_packet(control);
-		return;
+	config_store_timer(&control->store, (enum config_timer)(timer - control->config_timers));
+}
+
+static void store_set_timer(void *context, enum config_timer timer, uint64_t after_ms)
+{
+	struct control *control = context;
+
+	if (after_ms)
+		uv_timer_start(&control->config_timers[timer], on_timer, after_ms, 0);
+	else
+		uv_timer_stop(&control->config_timers[timer]);
+}
+
+static uint64_t store_now(void *context)
+{
+	struct control *control = context;
+
+	return uv_now(control->role->loop);
+}
+
+static void store_on_running(void *context, bool is_first, const json_t *changes)
+{
+	struct control *control = context;
+	json_int_t generation = control->store.generation;
+
+	clock_format(clock_wall_ns(), control->applied_at);
+	control_settings_apply(control, control->store.running);
+	log_info("config_applied", log_int("generation", generation),
+		log_uint("changes", json_array_size(changes)),
+		log_bool("is_unconfirmed", control->store.is_unconfirmed));
+	event_bus_publish(control->bus,
+		json_pack("{s:s, s:I, s:i}", "event_type", "config_applied", "generation",
+			generation, "changes", (int)json_array_size(changes)));
+	if (is_first)
+		role_tell_ready(control->role);
+}
+
+static const struct config_store_ops store_ops = {
+	.send = store_send,
+	.restart = store_restart,
+	.set_timer = store_set_timer,
+	.now_ms = store_now,
+	.on_running = store_on_running,
+};
+
+/* --- What people ask for --- */
+
+/* A change that somebody waits for. */
+struct apply {
+	struct control *control;
+	json_t *errors, *warnings; /* of its text */
+	char *file;                /* NULL: as before (rollback) */
+	apply_done_fn done;
+	void *context;
+};
+
+static void apply_destroy(struct apply *apply)
+{
+	json_decref(apply->errors);
+	json_decref(apply->warnings);
+	free(apply->file);
+	free(apply);
+}
+
+static json_t *result_of(const struct apply *apply, const json_t *changes)
+{
+	json_t *result = json_pack("{s:b, s:I, s:O, s:O}", "is_applied", changes != NULL,
+		"generation", apply->control->store.generation, "errors", apply->errors, "warnings",
+		apply->warnings);
+
+	json_object_set_new(
+		result, "changes", changes ? json_incref((json_t *)changes) : json_array());
+	return result;
+}
+
+static void on_changed(void *context, const json_t *changes, const struct error *error)
+{
+	struct apply *apply = context;
+	json_t *result = error ? NULL : result_of(apply, changes);
+
+	if (error) {
+		log_error("config_failed", log_str("reason", error->text));
+	} else if (apply->file) {
+		free(apply->control->config_file);
+		apply->control->config_file = apply->file;
+		apply->file = NULL;
 	}
-	apply->step = APPLY_PREPARE;
-	apply_send(apply);
+	apply->done(apply->context, result, error);
+	json_decref(result);
+	apply_destroy(apply);
 }
 
-/* Why no change can begin now; 0: one can. */
-static int check_idle(const struct control *control, struct error *error)
-{
-	if (!control->config)
-		return error_set(error, -EAGAIN,
-			"the daemon is starting and has no configuration yet; try again");
-	if (control->apply)
-		return error_set(error, -EBUSY,
-			"another change of the configuration is under way; try again");
-	if (!control->packet)
-		return error_set(error, -EAGAIN,
-			"the packet role is not running at the moment; it is started again, try "
-			"again");
-	if (control->is_unconfirmed)
-		return error_set(error, -EBUSY,
-			"the configuration that was applied before is not confirmed yet: use "
-			"`bulkhead config confirm` or `bulkhead config rollback` first");
-	return 0;
-}
-
-/* Takes document. */
-static void apply_document(struct control *control, json_t *document, struct apply template)
+static struct apply *apply_create(
+	struct control *control, const char *file, apply_done_fn done, void *context)
 {
 	struct apply *apply = calloc(1, sizeof(*apply));
-	struct error error;
 
 	if (!apply)
 		abort(); /* a role without memory cannot go on; the broker starts it again */
-	*apply = template;
-	apply->control = control;
-	apply->document = document;
-	apply->changes = config_diff(control->config, document);
-	if (!apply->errors)
-		apply->errors = json_array();
-	if (!apply->warnings)
-		apply->warnings = json_array();
-	if (!apply->changes) {
-		apply_destroy(apply);
-		error_set(&error, -ENOMEM, "no memory left to compare the configurations");
-		template.done(template.context, NULL, &error);
-		return;
-	}
-	apply_begin(apply);
+	*apply = (struct apply){.control = control,
+		.file = file ? strdup(file) : NULL,
+		.done = done,
+		.context = context};
+	return apply;
 }
 
 void control_apply_fd(struct control *control, int fd, const char *file, uint64_t confirm_ms,
 	apply_done_fn done, void *context)
 {
+	struct apply *apply = apply_create(control, file, done, context);
 	struct config_report report;
 	struct error error;
-	json_t *document = NULL, *errors, *warnings, *none, *result;
+	json_t *document = NULL, *result;
 
-	if (check_idle(control, &error) < 0) {
+	if (!control->store.running) {
+		error_set(&error, -EAGAIN,
+			"the daemon is starting and has no configuration yet; try again");
 		done(context, NULL, &error);
+		apply_destroy(apply);
 		return;
 	}
 	config_report_init(&report);
 	config_load(fd, file, &document, &report);
-	errors = config_report_json(&report, CONFIG_ERROR);
-	warnings = config_report_json(&report, CONFIG_WARNING);
+	apply->errors = config_report_json(&report, CONFIG_ERROR);
+	apply->warnings = config_report_json(&report, CONFIG_WARNING);
 	config_report_destroy(&report);
 	if (document) {
-		apply_document(control, document,
-			(struct apply){.errors = errors,
-				.warnings = warnings,
-				.file = strdup(file),
-				.confirm_ms = confirm_ms,
-				.done = done,
-				.context = context});
+		config_store_apply(&control->store, document, confirm_ms, on_changed, apply);
 		return;
 	}
-	none = json_array();
-	result = result_of(false, control->generation, errors, warnings, none);
+	result = result_of(apply, NULL);
 	done(context, result, NULL);
 	json_decref(result);
-	json_decref(errors);
-	json_decref(warnings);
-	json_decref(none);
+	apply_destroy(apply);
 }
 
 /* A reload waits for the file. */
@@ -378,96 +250,58 @@ void control_reload(struct control *control, apply_done_fn done, void *context)
 	struct reload *reload = calloc(1, sizeof(*reload));
 
 	if (!reload)
-		abort(); /* see apply_document() */
+		abort(); /* see apply_create() */
 	*reload = (struct reload){control, done, context};
 	control_broker_call(control, "broker.open_config", NULL, on_reload_opened, reload);
 }
 
-static void forget_confirmation(struct control *control)
-{
-	control->is_unconfirmed = false;
-	uv_timer_stop(&control->confirm_timer);
-}
-
 void control_rollback(struct control *control, apply_done_fn done, void *context)
 {
-	bool was_unconfirmed = control->is_unconfirmed;
-	struct error error;
-	int code;
+	struct apply *apply = apply_create(control, NULL, done, context);
 
-	control->is_unconfirmed = false;
-	code = check_idle(control, &error);
-	if (code == 0 && !control->previous)
-		code = error_set(&error, -ENOENT,
-			"there is nothing to go back to: this is the first configuration since the "
-			"daemon's start");
-	if (code < 0) {
-		control->is_unconfirmed = was_unconfirmed;
-		done(context, NULL, &error);
-		return;
-	}
-	forget_confirmation(control);
-	apply_document(control, json_incref(control->previous),
-		(struct apply){.done = done, .context = context});
-}
-
-static void on_rolled_back(void *context, const json_t *result, const struct error *error)
-{
-	struct control *control = context;
-
-	if (!error) {
-		log_warning(
-			"config_rolled_back", log_str("reason", "it was not confirmed in time"));
-		return;
-	}
-	if (control->is_stopping)
-		return;
-	/* The packet role is down, most likely. It must not stay: again until it is gone. */
-	log_error("config_rollback_failed", log_str("reason", error->text));
-	control->is_unconfirmed = true;
-	control->confirm_due_ms = uv_now(control->role->loop) + RETRY_MS;
-	uv_timer_start(&control->confirm_timer, on_confirm_due, RETRY_MS, 0);
-}
-
-static void on_confirm_due(uv_timer_t *timer)
-{
-	struct control *control = timer->data;
-
-	control_rollback(control, on_rolled_back, control);
+	apply->errors = json_array();
+	apply->warnings = json_array();
+	config_store_rollback(&control->store, on_changed, apply);
 }
 
 int control_confirm(struct control *control, struct error *error)
 {
-	if (!control->is_unconfirmed)
-		return error_set(error, -ENOENT,
-			"nothing waits for a confirmation; what runs (generation "
-			"%" JSON_INTEGER_FORMAT ") stays",
-			control->generation);
-	forget_confirmation(control);
-	log_info("config_confirmed", log_int("generation", control->generation));
-	return 0;
+	int code = config_store_confirm(&control->store, error);
+
+	if (code == 0)
+		log_info("config_confirmed", log_int("generation", control->store.generation));
+	return code;
 }
 
 /* --- The start: what the file says, or what a packet role that outlived control runs. --- */
 
+/* A packet role that died gets it from begin_first() when it is back. */
+static void on_first_done(void *context, const json_t *changes, const struct error *error)
+{
+	struct control *control = context;
+
+	if (!error || control->is_stopping)
+		return;
+	log_error("config_failed", log_str("reason", error->text));
+	if (control->store.roles[ROLE_PACKET].is_up)
+		role_tell_failed(control->role, error->text);
+}
+
 static void begin_first(struct control *control)
 {
-	if (!control->is_file_read || !control->is_packet_asked || control->config || control->apply
+	if (!control->is_file_read || !control->is_packet_asked || control->store.running
 		|| !control->packet)
 		return;
 	if (!control->first) {
 		role_tell_failed(control->role, control->first_error);
 		return;
 	}
-	apply_document(control, json_incref(control->first),
-		(struct apply){.file = control->config_file ? strdup(control->config_file) : NULL});
+	config_store_apply(&control->store, json_incref(control->first), 0, on_first_done, control);
 }
 
 static void take_over(struct control *control, json_t *document, json_int_t generation)
 {
-	control->config = document;
-	control->generation = generation;
-	control->is_packet_configured = true;
+	config_store_take_over(&control->store, ROLE_PACKET, document, generation);
 	clock_format(clock_wall_ns(), control->applied_at);
 	control_settings_apply(control, document);
 	log_info("config_taken_over", log_int("generation", generation));
@@ -483,7 +317,7 @@ static void on_packet_config(void *context, const json_t *result, const json_t *
 	struct error why;
 
 	/* It went down again: its successor is asked. */
-	if (control->is_stopping || control->config || (error && is_unavailable(error)))
+	if (control->is_stopping || control->store.running || (error && is_unavailable(error)))
 		return;
 	if (error)
 		log_warning("packet_config_unknown", log_str("reason", control_error_text(error)));
@@ -499,7 +333,7 @@ static void on_packet_config(void *context, const json_t *result, const json_t *
 		begin_first(control);
 }
 
-/* The first problem, and how many there are: for the daemon's last words. */
+/* All problems as text: for the daemon's last words. */
 static void summarise(const struct config_report *report, const char *path, char *out, size_t size)
 {
 	char *text = NULL;
@@ -547,45 +381,34 @@ static void on_first_opened(void *context, const json_t *result, const json_t *e
 
 void control_apply_packet_up(struct control *control)
 {
-	if (control->config && !control->apply) {
-		apply_document(
-			control, json_incref(control->config), (struct apply){.is_again = true});
-		return;
-	}
-	if (control->apply && control->apply->step == APPLY_WAIT) {
-		control->apply->step = APPLY_PREPARE;
-		apply_send(control->apply);
-		return;
-	}
-	if (!control->config
+	config_store_role_up(&control->store, ROLE_PACKET);
+	if (!control->store.running
 		&& ipc_call(control->packet, "packet.config", NULL, NULL, 0, IPC_CALL_TIMEOUT_MS,
 			   on_packet_config, control)
 			< 0)
 		log_error("packet_config_unknown", log_str("reason", "it cannot be asked"));
 }
 
-/* A change under way has been ended by the close of the channel, unless it waits for the restart
- * that it asked for itself. */
 void control_apply_packet_down(struct control *control)
 {
-	control->is_packet_configured = false;
-	if (!control->config)
+	config_store_role_down(&control->store, ROLE_PACKET);
+	if (!control->store.running)
 		control->is_packet_asked = false;
 }
 
 void control_apply_init(struct control *control)
 {
-	uv_timer_init(control->role->loop, &control->confirm_timer);
-	uv_timer_init(control->role->loop, &control->retry_timer);
-	control->confirm_timer.data = control->retry_timer.data = control;
+	config_store_init(&control->store, &store_ops, control, role_names, ROLE_PACKET);
+	for (int i = 0; i < CONFIG_TIMER_COUNT; i++)
+		control_timer_init(control, &control->config_timers[i]);
 	control_broker_call(control, "broker.open_config", NULL, on_first_opened, control);
 }
 
 void control_apply_close(struct control *control)
 {
-	if (control->apply)
-		apply_fail(control->apply, "the daemon is stopping");
+	config_store_close(&control->store);
 	json_decref(control->first);
 	control->first = NULL;
-	uv_close((uv_handle_t *)&control->confirm_timer, NULL);
+	for (int i = 0; i < CONFIG_TIMER_COUNT; i++)
+		control_timer_close(&control->config_timers[i]);
 }

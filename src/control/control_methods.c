@@ -107,7 +107,7 @@ static void reply_checked(struct control *control, struct ipc_request *request, 
 		config_report_json(&report, CONFIG_WARNING));
 	if (with_changes)
 		json_object_set_new(result, "changes",
-			document ? config_diff(control->config, document) : json_array());
+			document ? config_diff(control->store.running, document) : json_array());
 	config_report_destroy(&report);
 	json_decref(document);
 	ipc_reply(request, result);
@@ -159,7 +159,8 @@ static void handle_config_confirm(struct ipc_request *request, void *context)
 	if (control_confirm(call->control, &error) < 0)
 		reply_error(request, &error);
 	else
-		ipc_reply(request, json_pack("{s:I}", "generation", call->control->generation));
+		ipc_reply(
+			request, json_pack("{s:I}", "generation", call->control->store.generation));
 }
 
 static void on_rolled_back(void *context, const json_t *result, const struct error *error)
@@ -248,25 +249,25 @@ static void handle_config_show(struct ipc_request *request, void *context)
 	const json_t *params = ipc_request_params(request);
 	const char *key = json_string_value(json_object_get(params, "key"));
 	const char *format = json_string_value(json_object_get(params, "format"));
-	json_t *value = find_key(control->config, key), *result;
+	json_t *value = find_key(control->store.running, key), *result;
 	char *text;
 
 	if (!value) {
 		struct error error;
 
 		error_set(&error, -ENOENT,
-			control->config ? "the running configuration has no %s"
-					: "there is no configuration yet (asked for %s)",
+			control->store.running ? "the running configuration has no %s"
+					       : "there is no configuration yet (asked for %s)",
 			key ? key : "content");
 		reply_error(request, &error);
 		return;
 	}
-	result = json_pack("{s:I, s:s}", "generation", control->generation, "file",
+	result = json_pack("{s:I, s:s}", "generation", control->store.generation, "file",
 		control->config_file ? control->config_file : "");
 	if (format && strcmp(format, "yaml") == 0 && !key) {
 		json_t *string;
 
-		text = config_show(control->config);
+		text = config_show(control->store.running);
 		string = text ? json_string(text) : NULL;
 		reply_text(request, result, "text", string, text);
 		json_decref(string);

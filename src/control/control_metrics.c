@@ -43,9 +43,9 @@ static void add_own(struct control *control, json_t *samples)
 	add(samples, "uptime_seconds", "gauge", "seconds since the control role started",
 		(uv_now(control->role->loop) - control->started_ms) / 1000);
 	add(samples, "config_generation", "gauge", "counts configurations applied",
-		(uint64_t)control->generation);
+		(uint64_t)control->store.generation);
 	add(samples, "packet_role_up", "gauge", "1: the packet role runs with this configuration",
-		control->is_packet_configured);
+		control->store.roles[0].is_configured);
 	add(samples, "events", "counter", "events published", events.total);
 	add(samples, "events_refused", "counter", "events without type or too large",
 		events.invalid);

@@ -31,11 +31,27 @@ static void control_put(struct control *control)
 	if (--control->references > 0)
 		return;
 	event_bus_destroy(control->bus);
-	json_decref(control->config);
-	json_decref(control->previous);
+	config_store_destroy(&control->store);
 	json_decref(control->settings);
 	free(control->config_file);
 	free(control);
+}
+
+void control_timer_init(struct control *control, uv_timer_t *timer)
+{
+	uv_timer_init(control->role->loop, timer);
+	timer->data = control;
+	control->references++;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	control_put(handle->data);
+}
+
+void control_timer_close(uv_timer_t *timer)
+{
+	uv_close((uv_handle_t *)timer, on_timer_closed);
 }
 
 static void on_broker_replied(void *context, const json_t *result, const json_t *error,
@@ -193,11 +209,6 @@ static void control_request(void *state, struct ipc_request *request)
 	ipc_reply_error(request, IPC_METHOD_NOT_FOUND, "control has no such method", NULL);
 }
 
-static void on_last_closed(uv_handle_t *handle)
-{
-	control_put(handle->data);
-}
-
 static void control_stop(void *state)
 {
 	struct control *control = state;
@@ -218,8 +229,7 @@ static void control_stop(void *state)
 	eve_writer_destroy(control->eve);
 	control->eve = NULL;
 	control_settings_close(control);
-	control->retry_timer.data = control;
-	uv_close((uv_handle_t *)&control->retry_timer, on_last_closed);
+	control_put(control);
 }
 
 const struct role_ops control_role_ops = {

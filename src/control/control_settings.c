@@ -252,8 +252,7 @@ void control_settings_apply(struct control *control, json_t *config)
 
 void control_settings_init(struct control *control)
 {
-	uv_timer_init(control->role->loop, &control->eve_timer);
-	control->eve_timer.data = control;
+	control_timer_init(control, &control->eve_timer);
 	control->eve = eve_writer_create(control->role->loop, on_eve_lost, control);
 	if (control->eve)
 		event_bus_set_sink(control->bus, eve_writer_write, control->eve);
@@ -261,5 +260,5 @@ void control_settings_init(struct control *control)
 
 void control_settings_close(struct control *control)
 {
-	uv_close((uv_handle_t *)&control->eve_timer, NULL);
+	control_timer_close(&control->eve_timer);
 }

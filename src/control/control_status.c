@@ -175,7 +175,7 @@ static void on_roles(void *context, const json_t *result, const json_t *error, i
 	json_array_foreach (json_object_get(result, "roles"), index, role)
 		add_role(status, rows, role);
 	json_object_set_new(status->result, "roles", rows);
-	if (status->control->is_packet_configured)
+	if (status->control->store.roles[0].is_configured)
 		ask_ports(status, NULL);
 	else
 		status_end(status);
@@ -184,14 +184,14 @@ static void on_roles(void *context, const json_t *result, const json_t *error, i
 static json_t *config_part(const struct control *control)
 {
 	json_t *config = json_pack("{s:s, s:I, s:s}", "file",
-		control->config_file ? control->config_file : "", "generation", control->generation,
-		"applied_at", control->applied_at);
+		control->config_file ? control->config_file : "", "generation",
+		control->store.generation, "applied_at", control->applied_at);
 	uint64_t now = uv_now(control->role->loop);
 
-	if (control->is_unconfirmed)
+	if (control->store.is_unconfirmed)
 		json_object_set_new(config, "confirm_left_ms",
-			json_integer(control->confirm_due_ms > now
-					? (json_int_t)(control->confirm_due_ms - now)
+			json_integer(control->store.confirm_due_ms > now
+					? (json_int_t)(control->store.confirm_due_ms - now)
 					: 0));
 	return config;
 }
@@ -224,16 +224,16 @@ void control_status_reply(struct control *control, struct ipc_request *request)
 	status->control = control;
 	status->request = request;
 	status->problems = json_array();
-	status->is_starting =
-		!control->config || (!control->is_packet_configured && !control->problem[0]);
+	status->is_starting = !control->store.running
+		|| (!control->store.roles[0].is_configured && !control->store.problem[0]);
 	status->result = json_pack("{s:s, s:s, s:s, s:o, s:s, s:I, s:o, s:o, s:I}", "host",
 		host ? host : "", "version", BULKHEAD_VERSION, "state", "starting", "problems",
 		status->problems, "started_at", control->started_at, "uptime_s",
 		(json_int_t)((uv_now(control->role->loop) - control->started_ms) / 1000), "config",
 		config_part(control), "events", events_part(control), "clients",
 		(json_int_t)api.clients);
-	if (control->problem[0])
+	if (control->store.problem[0])
 		add_problem(status, "%s could not take over the configuration: %s", "packet",
-			control->problem);
+			control->store.problem);
 	control_broker_call(control, "broker.roles", NULL, on_roles, status);
 }

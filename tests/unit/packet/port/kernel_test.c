@@ -5,12 +5,11 @@
  *	test's packet socket -- peer =veth= port0 -- kernel backend
  *	test's packet socket -- tap0 ---------------- kernel backend
  *
- * Needs root; is skipped without. The broker is played by the test.
+ * Needs root; is skipped without.
  */
 #include "packet/engine/pool.h"
 #include "packet/engine/worker.h"
-#include "packet/packet_module.h"
-#include "packet/port/backend.h"
+#include "packet/port/kernel.h"
 #include "packet/port/offload.h"
 
 #include <setjmp.h>
@@ -40,9 +39,7 @@
 
 static struct frame frame, result;
 static struct port *port;
-static bool is_open;
 
-/* The broker. */
 static int open_tap(const char *name)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
@@ -57,24 +54,6 @@ static int open_tap(const char *name)
 static void run(const char *command)
 {
 	assert_int_equal(system(command), 0);
-}
-
-void packet_broker_call(const char *method, json_t *params, const int *descriptors,
-	size_t descriptor_count, ipc_reply_fn done, void *context)
-{
-	const char *name = json_string_value(json_object_get(params, "interface"));
-	bool is_tap = strcmp(method, "broker.open_tap") == 0;
-	int fd = is_tap ? open_tap(name) : socket(AF_PACKET, SOCK_RAW, 0);
-	json_t *answer;
-
-	if (is_tap)
-		run("ip link set tap0 up");
-	answer = json_pack("{s:i, s:i, s:s}", "index", (int)if_nametoindex(name), "mtu", 1500,
-		"mac", "52:54:00:00:00:99");
-	done(context, answer, NULL, &fd, 1);
-	assert_int_equal(fd, -1);
-	json_decref(answer);
-	json_decref(params);
 }
 
 /* The other end of the wire. */
@@ -158,23 +137,23 @@ static void receive_at_peer(int fd, struct virtio_net_hdr *header)
 	}
 }
 
-static void on_open(void *context, const struct error *error)
+/* The broker is played by the test. */
+static void open_port(const char *name)
 {
-	if (error)
-		print_message("%s\n", error->text);
-	is_open = !error;
-}
+	bool is_tap = strcmp(name, "tap0") == 0;
+	int fd = is_tap ? open_tap(name) : socket(AF_PACKET, SOCK_RAW, 0);
+	struct error error;
+	json_t *answer;
 
-static void open_port(const char *text)
-{
-	struct device device;
-
+	if (is_tap)
+		run("ip link set tap0 up");
+	answer = json_pack("{s:i, s:i, s:s}", "index", (int)if_nametoindex(name), "mtu", 1500,
+		"mac", "52:54:00:00:00:99");
 	memset(port, 0, sizeof(*port));
-	port->config.queue_count = 1;
-	assert_int_equal(device_parse(text, &device, NULL), 0);
-	is_open = false;
-	kernel_open(port, &device, on_open, NULL);
-	assert_true(is_open);
+	assert_int_equal(kernel_adopt(port, is_tap, answer, &fd, 1, &error), 0);
+	assert_int_equal(fd, -1);
+	assert_int_equal(port->mtu_bytes, 1500);
+	json_decref(answer);
 }
 
 static void expect_same(const struct frame *a, const struct frame *b)
@@ -215,7 +194,7 @@ static void passes_odd_frames_byte_exact(void **state)
 	struct virtio_net_hdr header = {0};
 	int peer = open_peer("peer");
 
-	open_port("netdev:port0");
+	open_port("port0");
 	for (int kind = 0; kind < 15; kind++) {
 		struct rte_mbuf *packet;
 
@@ -278,21 +257,21 @@ static void check_super_frame(const char *device, const char *peer_name, uint32_
 
 static void passes_super_frames_whole_through_a_veth(void **state)
 {
-	check_super_frame("netdev:port0", "peer", 0);
-	check_super_frame("netdev:port0", "peer", 1);
+	check_super_frame("port0", "peer", 0);
+	check_super_frame("port0", "peer", 1);
 }
 
 /* What the host sends into a TAP arrives as the host left it, and the reverse. */
 static void passes_super_frames_whole_through_a_tap(void **state)
 {
-	check_super_frame("tap:tap0", "tap0", 0);
+	check_super_frame("tap0", "tap0", 0);
 }
 
 static void drops_for_an_interface_that_is_down(void **state)
 {
 	struct rte_mbuf *packets[3];
 
-	open_port("netdev:port0");
+	open_port("port0");
 	run("ip link set port0 down");
 	make_odd_frame(0);
 	for (int i = 0; i < 3; i++)
@@ -311,7 +290,7 @@ static void drops_one_that_is_too_long_and_sends_the_others(void **state)
 	struct virtio_net_hdr header;
 	int peer = open_peer("peer");
 
-	open_port("netdev:port0");
+	open_port("port0");
 	frame_make(&frame, &spec);
 	packets[1] = frame_to_mbuf(&frame, packet_pool, 0);
 	spec.payload = 30;

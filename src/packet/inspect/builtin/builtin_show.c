@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "packet/inspect/builtin/builtin_show.h"
+
+#include "base/clock.h"
+#include "packet/engine/drop.h"
+#include "packet/inspect/builtin/builtin.h"
+#include "packet/inspect/eve.h"
+#include "packet/inspect/inspect_names.h"
+#include "packet/packet_module.h"
+#include "schema/api_schema.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DRAIN_MAX 256 /* events of one worker made into JSON in one go */
+
+/* ---- sums over workers ---- */
+
+static uint64_t sum(const struct builtin *builtin, size_t offset)
+{
+	uint64_t total = 0;
+
+	for (uint16_t i = 0; i < builtin->worker_count; i++)
+		total += __atomic_load_n(
+			(const uint64_t *)(const void
+					*)((const char *)&builtin->workers[i]->counters + offset),
+			__ATOMIC_RELAXED);
+	return total;
+}
+
+#define SUM(builtin, field) sum(builtin, offsetof(struct builtin_counters, field))
+
+struct totals {
+	uint64_t flows, capacity, evicted, stream_bytes, stream_size, events_lost;
+};
+
+static struct totals add_up(const struct builtin *builtin)
+{
+	struct totals totals = {0};
+
+	for (uint16_t i = 0; i < builtin->worker_count; i++) {
+		struct builtin_worker *own = builtin->workers[i];
+
+		totals.flows += flow_table_count(own->flows);
+		totals.capacity += flow_table_capacity(own->flows);
+		totals.evicted += flow_table_evicted(own->flows);
+		totals.stream_bytes += arena_used(flow_table_arena(own->flows));
+		totals.stream_size += arena_size(flow_table_arena(own->flows));
+		totals.events_lost += event_ring_lost(own->events);
+	}
+	return totals;
+}
+
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static uint64_t refused_count(const struct builtin *builtin)
+{
+	return (uint64_t)json_integer_value(json_object_get(builtin->report, "refused"));
+}
+
+json_t *builtin_status(struct inspector *inspector)
+{
+	const struct builtin *builtin = (const struct builtin *)inspector;
+	struct totals totals = add_up(builtin);
+	json_t *status = json_object(), *details = json_object();
+
+	set_number(status, "rules_loaded",
+		builtin->ruleset ? ruleset_rule_count(builtin->ruleset) : 0);
+	set_number(status, "rules_refused", refused_count(builtin));
+	set_number(status, "flows", totals.flows);
+	set_number(details, "flows_max", totals.capacity);
+	set_number(details, "flows_evicted", totals.evicted);
+	set_number(details, "stream_bytes", totals.stream_bytes);
+	set_number(details, "stream_memory", totals.stream_size);
+	set_number(details, "events_lost", totals.events_lost);
+	set_number(details, "events_suppressed", SUM(builtin, events_suppressed));
+	set_number(details, "malformed", SUM(builtin, malformed));
+	set_number(details, "bad_checksums", SUM(builtin, bad_checksums));
+	set_number(details, "segments_rewritten", SUM(builtin, rewritten));
+	set_number(details, "segments_outside", SUM(builtin, stream_outside));
+	set_number(details, "streams_without_memory", SUM(builtin, stream_no_memory));
+	set_number(details, "fragments_refused", SUM(builtin, fragments_refused));
+	set_number(details, "replacements", SUM(builtin, edited));
+	set_number(details, "rejects", SUM(builtin, rejected));
+	if (builtin->ruleset)
+		json_object_set_new(details, "ruleset", ruleset_status(builtin->ruleset));
+	json_object_set_new(status, "details", details);
+	return status;
+}
+
+void builtin_metrics(struct inspector *inspector, json_t *samples)
+{
+	const struct builtin *builtin = (const struct builtin *)inspector;
+	struct totals totals = add_up(builtin);
+
+	packet_metric(samples, "inspect_rules", "gauge", "Rules in force.", NULL,
+		builtin->ruleset ? ruleset_rule_count(builtin->ruleset) : 0);
+	packet_metric(samples, "inspect_flows", "gauge", "Flows that are tracked.", NULL,
+		(double)totals.flows);
+	packet_metric(samples, "inspect_flows_evicted_total", "counter",
+		"Flows that lost their place to newer ones.", NULL, (double)totals.evicted);
+	packet_metric(samples, "inspect_stream_bytes", "gauge",
+		"Memory in use for reassembling TCP streams.", NULL, (double)totals.stream_bytes);
+	packet_metric(samples, "inspect_events_lost_total", "counter",
+		"Security events beyond the rate limit, or that found no room.", NULL,
+		(double)(totals.events_lost + SUM(builtin, events_suppressed)));
+	packet_metric(samples, "inspect_segments_rewritten_total", "counter",
+		"TCP segments that brought other bytes than were seen before.", NULL,
+		(double)SUM(builtin, rewritten));
+}
+
+/* ---- inspect.rules ---- */
+
+static bool matches_sid(const json_t *rule, const json_t *params)
+{
+	const json_t *sid = json_object_get(params, "sid");
+
+	return !sid || json_equal(sid, json_object_get(rule, "sid"));
+}
+
+static void copy(json_t *to, const json_t *from, const char *key)
+{
+	json_t *value = json_object_get(from, key);
+
+	if (value && !json_is_null(value))
+		json_object_set(to, key, value);
+}
+
+static void append_rule(json_t *rules, const json_t *from, bool is_loaded)
+{
+	static const char *const loaded_keys[] = {
+		"file", "line", "sid", "action", "msg", "matches"};
+	static const char *const refused_keys[] = {"file", "line", "sid", "reason"};
+	json_t *rule = json_object();
+
+	json_object_set_new(rule, "state", json_string(is_loaded ? "loaded" : "refused"));
+	if (is_loaded)
+		for (size_t i = 0; i < RTE_DIM(loaded_keys); i++)
+			copy(rule, from, loaded_keys[i]);
+	else
+		for (size_t i = 0; i < RTE_DIM(refused_keys); i++)
+			copy(rule, from, refused_keys[i]);
+	json_array_append_new(rules, rule);
+}
+
+/* The cursor counts loaded rules first, then refused ones. */
+static size_t cursor(const json_t *params)
+{
+	const char *after = api_page_after(params);
+
+	return after ? strtoul(after, NULL, 10) : 0;
+}
+
+static void set_next(json_t *answer, size_t next)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%zu", next);
+	json_object_set_new(answer, "next", json_string(text));
+}
+
+/* Appends from index at on; returns where it stopped: the count, or less when the page is full. */
+static size_t append_loaded(
+	const struct builtin *builtin, const json_t *params, size_t at, size_t limit, json_t *rules)
+{
+	size_t total = builtin->ruleset ? ruleset_rule_count(builtin->ruleset) : 0;
+
+	while (at < total && json_array_size(rules) < limit) {
+		json_t *page = ruleset_rules(builtin->ruleset, (uint32_t)at, (uint32_t)limit);
+		size_t size = json_array_size(page), i;
+
+		for (i = 0; i < size && json_array_size(rules) < limit; i++)
+			if (matches_sid(json_array_get(page, i), params))
+				append_rule(rules, json_array_get(page, i), true);
+		at += i;
+		json_decref(page);
+		if (size == 0)
+			return total;
+	}
+	return at;
+}
+
+json_t *builtin_rules(struct inspector *inspector, const json_t *params)
+{
+	const struct builtin *builtin = (const struct builtin *)inspector;
+	const char *state = json_string_value(json_object_get(params, "state"));
+	size_t total = builtin->ruleset ? ruleset_rule_count(builtin->ruleset) : 0;
+	const json_t *refusals = json_object_get(builtin->report, "refusals");
+	size_t limit = api_page_limit(params), at = cursor(params);
+	json_t *answer = json_object(), *rules = json_array();
+	json_t *coverage = json_object_get(builtin->report, "coverage_percent");
+
+	set_number(answer, "loaded", total);
+	set_number(answer, "refused", refused_count(builtin));
+	json_object_set_new(
+		answer, "coverage_percent", coverage ? json_incref(coverage) : json_real(100));
+	if (at < total && (!state || strcmp(state, "loaded") == 0))
+		at = append_loaded(builtin, params, at, limit, rules);
+	else if (at < total)
+		at = total;
+	if (at >= total && (!state || strcmp(state, "refused") == 0)) {
+		for (; at - total < json_array_size(refusals) && json_array_size(rules) < limit;
+			at++)
+			if (matches_sid(json_array_get(refusals, at - total), params))
+				append_rule(rules, json_array_get(refusals, at - total), false);
+	} else if (at >= total) {
+		at = total + json_array_size(refusals);
+	}
+	json_object_set_new(answer, "rules", rules);
+	if (at < total + json_array_size(refusals))
+		set_next(answer, at);
+	return answer;
+}
+
+/* ---- inspect.flows ---- */
+
+static void read_filter(const json_t *params, struct flow_filter *filter)
+{
+	const char *address = json_string_value(json_object_get(params, "address"));
+
+	memset(filter, 0, sizeof(*filter));
+	filter->vlan = (uint16_t)json_integer_value(json_object_get(params, "vlan"));
+	if (!address)
+		return;
+	if (inet_pton(AF_INET, address, filter->address) == 1)
+		filter->ip_version = 4;
+	else if (inet_pton(AF_INET6, address, filter->address) == 1)
+		filter->ip_version = 6;
+	else
+		filter->ip_version = UINT8_MAX; /* matches nothing */
+}
+
+json_t *builtin_flows(struct inspector *inspector, const json_t *params)
+{
+	const struct builtin *builtin = (const struct builtin *)inspector;
+	uint32_t capacity = flow_table_capacity(builtin->workers[0]->flows);
+	size_t end = (size_t)capacity * builtin->worker_count, at = cursor(params);
+	json_t *answer = json_object(), *flows = json_array();
+	uint64_t now_ns = clock_monotonic_ns();
+	struct flow_filter filter;
+
+	read_filter(params, &filter);
+	for (; at < end && json_array_size(flows) < api_page_limit(params); at++) {
+		struct flow_table *table = builtin->workers[at / capacity]->flows;
+		json_t *flow;
+
+		/* The rest was never used. */
+		if (at % capacity >= flow_table_used(table)) {
+			at += capacity - at % capacity - 1;
+			continue;
+		}
+		flow = flow_table_show(table, (uint32_t)(at % capacity), &filter, now_ns);
+		if (flow)
+			json_array_append_new(flows, flow);
+	}
+	set_number(answer, "total", add_up(builtin).flows);
+	json_object_set_new(answer, "flows", flows);
+	if (at < end)
+		set_next(answer, at);
+	return answer;
+}
+
+/* ---- events ---- */
+
+void builtin_drain_events(struct inspector *inspector)
+{
+	struct builtin *builtin = (struct builtin *)inspector;
+
+	for (uint16_t i = 0; i < builtin->worker_count; i++) {
+		const struct eve_record *record;
+
+		for (int left = DRAIN_MAX; left > 0; left--) {
+			struct inspect_names buffer;
+			struct eve_names names;
+
+			record = event_ring_peek(builtin->workers[i]->events);
+			if (!record)
+				break;
+			inspect_find_names(
+				&record->origin, record->destination_mac, record->vlan, &buffer);
+			names.in_interface = buffer.port[0] ? buffer.port : NULL;
+			names.partition = buffer.partition[0] ? buffer.partition : NULL;
+			names.drop_reason = drop_descriptions[record->drop_reason].name;
+			packet_emit_event(eve_to_json(record, &names));
+			event_ring_release(builtin->workers[i]->events);
+		}
+	}
+}

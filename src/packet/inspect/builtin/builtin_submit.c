@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A packet's way through the builtin inspector: bytes in one run, headers, fragments, flow, stream,
+ * rules, then what they decided: edits, answers, events, verdicts for packet and flow. Worker.
+ */
+#include "base/clock.h"
+#include "packet/engine/pool.h"
+#include "packet/engine/publish.h"
+#include "packet/inspect/builtin/builtin.h"
+#include "packet/inspect/builtin/reject.h"
+#include "packet/inspect/builtin/tcp.h"
+#include "packet/inspect/eve.h"
+#include "packet/inspect/inspect.h"
+#include "wire/checksum.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+/* One packet (or one datagram of several) under inspection. */
+struct job {
+	struct builtin *builtin;
+	struct builtin_worker *own;
+	const struct builtin_settings *settings;
+	const struct ruleset *ruleset;
+	uint16_t worker;
+	uint64_t now_ns;
+	struct rte_mbuf **packet;
+	uint8_t *frame; /* in the packet, or a copy */
+	bool is_copied, is_datagram;
+	struct decoded decoded;
+	struct flow *flow;
+	enum flow_side side;
+	struct stream *stream; /* NULL: none for this packet */
+	struct stream_step step;
+	struct detect_result result;
+};
+
+static void count(uint64_t *counter)
+{
+	/* Relaxed: a statistic; partner is builtin.c. */
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+static enum verdict drop(struct rte_mbuf *packet, enum drop_reason reason)
+{
+	drop_mark(packet, reason);
+	return VERDICT_DROP;
+}
+
+static enum verdict fail(struct rte_mbuf *packet, enum drop_reason reason)
+{
+	drop_mark(packet, reason);
+	return VERDICT_FAILED;
+}
+
+/* ---- events ---- */
+
+static struct eve_record *reserve_event(struct job *job)
+{
+	struct builtin_worker *own = job->own;
+	uint64_t earned =
+		(job->now_ns - own->event_tokens_at_ns) * BUILTIN_EVENTS_RATE / CLOCK_NS_PER_S;
+
+	if (earned > 0) {
+		own->event_tokens =
+			RTE_MIN(own->event_tokens + earned, (uint64_t)BUILTIN_EVENTS_RATE);
+		own->event_tokens_at_ns = job->now_ns;
+	}
+	if (own->event_tokens == 0) {
+		count(&own->counters.events_suppressed);
+		return NULL;
+	}
+	own->event_tokens--;
+	return event_ring_reserve(own->events);
+}
+
+static void fill_flow(struct eve_record *record, const struct job *job)
+{
+	const struct flow *flow = job->flow;
+
+	record->has_flow = flow;
+	if (!flow)
+		return;
+	record->flow_id = flow->id;
+	record->flow_started_wall_ns = flow->started_wall_ns;
+	record->to_server = job->side == FLOW_CLIENT;
+	for (int side = 0; side < FLOW_SIDES; side++) {
+		record->flow_packets[side] = flow->packets[side];
+		record->flow_bytes[side] = flow->bytes[side];
+	}
+}
+
+static void emit_event(
+	struct job *job, enum eve_type type, const struct rule_info *rule, bool is_blocked)
+{
+	struct eve_record *record = reserve_event(job);
+
+	if (!record)
+		return;
+	eve_fill(record, type, &job->decoded, packet_metadata(*job->packet));
+	record->is_blocked = is_blocked;
+	record->drop_reason = packet_metadata(*job->packet)->drop_reason;
+	fill_flow(record, job);
+	if (rule) {
+		record->has_signature = true;
+		record->gid = rule->gid;
+		record->sid = rule->sid;
+		record->rev = rule->rev;
+		record->severity = rule->priority;
+		eve_copy_text(record->message, rule->msg);
+		eve_copy_text(record->category, rule->category);
+	}
+	event_ring_commit(job->own->events);
+	worker_notify_control();
+}
+
+static bool blocks(enum rule_action action)
+{
+	return action == RULE_DROP || action == RULE_REJECT || action == RULE_REJECT_DST
+		|| action == RULE_REJECT_BOTH;
+}
+
+static void emit_alerts(struct job *job)
+{
+	bool is_blocked = blocks(job->result.action);
+
+	for (uint16_t i = 0; i < job->result.alert_count; i++) {
+		const struct detect_alert *alert = &job->result.alerts[i];
+
+		if (alert->is_noalert || alert->rule->action == RULE_PASS)
+			continue;
+		job->builtin->base.counters[job->worker].alerts++;
+		emit_event(job, EVE_ALERT, alert->rule, is_blocked);
+	}
+	if (is_blocked)
+		emit_event(job, EVE_DROP, job->result.decided_by, true);
+}
+
+/* ---- changed bytes (I3) ---- */
+
+/* Puts a copy in the place of a packet whose bytes others read too. */
+static bool make_writable(struct job *job)
+{
+	struct rte_mbuf *copy;
+
+	if (packet_is_writable(*job->packet))
+		return true;
+	copy = rte_pktmbuf_copy(*job->packet, packet_pool, 0, UINT32_MAX);
+	if (!copy)
+		return false;
+	*packet_metadata(copy) = *packet_metadata(*job->packet);
+	packet_metadata(copy)->flags &= (uint8_t)~PACKET_IS_COPY;
+	rte_pktmbuf_free(*job->packet);
+	*job->packet = copy;
+	if (!job->is_copied) {
+		job->is_copied = copy->nb_segs > 1;
+		job->frame = job->is_copied
+			? memcpy(job->own->scratch, job->frame, job->decoded.frame_size)
+			: rte_pktmbuf_mtod(copy, uint8_t *);
+		job->decoded.frame = job->frame;
+	}
+	return true;
+}
+
+/* Where a replacement lies in a datagram's pieces is not worked out: it is dropped instead. */
+static bool can_change(struct job *job)
+{
+	return !job->is_datagram && make_writable(job);
+}
+
+/* The changed frame's checksums, and its way back into pieces. A checksum that is left to the
+ * device covers the pseudo header only, which stays as it was. */
+static void finish_change(struct job *job)
+{
+	if (!packet_has_open_checksum(*job->packet))
+		checksum_repair(job->frame, &job->decoded);
+	if (job->is_copied)
+		packet_bytes_write(*job->packet, 0, job->frame, job->decoded.frame_size);
+}
+
+static bool apply_rewrite(struct job *job)
+{
+	if (!job->stream || !job->step.must_rewrite)
+		return true;
+	if (!can_change(job))
+		return false;
+	stream_rewrite(job->stream, &job->step, job->frame + job->decoded.payload_offset);
+	count(&job->own->counters.rewritten);
+	return true;
+}
+
+static bool apply_edits(struct job *job)
+{
+	const struct detect_result *result = &job->result;
+
+	if (result->replacement_count > 0 && !can_change(job))
+		return false;
+	for (uint16_t i = 0; i < result->replacement_count; i++) {
+		const struct detect_replacement *edit = &result->replacements[i];
+
+		if (edit->offset > job->decoded.payload_size
+			|| edit->size > job->decoded.payload_size - edit->offset)
+			continue;
+		if (job->stream && job->step.to > job->step.from
+			&& !stream_edit(
+				job->stream, &job->step, edit->offset, edit->bytes, edit->size))
+			return false;
+		memcpy(job->frame + job->decoded.payload_offset + edit->offset, edit->bytes,
+			edit->size);
+		count(&job->own->counters.edited);
+	}
+	return true;
+}
+
+/* ---- rules ---- */
+
+static void run_rules(struct job *job)
+{
+	struct detect_context context = {.packet = &job->decoded,
+		.flow = job->flow ? &job->flow->detect : NULL,
+		.to_server = !job->flow || job->side == FLOW_CLIENT,
+		.is_established = job->flow && job->flow->state != FLOW_NEW,
+		.is_in_stream = job->stream && job->decoded.payload_size > 0,
+		.now_ns = job->now_ns};
+
+	detect_result_init(&job->result);
+	if (!job->ruleset)
+		return;
+	if (job->stream && job->step.result == STREAM_NEW) {
+		struct stream_window window;
+
+		stream_window(job->stream, &job->step, &window);
+		detect_stream(job->ruleset, job->worker, &context,
+			&job->flow->detect_streams[job->side], window.data, window.size,
+			window.fresh, window.position, window.payload_at, &job->result);
+	}
+	detect_packet(job->ruleset, job->worker, &context, &job->result);
+	detect_result_finish(&job->result);
+}
+
+static void answer(struct job *job)
+{
+	unsigned int targets = 0;
+
+	switch (job->result.action) {
+	case RULE_REJECT:
+		targets = REJECT_TO_SOURCE;
+		break;
+	case RULE_REJECT_DST:
+		targets = REJECT_TO_DESTINATION;
+		break;
+	case RULE_REJECT_BOTH:
+		targets = REJECT_TO_SOURCE | REJECT_TO_DESTINATION;
+		break;
+	default:
+		return;
+	}
+	/* A connection whose other end is not told hangs until it times out. */
+	if (job->decoded.protocol == IPPROTO_TCP)
+		targets = REJECT_TO_SOURCE | REJECT_TO_DESTINATION;
+	count(&job->own->counters.rejected);
+	reject_packet(job->worker, *job->packet, &job->decoded, targets);
+}
+
+static void settle_flow(struct job *job, enum flow_verdict verdict)
+{
+	if (!job->flow || !job->result.applies_to_flow)
+		return;
+	job->flow->verdict = (uint8_t)verdict;
+	for (int side = 0; side < FLOW_SIDES; side++)
+		stream_release(&job->flow->streams[side], flow_table_arena(job->own->flows));
+}
+
+static enum verdict block(struct job *job)
+{
+	drop_mark(*job->packet, DROP_inspect_rule);
+	emit_alerts(job);
+	answer(job);
+	settle_flow(job, FLOW_DROP);
+	return VERDICT_DROP;
+}
+
+static void commit(struct job *job)
+{
+	struct stream *stream = job->stream;
+
+	if (!job->flow || job->decoded.protocol != IPPROTO_TCP)
+		return;
+	if (stream && job->decoded.payload_size > 0) {
+		stream_commit(stream, &job->step);
+		if (job->settings->stream_depth && stream->position >= job->settings->stream_depth)
+			stream->flags |= STREAM_IS_BEYOND;
+	}
+	if (stream)
+		tcp_settle(job->own->flows, job->flow, job->side, &job->decoded);
+}
+
+/* Rules, and what they decide, for a packet whose flow and stream are known. */
+static enum verdict decide(struct job *job)
+{
+	bool is_rewritten, is_edited;
+
+	if (!apply_rewrite(job))
+		return drop(*job->packet, DROP_stream_memory);
+	is_rewritten = job->stream && job->step.must_rewrite;
+	run_rules(job);
+	if (blocks(job->result.action))
+		return block(job);
+	if (!apply_edits(job)) {
+		job->result.action = RULE_DROP;
+		return block(job);
+	}
+	is_edited = job->result.replacement_count > 0;
+	if (is_rewritten || is_edited)
+		finish_change(job);
+	commit(job);
+	emit_alerts(job);
+	if (job->result.action == RULE_PASS) {
+		settle_flow(job, FLOW_PASS);
+		return VERDICT_PASS;
+	}
+	return is_rewritten || is_edited ? VERDICT_REPLACE : VERDICT_DEEPER;
+}
+
+/* ---- TCP ---- */
+
+static uint32_t ingress_of(struct rte_mbuf *packet)
+{
+	const struct origin *origin = &packet_metadata(packet)->origin;
+
+	return (uint32_t)origin->kind << 16 | origin->ingress_port;
+}
+
+/* No room to follow the stream: the failure policy decides. Where it lets the bytes go, what comes
+ * after them is a new beginning. */
+static enum verdict give_up(struct job *job)
+{
+	const struct inspect_chain *chain = publish_read(&inspect_chain);
+	uint32_t end = tcp_payload_sequence(&job->decoded) + job->decoded.payload_size;
+
+	count(&job->own->counters.stream_no_memory);
+	if (inspect_failure_policy(chain, *job->packet) == FAILURE_PASS
+		&& !stream_before(end, job->stream->next))
+		stream_sync(job->stream, flow_table_arena(job->own->flows), end, false);
+	return fail(*job->packet, DROP_stream_memory);
+}
+
+static enum verdict inspect_segment(struct job *job)
+{
+	const struct decoded *decoded = &job->decoded;
+	struct arena *arena = flow_table_arena(job->own->flows);
+	const uint8_t *payload = job->frame + decoded->payload_offset;
+	uint32_t sequence = tcp_payload_sequence(decoded);
+
+	job->stream = &job->flow->streams[job->side];
+	if (!(job->stream->flags & STREAM_IS_SYNCED))
+		job->stream = NULL;
+	if (!job->stream || decoded->payload_size == 0)
+		return decide(job);
+	stream_prepare(job->stream, arena, sequence, payload, decoded->payload_size, &job->step);
+	if (job->step.result == STREAM_NO_MEMORY && flow_table_reclaim(job->own->flows))
+		stream_prepare(
+			job->stream, arena, sequence, payload, decoded->payload_size, &job->step);
+	if (job->step.result == STREAM_OUTSIDE) {
+		count(&job->own->counters.stream_outside);
+		return drop(*job->packet, DROP_stream_window);
+	}
+	if (job->step.result == STREAM_NO_MEMORY)
+		return give_up(job);
+	return decide(job);
+}
+
+static enum verdict inspect_tcp(struct job *job)
+{
+	const struct tcp_settings settings = {
+		.picks_up_midstream = job->settings->picks_up_midstream};
+
+	switch (tcp_track(job->own->flows, job->flow, &job->side, &job->decoded,
+		ingress_of(*job->packet), &settings)) {
+	case TCP_FORBIDDEN:
+		count(&job->own->counters.stream_outside);
+		return drop(*job->packet, DROP_stream_window);
+	case TCP_IGNORED:
+		return decide(job);
+	case TCP_TRACKED:
+		break;
+	}
+	/* Started over, by this packet: a new connection. */
+	if (job->flow->verdict == FLOW_DROP)
+		return drop(*job->packet, DROP_inspect_flow);
+	return inspect_segment(job);
+}
+
+/* ---- flows ---- */
+
+/* The handshake of a new connection is let through on the ports of one that was dropped; whether it
+ * is one, the answer tells (tcp.c). */
+static bool may_restart(const struct decoded *decoded)
+{
+	return decoded->protocol == IPPROTO_TCP && (decoded->tcp_flags & TCP_SYN)
+		&& !(decoded->tcp_flags & TCP_RST) && decoded->payload_size == 0;
+}
+
+static enum verdict inspect_flow(struct job *job)
+{
+	const struct packet_metadata *metadata = packet_metadata(*job->packet);
+	struct flow *flow = flow_table_get(
+		job->own->flows, &job->decoded, metadata->vlan, job->now_ns, &job->side);
+
+	job->flow = flow;
+	if (!flow)
+		return decide(job);
+	if (flow->verdict == FLOW_DROP && !may_restart(&job->decoded))
+		return drop(*job->packet, DROP_inspect_flow);
+	if (flow->verdict == FLOW_PASS && !may_restart(&job->decoded))
+		return VERDICT_PASS;
+	if (job->decoded.protocol == IPPROTO_TCP)
+		return inspect_tcp(job);
+	if (job->side == FLOW_SERVER && flow->state == FLOW_NEW)
+		flow_table_set_state(job->own->flows, flow, FLOW_ESTABLISHED);
+	return decide(job);
+}
+
+/* A receiver discards it, so it is no part of any stream; rules see it all the same. */
+static enum verdict inspect_apart(struct job *job, enum drop_reason reason)
+{
+	enum verdict verdict = decide(job);
+
+	if (verdict == VERDICT_DROP || !job->settings->drops_malformed)
+		return verdict;
+	return drop(*job->packet, reason);
+}
+
+static bool has_bad_checksum(struct job *job)
+{
+	return job->decoded.protocol == IPPROTO_TCP && job->decoded.l4_offset
+		&& !job->settings->ignores_checksums
+		&& (job->is_datagram || !packet_has_checked_checksum(*job->packet))
+		&& !checksum_is_right(&job->decoded);
+}
+
+static enum verdict inspect_whole(struct job *job)
+{
+	if (job->decoded.malformed != DECODE_OK) {
+		count(&job->own->counters.malformed);
+		return inspect_apart(job, DROP_inspect_malformed);
+	}
+	if (has_bad_checksum(job)) {
+		count(&job->own->counters.bad_checksums);
+		return inspect_apart(job, DROP_inspect_malformed);
+	}
+	return inspect_flow(job);
+}
+
+/* ---- fragments ---- */
+
+static void make_ready(struct builtin_worker *own, struct rte_mbuf *packet, enum verdict verdict)
+{
+	uint32_t at = own->ready_head++ % BUILTIN_READY_MAX;
+
+	own->ready[at].packet = packet;
+	own->ready[at].verdict = verdict;
+}
+
+static void release_datagram(struct builtin_worker *own, const struct fragment_datagram *datagram,
+	enum verdict verdict, enum drop_reason reason)
+{
+	for (uint16_t i = 0; i < datagram->count; i++) {
+		if (verdict == VERDICT_DROP || verdict == VERDICT_FAILED)
+			drop_mark(datagram->packets[i], reason);
+		make_ready(own, datagram->packets[i], verdict);
+	}
+}
+
+static enum verdict inspect_datagram(struct job *job)
+{
+	struct fragment_datagram *datagram = &job->own->datagram;
+	struct rte_mbuf *first = datagram->packets[0];
+	enum verdict verdict;
+
+	job->is_datagram = true;
+	job->is_copied = true;
+	job->frame = datagram->frame;
+	job->packet = &first;
+	decode_frame(datagram->frame, datagram->frame_size, &job->decoded);
+	verdict = inspect_whole(job);
+	release_datagram(job->own, datagram, verdict, packet_metadata(first)->drop_reason);
+	return VERDICT_HELD;
+}
+
+static enum verdict inspect_fragment(struct job *job)
+{
+	const struct inspect_chain *chain = publish_read(&inspect_chain);
+	struct fragment_datagram *datagram = &job->own->datagram;
+	struct rte_mbuf *packet = *job->packet;
+	struct fragment_input input = {.packet = packet,
+		.decoded = &job->decoded,
+		.vlan = packet_metadata(packet)->vlan,
+		.owner = job->builtin->base.owner,
+		.now_ns = job->now_ns,
+		.deadline_ns = job->now_ns + chain->deadline_ns};
+
+	if (job->own->ready_head - job->own->ready_tail > BUILTIN_READY_MAX - FRAGMENTS_MAX)
+		return fail(packet, DROP_inspect_overload);
+	switch (fragment_add(
+		job->own->fragments, inspect_workers[job->worker]->holds, &input, datagram)) {
+	case FRAGMENT_HELD:
+		return VERDICT_HELD;
+	case FRAGMENT_COMPLETE:
+		return inspect_datagram(job);
+	case FRAGMENT_REFUSED:
+		count(&job->own->counters.fragments_refused);
+		release_datagram(job->own, datagram, VERDICT_DROP, DROP_inspect_malformed);
+		return drop(packet, DROP_inspect_malformed);
+	case FRAGMENT_FULL:
+		break;
+	}
+	release_datagram(job->own, datagram, VERDICT_FAILED, DROP_inspect_overload);
+	return fail(packet, DROP_inspect_overload);
+}
+
+uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
+	enum verdict *verdicts, uint16_t max)
+{
+	struct builtin_worker *own = ((struct builtin *)inspector)->workers[worker];
+	uint16_t collected = 0;
+
+	while (collected < max && own->ready_tail != own->ready_head) {
+		uint32_t at = own->ready_tail++ % BUILTIN_READY_MAX;
+
+		packets[collected] = own->ready[at].packet;
+		verdicts[collected++] = own->ready[at].verdict;
+	}
+	return collected;
+}
+
+/* ---- bursts ---- */
+
+static enum verdict inspect_packet(struct job *job)
+{
+	struct rte_mbuf *packet = *job->packet;
+
+	job->flow = NULL;
+	job->stream = NULL;
+	job->is_datagram = false;
+	job->is_copied = packet->nb_segs > 1;
+	memset(&job->step, 0, sizeof(job->step));
+	if (packet->pkt_len > PACKET_BYTES_MAX)
+		return fail(packet, DROP_inspect_overload);
+	job->frame = rte_pktmbuf_mtod(packet, uint8_t *);
+	if (job->is_copied) {
+		rte_pktmbuf_read(packet, 0, packet->pkt_len, job->own->scratch);
+		job->frame = job->own->scratch;
+	}
+	decode_frame(job->frame, packet->pkt_len, &job->decoded);
+	if (job->decoded.is_fragment && job->decoded.ip_payload_offset)
+		return inspect_fragment(job);
+	return inspect_whole(job);
+}
+
+void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
+	uint16_t count_in, enum verdict *verdicts)
+{
+	struct builtin *builtin = (struct builtin *)inspector;
+	struct job job = {.builtin = builtin,
+		.own = builtin->workers[worker],
+		.settings = publish_read(&builtin->settings),
+		.ruleset = publish_read(&builtin->ruleset),
+		.worker = worker,
+		.now_ns = clock_monotonic_ns()};
+
+	for (uint16_t i = 0; i < count_in; i++) {
+		job.packet = &packets[i];
+		verdicts[i] = inspect_packet(&job);
+	}
+	flow_table_age(job.own->flows, job.now_ns);
+}

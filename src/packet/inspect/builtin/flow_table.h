@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The flows of one worker: both directions of a TCP, UDP or ICMP exchange within one VLAN, IPv4 and
+ * IPv6. Bounded: where the table is full the VLAN that has most loses its oldest flow, closed ones
+ * first, then those that never got an answer, so that a flood of one tenant costs nobody else's
+ * connections. Written by the worker; the control thread reads through flow_table_list().
+ */
+#pragma once
+
+#include "packet/inspect/builtin/detect.h"
+#include "packet/inspect/builtin/stream.h"
+#include "packet/inspect/siphash.h"
+
+#include <jansson.h>
+
+enum flow_state {
+	FLOW_NEW,         /* one side was heard */
+	FLOW_ESTABLISHED, /* both; TCP: handshake done, or picked up midstream */
+	FLOW_CLOSED,      /* TCP: FIN of both sides, or a valid RST */
+	FLOW_STATE_COUNT,
+};
+
+enum flow_verdict {
+	FLOW_INSPECT,
+	FLOW_PASS,
+	FLOW_DROP,
+};
+
+enum flow_side { FLOW_CLIENT, FLOW_SERVER, FLOW_SIDES };
+
+/* Addresses and ports in an order that both directions agree on. No padding. */
+struct flow_key {
+	uint8_t addresses[2][16];
+	uint16_t ports[2];
+	uint16_t vlan;
+	uint8_t protocol;
+	uint8_t ip_version;
+};
+
+struct flow {
+	struct flow_key key;
+	uint64_t hash;
+	uint64_t id; /* for events; random start, so that it tells nothing */
+	uint64_t started_wall_ns, seen_ns;
+	uint64_t packets[FLOW_SIDES], bytes[FLOW_SIDES]; /* sent by the side */
+	uint32_t chain;                                  /* next in the bucket */
+	uint32_t older, younger;                         /* in the list of VLAN and state */
+	uint8_t client;      /* which of the key's addresses is the client's: 0 or 1 */
+	uint8_t state;       /* enum flow_state */
+	uint8_t verdict;     /* enum flow_verdict */
+	uint8_t drop_reason; /* with FLOW_DROP */
+	bool is_used;
+	struct stream streams[FLOW_SIDES]; /* TCP: what the side sends */
+	struct detect_flow detect;
+	struct detect_stream detect_streams[FLOW_SIDES];
+};
+
+struct flow_table;
+
+/* Both are of the worker. NULL: no memory. Control thread. */
+struct flow_table *flow_table_create(uint32_t capacity, size_t stream_memory);
+void flow_table_destroy(struct flow_table *table);
+
+/* The flow of a packet with addresses and ports, made when there is none; *side is the one that
+ * sent it. NULL: not a protocol that is followed. */
+struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
+	uint64_t now_ns, enum flow_side *side);
+void flow_table_set_state(struct flow_table *table, struct flow *flow, enum flow_state state);
+/* Starts the flow over: its tuple is used for a new connection, whose client is the sender. */
+void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_side sender);
+
+/* Frees some flows whose time is over; a bounded step. */
+void flow_table_age(struct flow_table *table, uint64_t now_ns);
+/* Lets go of histories that are not needed; whether there was one. A bounded step. */
+bool flow_table_reclaim(struct flow_table *table);
+
+struct arena *flow_table_arena(struct flow_table *table);
+uint32_t flow_table_count(const struct flow_table *table);    /* any thread */
+uint64_t flow_table_evicted(const struct flow_table *table);  /* any thread */
+uint32_t flow_table_capacity(const struct flow_table *table); /* any thread */
+uint32_t flow_table_used(const struct flow_table *table); /* indices that ever were; any thread */
+
+/* For inspect.flows, control thread, while the worker goes on: one flow at index as the API shows
+ * it; NULL: free, or it changed while it was read. New reference. */
+struct flow_filter {
+	uint16_t vlan;      /* 0: all */
+	uint8_t ip_version; /* of address; 0: all */
+	uint8_t address[16];
+};
+json_t *flow_table_show(const struct flow_table *table, uint32_t index,
+	const struct flow_filter *filter, uint64_t now_ns);

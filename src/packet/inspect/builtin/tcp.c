@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "packet/inspect/builtin/tcp.h"
+
+#include "base/bytes.h"
+
+#define SCALE_MAX           14 /* RFC 7323 section 2.3 */
+#define OPTION_END          0
+#define OPTION_NOP          1
+#define OPTION_WINDOW_SCALE 3
+#define HEADER_SIZE         20
+
+/* RFC 7323 section 2.2; 0 when there is none, which means the same as a scale of 0. */
+static uint8_t read_scale(const struct decoded *decoded)
+{
+	struct bytes options;
+
+	if (decoded->payload_offset < decoded->l4_offset + HEADER_SIZE)
+		return 0;
+	options = bytes_from(decoded->frame + decoded->l4_offset + HEADER_SIZE,
+		decoded->payload_offset - decoded->l4_offset - HEADER_SIZE);
+	while (bytes_left(&options) > 0) {
+		uint8_t kind = bytes_read_u8(&options), size;
+
+		if (kind == OPTION_END)
+			break;
+		if (kind == OPTION_NOP)
+			continue;
+		size = bytes_read_u8(&options);
+		if (size < 2)
+			break;
+		if (kind == OPTION_WINDOW_SCALE && size == 3) {
+			uint8_t scale = bytes_read_u8(&options);
+
+			return scale < SCALE_MAX ? scale : SCALE_MAX;
+		}
+		bytes_skip(&options, size - 2u);
+	}
+	return 0;
+}
+
+static enum flow_side other(enum flow_side side)
+{
+	return side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
+}
+
+/* A sender may forge its peer's segments to make us believe they were acknowledged; they come in
+ * where its own do, while the peer's never do. */
+static bool is_from_its_side(struct stream *own, const struct stream *peer, uint32_t ingress)
+{
+	if ((peer->flags & STREAM_HAS_INGRESS) && peer->ingress == ingress)
+		return false;
+	own->ingress = ingress;
+	own->flags |= STREAM_HAS_INGRESS;
+	return true;
+}
+
+static void note_scale(struct stream *own, const struct decoded *decoded)
+{
+	own->scale = read_scale(decoded);
+	own->flags |= STREAM_HAS_SCALE;
+}
+
+/*
+ * A SYN begins a stream only where none is known. For a flow that goes on its receiver answers with
+ * a challenge ACK and ignores it (RFC 5961 section 4); if it takes it after all, the SYN-ACK tells.
+ */
+static enum tcp_outcome track_syn(struct flow_table *table, struct flow *flow, enum flow_side side,
+	const struct decoded *decoded)
+{
+	struct stream *own = &flow->streams[side];
+
+	if ((own->flags & STREAM_SAW_SYN)
+		&& decoded->tcp_sequence + 1 == own->next - (uint32_t)own->position)
+		return TCP_TRACKED; /* the same again */
+	/* Data on a SYN (RFC 7413) that may be taken for another connection's would be unseen. */
+	if (flow->state != FLOW_NEW || (own->flags & STREAM_IS_SYNCED))
+		return decoded->payload_size > 0 ? TCP_FORBIDDEN : TCP_IGNORED;
+	note_scale(own, decoded);
+	stream_sync(own, flow_table_arena(table), decoded->tcp_sequence + 1, true);
+	own->flags |= STREAM_SAW_SYN;
+	return TCP_TRACKED;
+}
+
+/* A SYN-ACK from where the peer is: what it acknowledges is what the connection begins with. */
+static enum tcp_outcome track_syn_ack(struct flow_table *table, struct flow *flow,
+	enum flow_side *side, const struct decoded *decoded)
+{
+	struct arena *arena = flow_table_arena(table);
+	struct stream *own = &flow->streams[*side], *peer = &flow->streams[other(*side)];
+	uint32_t start = peer->next - (uint32_t)peer->position;
+
+	note_scale(own, decoded);
+	if ((own->flags & STREAM_IS_SYNCED) && (own->flags & STREAM_SAW_SYN)
+		&& own->next - (uint32_t)own->position == decoded->tcp_sequence + 1)
+		return TCP_TRACKED; /* the same again */
+	if ((peer->flags & STREAM_SAW_SYN) && !(own->flags & STREAM_IS_SYNCED)
+		&& !stream_before(decoded->tcp_acknowledgement, start)
+		&& !stream_before(peer->next, decoded->tcp_acknowledgement)) {
+		stream_sync(own, arena, decoded->tcp_sequence + 1, true);
+		own->flags |= STREAM_SAW_SYN;
+		return TCP_TRACKED;
+	}
+	/* Another connection than the one that is tracked. */
+	flow_table_restart(table, flow, other(*side));
+	*side = FLOW_SERVER;
+	own = &flow->streams[FLOW_SERVER];
+	peer = &flow->streams[FLOW_CLIENT];
+	stream_sync(own, arena, decoded->tcp_sequence + 1, true);
+	stream_sync(peer, arena, decoded->tcp_acknowledgement, true);
+	note_scale(own, decoded);
+	for (int i = 0; i < FLOW_SIDES; i++)
+		flow->streams[i].flags |= STREAM_SAW_SYN;
+	return TCP_TRACKED;
+}
+
+/* RFC 5961 section 3: only the exact sequence number closes; one far off is nobody's. */
+static enum tcp_outcome track_rst(struct flow_table *table, struct flow *flow, enum flow_side side,
+	const struct decoded *decoded, bool is_trusted)
+{
+	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
+	uint32_t sequence = decoded->tcp_sequence;
+
+	if (!(own->flags & STREAM_IS_SYNCED)) {
+		/* The answer to a SYN to a closed port. */
+		if (is_trusted && (peer->flags & STREAM_IS_SYNCED)
+			&& decoded->tcp_acknowledgement == peer->next)
+			flow_table_set_state(table, flow, FLOW_CLOSED);
+		return TCP_TRACKED;
+	}
+	if ((own->flags & STREAM_HAS_ACK) && !(own->flags & STREAM_IS_BEYOND)
+		&& (stream_before(sequence, own->acked)
+			|| (int32_t)(sequence - own->acked) > (int32_t)(own->window + 65536)))
+		return TCP_FORBIDDEN;
+	if (is_trusted && (sequence == own->next || sequence == own->acked))
+		flow_table_set_state(table, flow, FLOW_CLOSED);
+	return TCP_TRACKED;
+}
+
+static void track_acknowledgement(struct flow_table *table, struct stream *own, struct stream *peer,
+	const struct decoded *decoded)
+{
+	uint32_t window = decoded->tcp_window;
+
+	if (!(decoded->tcp_flags & TCP_SYN))
+		window <<= (own->flags & STREAM_HAS_SCALE) ? own->scale : SCALE_MAX;
+	stream_acknowledge(peer, decoded->tcp_acknowledgement, window);
+	if ((peer->flags & STREAM_IS_BEYOND) && stream_is_settled(peer))
+		stream_release(peer, flow_table_arena(table));
+}
+
+static enum tcp_outcome track_plain(struct flow_table *table, struct flow *flow,
+	enum flow_side side, const struct decoded *decoded, const struct tcp_settings *settings)
+{
+	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
+
+	/* A SYN was not answered yet. What follows it without waiting might belong to another
+	 * connection of the same ports, which the receiver still has. */
+	if ((own->flags & STREAM_SAW_SYN) && !(peer->flags & STREAM_SAW_SYN))
+		return decoded->payload_size > 0 ? TCP_FORBIDDEN : TCP_IGNORED;
+	if (!(own->flags & STREAM_IS_SYNCED)) {
+		if (peer->flags & STREAM_SAW_SYN)
+			return decoded->payload_size > 0 ? TCP_FORBIDDEN : TCP_IGNORED;
+		if (!settings->picks_up_midstream)
+			return TCP_FORBIDDEN;
+		stream_sync(own, flow_table_arena(table), decoded->tcp_sequence, false);
+	}
+	if (flow->state == FLOW_NEW && (decoded->tcp_flags & TCP_ACK))
+		flow_table_set_state(table, flow, FLOW_ESTABLISHED);
+	return TCP_TRACKED;
+}
+
+enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flow_side *side,
+	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings)
+{
+	uint8_t flags = decoded->tcp_flags;
+	bool is_trusted =
+		is_from_its_side(&flow->streams[*side], &flow->streams[other(*side)], ingress);
+	enum tcp_outcome outcome;
+
+	if (flags & TCP_RST)
+		outcome = track_rst(table, flow, *side, decoded, is_trusted);
+	else if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		outcome = is_trusted ? track_syn_ack(table, flow, side, decoded) : TCP_FORBIDDEN;
+	else if (flags & TCP_SYN)
+		outcome = track_syn(table, flow, *side, decoded);
+	else
+		outcome = track_plain(table, flow, *side, decoded, settings);
+	if (outcome == TCP_TRACKED && is_trusted && (flags & TCP_ACK))
+		track_acknowledgement(
+			table, &flow->streams[*side], &flow->streams[other(*side)], decoded);
+	return outcome;
+}
+
+void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side,
+	const struct decoded *decoded)
+{
+	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
+
+	if (!(decoded->tcp_flags & TCP_FIN) || !(own->flags & STREAM_IS_SYNCED))
+		return;
+	if (!(own->flags & STREAM_HAS_FIN)) {
+		uint32_t fin = tcp_payload_sequence(decoded) + decoded->payload_size;
+
+		if (stream_before(fin, own->next) || stream_is_outside(own, fin, 0))
+			return;
+		own->fin = fin;
+		own->flags |= STREAM_HAS_FIN;
+	}
+	if (peer->flags & STREAM_HAS_FIN)
+		flow_table_set_state(table, flow, FLOW_CLOSED);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a TCP connection's segments mean for its flow: where each direction's stream begins, what is
+ * acknowledged, when it is established and closed (RFC 9293, RFC 5961). Distrusts on purpose: what
+ * an endpoint would ignore must not change what we track. Worker thread only.
+ */
+#pragma once
+
+#include "packet/inspect/builtin/flow_table.h"
+
+enum tcp_flag {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+};
+
+enum tcp_outcome {
+	TCP_TRACKED,   /* goes on to the stream */
+	TCP_IGNORED,   /* may pass; its receiver will not take it for a part of the stream */
+	TCP_FORBIDDEN, /* must not pass: it could reach the receiver beside what is tracked */
+};
+
+struct tcp_settings {
+	bool picks_up_midstream;
+};
+
+/* Before the segment's payload is laid out. ingress tells where it came in: a side's segments do
+ * not come from where the other side's do. The flow may be started over. */
+enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flow_side *side,
+	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings);
+
+/* After the segment was let through: FIN and the states that follow from it. */
+void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side,
+	const struct decoded *decoded);
+
+/* Sequence number of the first byte of payload. */
+static inline uint32_t tcp_payload_sequence(const struct decoded *decoded)
+{
+	return decoded->tcp_sequence + ((decoded->tcp_flags & TCP_SYN) ? 1 : 0);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "packet/inspect/eve.h"
+
+#include "base/clock.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const origin_names[ORIGIN_KIND_COUNT] = {
+	[ORIGIN_NONE] = "none",
+	[ORIGIN_PHYSICAL] = "physical",
+	[ORIGIN_TRUNK] = "trunk",
+	[ORIGIN_HOST] = "host",
+	[ORIGIN_DECRYPTED] = "decrypted",
+};
+
+void eve_copy_text(char out[EVE_TEXT_SIZE], const char *text)
+{
+	snprintf(out, EVE_TEXT_SIZE, "%s", text ? text : "");
+}
+
+void eve_fill(struct eve_record *record, enum eve_type type, const struct decoded *decoded,
+	const struct packet_metadata *metadata)
+{
+	memset(record, 0, offsetof(struct eve_record, message));
+	record->message[0] = record->category[0] = '\0';
+	record->type = (uint8_t)type;
+	record->wall_ns = clock_wall_ns();
+	record->ip_version = decoded->ip_version;
+	record->protocol = decoded->protocol;
+	memcpy(record->source, decoded->source, sizeof(record->source));
+	memcpy(record->destination, decoded->destination, sizeof(record->destination));
+	record->source_port = decoded->source_port;
+	record->destination_port = decoded->destination_port;
+	record->tcp_sequence = decoded->tcp_sequence;
+	record->tcp_acknowledgement = decoded->tcp_acknowledgement;
+	record->tcp_window = decoded->tcp_window;
+	record->tcp_flags = decoded->tcp_flags;
+	record->icmp_type = decoded->icmp_type;
+	record->icmp_code = decoded->icmp_code;
+	record->ttl = decoded->ttl;
+	record->dscp_ecn = decoded->dscp_ecn;
+	record->frame_size = decoded->frame_size;
+	record->vlan = metadata->vlan;
+	record->origin = metadata->origin;
+	if (decoded->frame_size >= sizeof(record->destination_mac))
+		memcpy(record->destination_mac, decoded->frame, sizeof(record->destination_mac));
+	if (decoded->payload_offset) {
+		record->payload_size = decoded->payload_size < EVE_PAYLOAD_SIZE
+			? (uint16_t)decoded->payload_size
+			: EVE_PAYLOAD_SIZE;
+		memcpy(record->payload, decoded->frame + decoded->payload_offset,
+			record->payload_size);
+	}
+}
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+	if (value)
+		json_object_set_new(object, key, json_string(value));
+}
+
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void set_address(
+	json_t *object, const char *key, const struct eve_record *record, const uint8_t *address)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_ntop(record->ip_version == 4 ? AF_INET : AF_INET6, address, text, sizeof(text)))
+		set_string(object, key, text);
+}
+
+/* Names as Suricata writes them. */
+static void set_protocol(json_t *event, const struct eve_record *record)
+{
+	char number[8];
+
+	switch (record->protocol) {
+	case IPPROTO_TCP:
+		set_string(event, "proto", "TCP");
+		return;
+	case IPPROTO_UDP:
+		set_string(event, "proto", "UDP");
+		return;
+	case IPPROTO_ICMP:
+		set_string(event, "proto", "ICMP");
+		return;
+	case IPPROTO_ICMPV6:
+		set_string(event, "proto", "IPv6-ICMP");
+		return;
+	case IPPROTO_SCTP:
+		set_string(event, "proto", "SCTP");
+		return;
+	default:
+		snprintf(number, sizeof(number), "%03u", record->protocol);
+		set_string(event, "proto", number);
+	}
+}
+
+static void set_tuple(json_t *event, const struct eve_record *record)
+{
+	if (!record->ip_version)
+		return;
+	set_address(event, "src_ip", record, record->source);
+	set_address(event, "dest_ip", record, record->destination);
+	if (record->protocol == IPPROTO_TCP || record->protocol == IPPROTO_UDP
+		|| record->protocol == IPPROTO_SCTP) {
+		set_number(event, "src_port", record->source_port);
+		set_number(event, "dest_port", record->destination_port);
+	}
+	set_protocol(event, record);
+	if (record->protocol == IPPROTO_ICMP || record->protocol == IPPROTO_ICMPV6) {
+		set_number(event, "icmp_type", record->icmp_type);
+		set_number(event, "icmp_code", record->icmp_code);
+	}
+}
+
+static json_t *alert_to_json(const struct eve_record *record)
+{
+	json_t *alert = json_object();
+
+	set_string(alert, "action", record->is_blocked ? "blocked" : "allowed");
+	set_number(alert, "gid", record->gid);
+	set_number(alert, "signature_id", record->sid);
+	set_number(alert, "rev", record->rev);
+	set_string(alert, "signature", record->message);
+	set_string(alert, "category", record->category);
+	set_number(alert, "severity", record->severity);
+	return alert;
+}
+
+static json_t *drop_to_json(const struct eve_record *record, const struct eve_names *names)
+{
+	json_t *drop = json_object();
+
+	set_number(drop, "len", record->frame_size);
+	set_number(drop, "tos", record->dscp_ecn);
+	set_number(drop, "ttl", record->ttl);
+	if (record->protocol == IPPROTO_TCP) {
+		set_number(drop, "tcpseq", record->tcp_sequence);
+		set_number(drop, "tcpack", record->tcp_acknowledgement);
+		set_number(drop, "tcpwin", record->tcp_window);
+		json_object_set_new(drop, "syn", json_boolean(record->tcp_flags & 0x02));
+		json_object_set_new(drop, "ack", json_boolean(record->tcp_flags & 0x10));
+		json_object_set_new(drop, "psh", json_boolean(record->tcp_flags & 0x08));
+		json_object_set_new(drop, "rst", json_boolean(record->tcp_flags & 0x04));
+		json_object_set_new(drop, "urg", json_boolean(record->tcp_flags & 0x20));
+		json_object_set_new(drop, "fin", json_boolean(record->tcp_flags & 0x01));
+	}
+	set_string(drop, "reason", names->drop_reason);
+	return drop;
+}
+
+static json_t *flow_to_json(const struct eve_record *record)
+{
+	char text[CLOCK_TEXT_SIZE];
+	json_t *flow = json_object();
+
+	set_number(flow, "pkts_toserver", record->flow_packets[0]);
+	set_number(flow, "pkts_toclient", record->flow_packets[1]);
+	set_number(flow, "bytes_toserver", record->flow_bytes[0]);
+	set_number(flow, "bytes_toclient", record->flow_bytes[1]);
+	clock_format(record->flow_started_wall_ns, text);
+	set_string(flow, "start", text);
+	return flow;
+}
+
+static void set_payload(json_t *event, const struct eve_record *record)
+{
+	char text[EVE_PAYLOAD_SIZE + 1];
+
+	for (uint16_t i = 0; i < record->payload_size; i++) {
+		uint8_t byte = record->payload[i];
+
+		text[i] = (byte >= 0x20 && byte < 0x7f) || byte == '\n' || byte == '\r' ? (char)byte
+											: '.';
+	}
+	text[record->payload_size] = '\0';
+	set_string(event, "payload_printable", text);
+}
+
+json_t *eve_to_json(const struct eve_record *record, const struct eve_names *names)
+{
+	char text[CLOCK_TEXT_SIZE];
+	json_t *event = json_object(), *vlans = json_array();
+
+	clock_format(record->wall_ns, text);
+	set_string(event, "timestamp", text);
+	if (record->has_flow)
+		set_number(event, "flow_id", record->flow_id);
+	set_string(event, "in_iface", names->in_interface);
+	set_string(event, "event_type", record->type == EVE_ALERT ? "alert" : "drop");
+	json_array_append_new(vlans, json_integer(record->vlan));
+	json_object_set_new(event, "vlan", vlans);
+	set_tuple(event, record);
+	set_string(event, "pkt_src", "wire/pcap");
+	if (record->has_flow)
+		set_string(event, "direction", record->to_server ? "to_server" : "to_client");
+	set_string(event, "partition", names->partition);
+	set_string(event, "origin", origin_names[record->origin.kind % ORIGIN_KIND_COUNT]);
+	if (record->type == EVE_DROP)
+		json_object_set_new(event, "drop", drop_to_json(record, names));
+	if (record->has_signature)
+		json_object_set_new(event, "alert", alert_to_json(record));
+	if (record->has_flow)
+		json_object_set_new(event, "flow", flow_to_json(record));
+	if (record->type == EVE_ALERT && record->payload_size > 0)
+		set_payload(event, record);
+	return event;
+}

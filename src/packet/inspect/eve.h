@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Security events in Suricata's EVE JSON (I9). A worker writes a compact record, the control thread
+ * makes JSON of it, with our additions `partition` and `origin`.
+ */
+#pragma once
+
+#include "packet/engine/metadata.h"
+#include "wire/decode.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define EVE_PAYLOAD_SIZE 256
+#define EVE_TEXT_SIZE    128
+
+enum eve_type {
+	EVE_ALERT,
+	EVE_DROP,
+};
+
+struct eve_record {
+	uint8_t type; /* enum eve_type */
+	bool is_blocked, has_flow, has_signature, to_server;
+	uint8_t ip_version, protocol, severity, drop_reason;
+	uint8_t tcp_flags, icmp_type, icmp_code, ttl, dscp_ecn;
+	uint8_t source[16], destination[16]; /* of the packet */
+	uint16_t source_port, destination_port;
+	uint32_t tcp_sequence, tcp_acknowledgement;
+	uint16_t tcp_window;
+	uint32_t gid, sid, rev;
+	uint32_t frame_size;
+	uint16_t payload_size; /* of payload */
+	uint16_t vlan;
+	struct origin origin;
+	uint8_t destination_mac[6];
+	uint64_t wall_ns, flow_id, flow_started_wall_ns;
+	uint64_t flow_packets[2], flow_bytes[2]; /* to server, to client */
+	char message[EVE_TEXT_SIZE], category[EVE_TEXT_SIZE];
+	uint8_t payload[EVE_PAYLOAD_SIZE];
+};
+
+/* Fills what comes from the packet. Worker. */
+void eve_fill(struct eve_record *record, enum eve_type type, const struct decoded *decoded,
+	const struct packet_metadata *metadata);
+void eve_copy_text(char out[EVE_TEXT_SIZE], const char *text);
+
+/* Names that a record does not carry; NULL: unknown. */
+struct eve_names {
+	const char *in_interface; /* the ingress port */
+	const char *partition;
+	const char *drop_reason;
+};
+/* New reference. Control thread. */
+json_t *eve_to_json(const struct eve_record *record, const struct eve_names *names);

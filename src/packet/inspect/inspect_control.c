@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The folder as a module of the packet role. A change makes a new chain beside the one that runs:
+ *
+ *	rule files read -> rules compiled on a helper thread -> new inspectors created   (prepare)
+ *	-> chain published, inspectors that stay reloaded and configured                 (commit)
+ *	-> replaced inspectors destroyed, when nothing of theirs is held any more        (finish)
+ *
+ * Inspectors that stay keep their flows and streams. `inspect.reload` is the same with the running
+ * configuration. Control thread.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "packet/engine/publish.h"
+#include "packet/inspect/inspect.h"
+#include "packet/inspect/inspect_api.h"
+#include "packet/inspect/inspect_policy.h"
+#include "packet/inspect/rule_files.h"
+#include "packet/packet_module.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETIRE_MARGIN_MS 100
+#define REPORT_PERIOD_MS 1000
+#define OWNER_MAX        UINT8_MAX
+
+static const struct inspector_ops *const engines[] = {
+	&builtin_inspector,
+	&none_inspector,
+};
+
+struct change {
+	bool is_reload;
+	json_t *config; /* `inspection` */
+	json_t *document;
+	struct rule_files *files;
+	const struct inspector_ops *compiler; /* engine that takes rules; NULL: none does */
+	struct inspector *compiler_running;
+	uv_work_t work;
+	uint64_t started_ns, compile_ns;
+	int status;
+	void *compiled;
+	json_t *report;
+	struct error error;
+	struct inspector *fresh[INSPECT_CHAIN_MAX];
+	uint16_t fresh_count;
+	struct inspect_chain *chain;
+	packet_prepared_fn done;
+	void *done_context;
+};
+
+static struct change *change;         /* under way, or prepared */
+static struct ipc_request *reloading; /* to be answered */
+/* A prepare that came while a reload was under way. */
+static struct {
+	const json_t *document;
+	packet_prepared_fn done;
+	void *context;
+} waiting;
+static uint64_t rules_digest;
+static json_t *rules_variables;
+static uint16_t last_owner;
+static uv_timer_t retire_timer, report_timer;
+static bool has_timers;
+
+static void begin(struct change *next);
+
+/* ---- helpers ---- */
+
+static const struct inspector_ops *find_engine(const char *name)
+{
+	for (size_t i = 0; name && i < RTE_DIM(engines); i++)
+		if (strcmp(engines[i]->name, name) == 0)
+			return engines[i];
+	return NULL;
+}
+
+static struct inspector *find_running(const struct inspector_ops *ops)
+{
+	for (uint16_t i = 0; inspect_chain && i < inspect_chain->count; i++)
+		if (inspect_chain->engines[i]->ops == ops)
+			return inspect_chain->engines[i];
+	return NULL;
+}
+
+static uint16_t next_owner(void)
+{
+	last_owner = last_owner == OWNER_MAX ? 1 : last_owner + 1;
+	return last_owner;
+}
+
+static void change_destroy(struct change *old)
+{
+	if (!old)
+		return;
+	for (uint16_t i = 0; i < old->fresh_count; i++)
+		old->fresh[i]->ops->destroy(old->fresh[i]);
+	if (old->compiled)
+		old->compiler->discard(old->compiled);
+	rule_files_destroy(old->files);
+	json_decref(old->report);
+	json_decref(old->config);
+	json_decref(old->document);
+	free(old->chain);
+	free(old);
+}
+
+/* ---- prepare ---- */
+
+static void end_prepare(const struct error *error)
+{
+	packet_prepared_fn done = change->done;
+	void *context = change->done_context;
+
+	if (error) {
+		struct error copy = *error;
+
+		change_destroy(change);
+		change = NULL;
+		done(context, &copy);
+		return;
+	}
+	done(context, NULL);
+}
+
+static int create_engine(const struct inspector_ops *ops, struct inspector **out)
+{
+	int status = ops->create(change->config, worker_count(),
+		ops == change->compiler ? change->compiled : NULL, out, &change->error);
+
+	if (status < 0)
+		return status;
+	if (ops == change->compiler)
+		change->compiled = NULL; /* taken */
+	(*out)->owner = next_owner();
+	change->fresh[change->fresh_count++] = *out;
+	return 0;
+}
+
+static int make_chain(void)
+{
+	const json_t *names = json_object_get(change->config, "engines");
+	struct inspect_chain *chain = inspect_policy_create(change->document, &change->error);
+
+	if (!chain)
+		return -ENOMEM;
+	change->chain = chain;
+	for (size_t i = 0; i < json_array_size(names) && chain->count < INSPECT_CHAIN_MAX; i++) {
+		const struct inspector_ops *ops =
+			find_engine(json_string_value(json_array_get(names, i)));
+		struct inspector *engine = ops ? find_running(ops) : NULL;
+
+		if (!ops)
+			return error_set(&change->error, -EINVAL,
+				"inspection.engines: there is no engine %s",
+				json_string_value(json_array_get(names, i)));
+		if (!engine && create_engine(ops, &engine) < 0)
+			return -EINVAL;
+		chain->engines[chain->count++] = engine;
+	}
+	return 0;
+}
+
+static void finish_prepare(void)
+{
+	if (make_chain() < 0)
+		end_prepare(&change->error);
+	else
+		end_prepare(NULL);
+}
+
+static void compile_on_helper(uv_work_t *work)
+{
+	struct change *own = work->data;
+	const struct inspector_rules rules = {.files = own->files->files,
+		.file_count = own->files->count,
+		.variables = json_object_get(own->config, "variables"),
+		.worker_count = worker_count(),
+		.running = own->compiler_running};
+
+	own->status = own->compiler->compile(&rules, &own->compiled, &own->report, &own->error);
+	own->compile_ns = clock_monotonic_ns() - own->started_ns;
+}
+
+static void on_compiled(uv_work_t *work, int cancelled)
+{
+	struct change *own = work->data;
+
+	if (cancelled)
+		own->status = error_set(&own->error, -ECANCELED, "inspection.rules: stopped");
+	if (own->status < 0)
+		end_prepare(&own->error);
+	else
+		finish_prepare();
+}
+
+static bool has_new_rules(const struct change *own)
+{
+	return !own->compiler_running || own->is_reload || own->files->digest != rules_digest
+		|| !json_equal(json_object_get(own->config, "variables"), rules_variables);
+}
+
+static void on_rule_files(void *context, struct rule_files *files, const struct error *error)
+{
+	struct change *own = context;
+
+	if (error) {
+		end_prepare(error);
+		return;
+	}
+	own->files = files;
+	for (size_t i = 0; i < json_array_size(files->missing); i++)
+		log_warning("rules_missing",
+			log_str("pattern", json_string_value(json_array_get(files->missing, i))));
+	if (!has_new_rules(own)) {
+		finish_prepare();
+		return;
+	}
+	own->started_ns = clock_monotonic_ns();
+	own->work.data = own;
+	uv_queue_work(packet_loop(), &own->work, compile_on_helper, on_compiled);
+}
+
+static void begin(struct change *next)
+{
+	const json_t *names = json_object_get(next->config, "engines");
+
+	change = next;
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const struct inspector_ops *ops =
+			find_engine(json_string_value(json_array_get(names, i)));
+
+		if (ops && ops->compile)
+			change->compiler = ops;
+	}
+	if (!change->compiler) {
+		finish_prepare();
+		return;
+	}
+	change->compiler_running = find_running(change->compiler);
+	rule_files_read(json_object_get(change->config, "rules"), on_rule_files, change);
+}
+
+static struct change *make_change(
+	const json_t *document, bool is_reload, packet_prepared_fn done, void *context)
+{
+	struct change *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		abort(); /* a role without memory for so little cannot go on */
+	made->is_reload = is_reload;
+	made->document = json_deep_copy(document);
+	made->config = json_incref(json_object_get(made->document, "inspection"));
+	made->done = done;
+	made->done_context = context;
+	return made;
+}
+
+static int open_workers(const json_t *config, struct error *error)
+{
+	uint32_t limit = (uint32_t)json_integer_value(
+		json_object_get(json_object_get(config, "inspection"), "hold-max"));
+
+	for (uint16_t i = 0; i < worker_count(); i++) {
+		if (inspect_workers[i])
+			continue;
+		inspect_workers[i] = calloc(1, sizeof(*inspect_workers[i]));
+		if (inspect_workers[i])
+			inspect_workers[i]->holds = hold_table_create(limit / worker_count());
+		if (!inspect_workers[i] || !inspect_workers[i]->holds)
+			return error_set(error, -ENOMEM, "inspection: no memory to hold packets");
+	}
+	return 0;
+}
+
+static void inspect_prepare(const json_t *config, packet_prepared_fn done, void *context)
+{
+	struct error error;
+
+	if (open_workers(config, &error) < 0) {
+		done(context, &error);
+		return;
+	}
+	if (change) {
+		waiting.document = config;
+		waiting.done = done;
+		waiting.context = context;
+		return;
+	}
+	begin(make_change(config, false, done, context));
+}
+
+/* ---- commit ---- */
+
+static bool is_in(const struct inspect_chain *chain, const struct inspector *engine)
+{
+	for (uint16_t i = 0; i < chain->count; i++)
+		if (chain->engines[i] == engine)
+			return true;
+	return false;
+}
+
+static void adopt_running(void)
+{
+	for (uint16_t i = 0; i < change->chain->count; i++) {
+		struct inspector *engine = change->chain->engines[i];
+		bool is_fresh = false;
+
+		for (uint16_t j = 0; j < change->fresh_count; j++)
+			is_fresh |= change->fresh[j] == engine;
+		if (is_fresh)
+			continue;
+		if (engine->ops->configure)
+			engine->ops->configure(engine, change->config);
+		if (change->compiled && engine->ops == change->compiler) {
+			engine->ops->reload(engine, change->compiled);
+			change->compiled = NULL;
+		}
+	}
+}
+
+static void retire_replaced(struct inspect_chain *chain)
+{
+	const struct inspect_chain *old = inspect_chain;
+
+	for (uint16_t i = 0; old && i < old->retiring_count; i++)
+		chain->retiring[chain->retiring_count++] = old->retiring[i];
+	for (uint16_t i = 0; old && i < old->count; i++)
+		if (!is_in(chain, old->engines[i]) && chain->retiring_count < INSPECT_CHAIN_MAX)
+			chain->retiring[chain->retiring_count++] = old->engines[i];
+}
+
+static void inspect_commit(void)
+{
+	struct inspect_chain *chain = change->chain;
+	uint32_t limit = (uint32_t)json_integer_value(json_object_get(change->config, "hold-max"));
+
+	for (uint16_t i = 0; i < worker_count(); i++)
+		hold_set_limit(inspect_workers[i]->holds, limit / worker_count());
+	inspect_policy_bind_ports(chain, change->document);
+	adopt_running();
+	retire_replaced(chain);
+	change->chain = NULL;
+	change->fresh_count = 0;
+	publish_swap(&inspect_chain, chain, free);
+	if (change->files)
+		rules_digest = change->files->digest;
+	json_decref(rules_variables);
+	rules_variables = json_incref(json_object_get(change->config, "variables"));
+}
+
+static void destroy_engine(void *opaque)
+{
+	struct inspector *engine = opaque;
+
+	engine->ops->destroy(engine);
+}
+
+/* What they held has come back or expired: the deadline is over. */
+static void on_retire(uv_timer_t *timer)
+{
+	struct inspect_chain *old = inspect_chain, *chain;
+
+	if (!old || old->retiring_count == 0)
+		return;
+	chain = malloc(inspect_chain_size(old));
+	if (!chain) {
+		uv_timer_start(timer, on_retire, REPORT_PERIOD_MS, 0);
+		return;
+	}
+	memcpy(chain, old, inspect_chain_size(old));
+	chain->retiring_count = 0;
+	publish_swap(&inspect_chain, chain, NULL);
+	for (uint16_t i = 0; i < old->retiring_count; i++)
+		publish_retire(old->retiring[i], destroy_engine);
+	publish_retire(old, free);
+}
+
+static void end_change(void)
+{
+	change_destroy(change);
+	change = NULL;
+	if (!waiting.done)
+		return;
+	begin(make_change(waiting.document, false, waiting.done, waiting.context));
+	waiting.done = NULL;
+}
+
+static void inspect_finish(void)
+{
+	if (inspect_chain->retiring_count > 0)
+		uv_timer_start(&retire_timer, on_retire,
+			inspect_chain->deadline_ns / CLOCK_NS_PER_MS + RETIRE_MARGIN_MS, 0);
+	end_change();
+}
+
+static void inspect_abort(void)
+{
+	end_change();
+}
+
+/* ---- inspect.reload ---- */
+
+static void on_reloaded(void *context, const struct error *error)
+{
+	struct ipc_request *request = reloading;
+	json_t *report;
+	uint64_t duration_ms;
+
+	reloading = NULL;
+	if (error) {
+		/* end_prepare() has thrown the change away. */
+		log_error("rules_refused", log_str("error", error->text));
+		ipc_reply_failed(request, -EINVAL, error->text);
+		end_change();
+		return;
+	}
+	report = json_incref(change->report);
+	duration_ms = change->compile_ns / CLOCK_NS_PER_MS;
+	inspect_commit();
+	inspect_finish();
+	log_info("rules_loaded",
+		log_uint(
+			"rules", (uint64_t)json_integer_value(json_object_get(report, "accepted"))),
+		log_uint("duration_ms", duration_ms));
+	ipc_reply(request,
+		json_pack("{s:I, s:I, s:I}", "loaded",
+			json_integer_value(json_object_get(report, "accepted")), "refused",
+			json_integer_value(json_object_get(report, "refused")), "duration_ms",
+			(json_int_t)duration_ms));
+	json_decref(report);
+}
+
+void inspect_reload(struct ipc_request *request, void *context)
+{
+	if (change || reloading) {
+		ipc_reply_failed(request, -EBUSY,
+			"another change of the rules or the configuration is under way; try again");
+		return;
+	}
+	if (!packet_config()) {
+		ipc_reply_failed(request, -EAGAIN, "there is no configuration yet");
+		return;
+	}
+	reloading = request;
+	begin(make_change(packet_config(), true, on_reloaded, NULL));
+}
+
+/* ---- start and stop ---- */
+
+static void on_worker_records(void *context)
+{
+	for (uint16_t i = 0; inspect_chain && i < inspect_chain->count; i++)
+		if (inspect_chain->engines[i]->ops->drain)
+			inspect_chain->engines[i]->ops->drain(inspect_chain->engines[i]);
+}
+
+static void on_report(uv_timer_t *timer)
+{
+	on_worker_records(NULL);
+	inspect_report_failures();
+}
+
+static int inspect_start(struct error *error)
+{
+	int status = worker_add_control_handler(on_worker_records, NULL);
+
+	if (status < 0)
+		return error_set(error, status, "inspection: no room for a handler");
+	uv_timer_init(packet_loop(), &retire_timer);
+	uv_timer_init(packet_loop(), &report_timer);
+	uv_timer_start(&report_timer, on_report, REPORT_PERIOD_MS, REPORT_PERIOD_MS);
+	has_timers = true;
+	return 0;
+}
+
+/* The workers have ended. */
+static void inspect_stop(void)
+{
+	struct inspect_chain *chain = inspect_chain;
+
+	inspect_chain = NULL;
+	if (has_timers) {
+		uv_close((uv_handle_t *)&retire_timer, NULL);
+		uv_close((uv_handle_t *)&report_timer, NULL);
+	}
+	has_timers = false;
+	for (uint16_t i = 0; i < WORKERS_MAX; i++) {
+		if (!inspect_workers[i])
+			continue;
+		hold_table_destroy(inspect_workers[i]->holds);
+		free(inspect_workers[i]);
+		inspect_workers[i] = NULL;
+	}
+	for (uint16_t i = 0; chain && i < chain->count; i++)
+		destroy_engine(chain->engines[i]);
+	for (uint16_t i = 0; chain && i < chain->retiring_count; i++)
+		destroy_engine(chain->retiring[i]);
+	free(chain);
+	json_decref(rules_variables);
+	rules_variables = NULL;
+}
+
+const struct packet_module inspect_module = {
+	.name = "inspect",
+	.start = inspect_start,
+	.stop = inspect_stop,
+	.prepare = inspect_prepare,
+	.commit = inspect_commit,
+	.finish = inspect_finish,
+	.abort = inspect_abort,
+	.methods = inspect_methods,
+	.metrics = inspect_metrics,
+};

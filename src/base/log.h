@@ -77,12 +77,16 @@ static inline struct log_field log_bool(const char *key, bool value)
 /* A negative errno as its name and text: error="ENOENT: No such file or directory". */
 struct log_field log_errno(int code);
 
+#ifdef __cppcheck__ /* which does not know __VA_OPT__ */
+#define LOG_EVENT(level, event, ...) log_emit(NULL, level, event, NULL)
+#else
 #define LOG_EVENT(level, event, ...)                                                               \
 	do {                                                                                       \
 		static struct log_site log_site_;                                                  \
 		log_emit(&log_site_, level, event,                                                 \
 			(const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}});      \
 	} while (0)
+#endif
 
 #define log_error(event, ...)   LOG_EVENT(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 #define log_warning(event, ...) LOG_EVENT(LOG_LEVEL_WARNING, event, __VA_ARGS__)

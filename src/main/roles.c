@@ -12,7 +12,7 @@
 #include <linux/capability.h>
 #include <string.h>
 
-#define LIST(...)       ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define LIST(...)       ((const char *const[]){__VA_ARGS__, NULL})
 #define BIT(capability) (1ULL << (capability))
 
 const struct role roles[] = {

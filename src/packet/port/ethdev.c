@@ -36,7 +36,7 @@
 #include <unistd.h>
 
 #define RING_SIZE_MAX   1024 /* descriptors of a queue, where the device takes as many */
-#define MEMIF_RING_LOG2 10
+#define MEMIF_RING_LOG2 10U
 #define MTU_DEFAULT     1500
 #define ARGUMENTS_SIZE  384
 

@@ -219,7 +219,8 @@ const struct config_option config_options[] = {
 	OPTION("packet.hugepages", ENUM, RESTART, .values = "auto|on|off", DEFAULT("auto"),
 		HELP("auto: used when enough of them are free"))
 	OPTION("packet.nap-max", DURATION, LIVE, RANGE(0, 100000), .unit = "us", DEFAULT("250us"),
-		HELP("An idle worker sleeps up to so long; 0us: it never sleeps"))
+		HELP("An idle worker sleeps up to so long, after half a second without packets "
+			"eight times as long; 0us: it never sleeps"))
 
 	OPTION("events", SECTION, LIVE, HELP("Where events go"))
 	OPTION("events.eve", SINK, LIVE, .values = "none|syslog", SOCKET_LENGTH, DEFAULT("none"),

@@ -77,7 +77,7 @@ static json_t *text_schema(const struct config_option *option)
 	case CONFIG_SINK:
 		return any_of(enum_schema(option->values), pattern("^(unix:)?/"));
 	case CONFIG_ENDPOINT:
-		return pattern("^(none|.+:[0-9]{1,5})$");
+		return pattern("^(none|(" IPV4_REGEX "|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5})$");
 	case CONFIG_PRINCIPAL:
 		return pattern("^@?[A-Za-z0-9_.$-]{1,31}$");
 	default:

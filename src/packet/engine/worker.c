@@ -30,6 +30,8 @@
 
 #define SPIN_NS        (20 * CLOCK_NS_PER_US)
 #define NAP_MIN_NS     (5 * CLOCK_NS_PER_US)
+#define REST_AFTER_NS  (500 * CLOCK_NS_PER_MS)
+#define REST_FACTOR    8
 #define TIMER_SLACK_NS 1000 /* the kernel's default of 50 us would be most of a nap */
 #define HANDLERS_MAX   16
 #define NAP_EVENTS_MAX 8
@@ -168,32 +170,42 @@ static void tell_others(struct worker *worker)
 	}
 }
 
-/* What follows a walk without packets. idle_since is the TSC of the first of them, 0: none yet. */
-static void idle(
-	struct worker *worker, uint64_t *idle_since, uint64_t *nap_ns, uint64_t spin_cycles)
+/* Idleness, of the worker's own. */
+struct idleness {
+	uint64_t since; /* TSC of the first walk without packets; 0: there was none yet */
+	uint64_t nap_ns;
+	uint64_t spin_cycles, rest_cycles;
+};
+
+/* What follows a walk without packets. */
+static void idle(struct worker *worker, struct idleness *idleness)
 {
 	/* Relaxed: any value of the recent past will do. */
 	uint64_t nap_max_ns = __atomic_load_n(&worker->nap_max_ns, __ATOMIC_RELAXED);
 	uint64_t now = rte_rdtsc();
 
-	if (*idle_since == 0) {
-		*idle_since = now;
-		*nap_ns = NAP_MIN_NS;
+	if (idleness->since == 0) {
+		idleness->since = now;
+		idleness->nap_ns = NAP_MIN_NS;
 	}
-	if (now - *idle_since < spin_cycles || nap_max_ns == 0) {
+	if (now - idleness->since < idleness->spin_cycles || nap_max_ns == 0) {
 		rte_pause();
 		return;
 	}
-	if (*nap_ns > nap_max_ns)
-		*nap_ns = nap_max_ns;
-	nap(worker, *nap_ns);
-	*nap_ns *= 2;
+	if (now - idleness->since > idleness->rest_cycles)
+		nap_max_ns *= REST_FACTOR;
+	if (idleness->nap_ns > nap_max_ns)
+		idleness->nap_ns = nap_max_ns;
+	nap(worker, idleness->nap_ns);
+	idleness->nap_ns *= 2;
 }
 
 static void run(struct worker *worker)
 {
-	uint64_t spin_cycles = rte_get_tsc_hz() / (CLOCK_NS_PER_S / SPIN_NS);
-	uint64_t idle_since = 0, nap_ns = NAP_MIN_NS;
+	struct idleness idleness = {
+		.spin_cycles = rte_get_tsc_hz() / (CLOCK_NS_PER_S / SPIN_NS),
+		.rest_cycles = rte_get_tsc_hz() / (CLOCK_NS_PER_S / REST_AFTER_NS),
+	};
 
 	/* Acquire; pairs with the release in workers_stop(). */
 	while (!__atomic_load_n(&worker->should_stop, __ATOMIC_ACQUIRE)) {
@@ -207,10 +219,10 @@ static void run(struct worker *worker)
 		if (unlikely(worker->wants_control || worker->wants_awake))
 			tell_others(worker);
 		if (packets == 0) {
-			idle(worker, &idle_since, &nap_ns, spin_cycles);
+			idle(worker, &idleness);
 			continue;
 		}
-		idle_since = 0;
+		idleness.since = 0;
 		COUNT(worker->statistics.packets, packets);
 		COUNT(worker->statistics.busy_cycles, rte_rdtsc() - started);
 	}

@@ -58,13 +58,17 @@ struct kernel_queue {
 } __rte_cache_aligned;
 
 struct kernel {
-	struct port *port;
-	backend_opened_fn done; /* while the broker is asked; NULL: cancelled */
+	uint16_t queue_count;
+	struct kernel_queue *queues;
+};
+
+/* A question to the broker under way. */
+struct kernel_request {
+	struct port *port; /* NULL: cancelled */
+	backend_opened_fn done;
 	void *context;
 	bool is_tap;
 	char interface[IFNAMSIZ];
-	uint16_t queue_count;
-	struct kernel_queue *queues;
 };
 
 /* The next frame as it lies in a queue's buffer number index, of size bytes with its virtio header;
@@ -441,7 +445,7 @@ static int set_up_packet_socket(int fd, int interface_index, struct error *error
 }
 
 static int open_queue(
-	struct kernel *kernel, struct kernel_queue *queue, int interface_index, struct error *error)
+	struct kernel_queue *queue, bool is_tap, int interface_index, struct error *error)
 {
 	int flags = fcntl(queue->fd, F_GETFL);
 
@@ -454,24 +458,14 @@ static int open_queue(
 		queue->overflow = NULL;
 		return error_set(error, -ENOMEM, "no memory for a receive queue");
 	}
-	return kernel->is_tap ? set_up_tap(queue->fd, error)
-			      : set_up_packet_socket(queue->fd, interface_index, error);
+	return is_tap ? set_up_tap(queue->fd, error)
+		      : set_up_packet_socket(queue->fd, interface_index, error);
 }
 
-static int open_queues(struct kernel *kernel, int *descriptors, size_t count, int interface_index,
-	struct error *error)
+static int open_queues(struct kernel *kernel, bool is_tap, int interface_index, struct error *error)
 {
-	kernel->queues =
-		rte_zmalloc("kernel_queues", count * sizeof(*kernel->queues), RTE_CACHE_LINE_SIZE);
-	if (!kernel->queues)
-		return error_set(error, -ENOMEM, "no memory for %zu queues", count);
-	kernel->queue_count = (uint16_t)count;
-	for (size_t i = 0; i < count; i++) {
-		kernel->queues[i].fd = descriptors[i];
-		descriptors[i] = -1; /* taken */
-	}
-	for (size_t i = 0; i < count; i++) {
-		int result = open_queue(kernel, &kernel->queues[i], interface_index, error);
+	for (uint16_t i = 0; i < kernel->queue_count; i++) {
+		int result = open_queue(&kernel->queues[i], is_tap, interface_index, error);
 
 		if (result < 0)
 			return result;
@@ -479,56 +473,89 @@ static int open_queues(struct kernel *kernel, int *descriptors, size_t count, in
 	return 0;
 }
 
-static void fill_in_port(struct kernel *kernel, const json_t *result)
+static struct kernel *kernel_create(int *descriptors, size_t count)
 {
-	struct port *port = kernel->port;
-	const char *mac = json_string_value(json_object_get(result, "mac"));
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+
+	if (!kernel)
+		return NULL;
+	kernel->queues =
+		rte_zmalloc("kernel_queues", count * sizeof(*kernel->queues), RTE_CACHE_LINE_SIZE);
+	if (!kernel->queues) {
+		free(kernel);
+		return NULL;
+	}
+	kernel->queue_count = (uint16_t)count;
+	for (size_t i = 0; i < count; i++) {
+		kernel->queues[i].fd = descriptors[i];
+		descriptors[i] = -1; /* taken */
+	}
+	return kernel;
+}
+
+static void fill_in_port(
+	struct port *port, struct kernel *kernel, bool is_tap, const json_t *answer)
+{
+	const char *mac = json_string_value(json_object_get(answer, "mac"));
 	struct rte_ether_addr address;
 
 	port->backend = kernel;
-	port->ops = kernel->is_tap ? &tap_ops : &packet_socket_ops;
+	port->ops = is_tap ? &tap_ops : &packet_socket_ops;
 	port->queue_count = (uint8_t)kernel->queue_count;
 	port->tx_queue_count = kernel->queue_count;
 	port->offloads = PORT_OFFLOAD_CHECKSUM | PORT_OFFLOAD_TSO4 | PORT_OFFLOAD_TSO6;
 	port->is_wire = false; /* the kernel's driver pads where there is a wire */
-	port->mtu_bytes = (uint32_t)json_integer_value(json_object_get(result, "mtu"));
-	port->interface_index = (int)json_integer_value(json_object_get(result, "index"));
+	port->mtu_bytes = (uint32_t)json_integer_value(json_object_get(answer, "mtu"));
+	port->interface_index = (int)json_integer_value(json_object_get(answer, "index"));
 	if (mac && rte_ether_unformat_addr(mac, &address) == 0)
 		memcpy(port->mac, address.addr_bytes, sizeof(port->mac));
 }
 
-/* The broker's answer. */
-static void on_opened(void *context, const json_t *result, const json_t *failure, int *descriptors,
+int kernel_adopt(struct port *port, bool is_tap, const json_t *answer, int *descriptors,
+	size_t count, struct error *error)
+{
+	int interface_index = (int)json_integer_value(json_object_get(answer, "index"));
+	struct kernel *kernel;
+	int result;
+
+	if (count == 0 || count > PORT_QUEUES_MAX)
+		return error_set(error, -EPROTO, "the broker sent %zu descriptors", count);
+	kernel = kernel_create(descriptors, count);
+	if (!kernel)
+		return error_set(error, -ENOMEM, "no memory for %zu queues", count);
+	result = open_queues(kernel, is_tap, interface_index, error);
+	if (result < 0) {
+		kernel_destroy(kernel);
+		return result;
+	}
+	fill_in_port(port, kernel, is_tap, answer);
+	return 0;
+}
+
+/* The broker's answer. Descriptors that are not taken the caller closes. */
+static void on_opened(void *context, const json_t *answer, const json_t *failure, int *descriptors,
 	size_t descriptor_count)
 {
-	struct kernel *kernel = context;
-	backend_opened_fn done = kernel->done;
-	void *done_context = kernel->context;
-	const char *interface = kernel->interface;
-	struct error error;
+	struct kernel_request *request = context;
+	struct error error = {{0}};
+	int result;
 
-	if (!done) { /* cancelled; the caller closes the descriptors */
-		kernel_destroy(kernel);
+	if (!request->port) {
+		free(request);
 		return;
 	}
-	kernel->port->backend = NULL;
+	request->port->backend = NULL;
 	if (failure) {
-		error_set(
+		result = error_set(
 			&error, -EIO, "%s", json_string_value(json_object_get(failure, "message")));
-	} else if (descriptor_count == 0 || descriptor_count > PORT_QUEUES_MAX) {
-		error_set(&error, -EPROTO, "%s: the broker sent %zu descriptors", interface,
-			descriptor_count);
-	} else if (open_queues(kernel, descriptors, descriptor_count,
-			   (int)json_integer_value(json_object_get(result, "index")), &error)
-		< 0) {
-		error_prefix(&error, "%s", interface);
 	} else {
-		fill_in_port(kernel, result);
-		done(done_context, NULL);
-		return;
+		result = kernel_adopt(request->port, request->is_tap, answer, descriptors,
+			descriptor_count, &error);
+		if (result < 0)
+			error_prefix(&error, "%s", request->interface);
 	}
-	kernel_destroy(kernel);
-	done(done_context, &error);
+	request->done(request->context, result < 0 ? &error : NULL);
+	free(request);
 }
 
 static json_t *tap_params(const struct port *port, const char *interface)
@@ -563,31 +590,31 @@ static json_t *socket_params(const struct port *port, const char *interface)
 void kernel_open(
 	struct port *port, const struct device *device, backend_opened_fn done, void *context)
 {
-	struct kernel *kernel = calloc(1, sizeof(*kernel));
+	struct kernel_request *request = calloc(1, sizeof(*request));
 	struct error error;
 
-	if (!kernel) {
+	if (!request) {
 		error_set(&error, -ENOMEM, "no memory");
 		done(context, &error);
 		return;
 	}
-	kernel->port = port;
-	kernel->done = done;
-	kernel->context = context;
-	kernel->is_tap = device->kind == DEVICE_TAP;
-	snprintf(kernel->interface, sizeof(kernel->interface), "%.15s", device->argument);
-	port->backend = kernel;
-	packet_broker_call(kernel->is_tap ? "broker.open_tap" : "broker.open_packet_socket",
-		kernel->is_tap ? tap_params(port, kernel->interface)
-			       : socket_params(port, kernel->interface),
-		NULL, 0, on_opened, kernel);
+	request->port = port;
+	request->done = done;
+	request->context = context;
+	request->is_tap = device->kind == DEVICE_TAP;
+	snprintf(request->interface, sizeof(request->interface), "%.15s", device->argument);
+	port->backend = request;
+	packet_broker_call(request->is_tap ? "broker.open_tap" : "broker.open_packet_socket",
+		request->is_tap ? tap_params(port, request->interface)
+				: socket_params(port, request->interface),
+		NULL, 0, on_opened, request);
 }
 
 void kernel_cancel(struct port *port)
 {
-	struct kernel *kernel = port->backend;
+	struct kernel_request *request = port->backend;
 
-	kernel->done = NULL;
+	request->port = NULL;
 	port->backend = NULL;
 }
 

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The rows of the command line. See command.h for what the columns mean. */
+#include "cli/command.h"
+
+#include <string.h>
+
+#define OPTIONS(...)  ((const struct command_option[]){__VA_ARGS__, {.name = NULL}})
+#define EXAMPLES(...) ((const struct command_example[]){__VA_ARGS__, {.command = NULL}})
+
+#define OPTION(name_, argument_, help_, ...)                                                       \
+	{                                                                                          \
+		.name = (name_), .argument = (argument_), .help = (help_), __VA_ARGS__             \
+	}
+
+/* clang-format off: rows are read as a table */
+
+const struct command_option global_options[] = {
+	OPTION("json", NULL, "Print the daemon's answer as JSON."),
+	OPTION("socket", "PATH", "The daemon's socket, /run/bulkhead/control.sock unless told.",
+		.complete = COMPLETE_FILE),
+	OPTION("help", NULL, "Explain the command, with an example."),
+	{.name = NULL},
+};
+
+#define FILTER_OPTIONS                                                                             \
+	OPTION("port", "NAME", "Only packets that came in through this port.",                     \
+		.complete = COMPLETE_PORT),                                                        \
+		OPTION("protocol", "NAME", "Only packets of this protocol.",                       \
+			.complete = COMPLETE_CHOICES, .choices = "arp icmp icmp6 ip ip6 tcp udp"), \
+		OPTION("filter", "EXPRESSION",                                                     \
+			"Only packets that match, in the language of pcap-filter(7)."),            \
+		OPTION("count", "N", "End after N packets."),                                      \
+		OPTION("timeout", "SECONDS", "End after this time.")
+
+const struct command commands[] = {
+	{
+		.name = "status",
+		.summary = "What runs: roles, configuration, ports, events",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Shows whether all is well, and if not, what is wrong. The first "
+			       "line is the "
+			       "state: running, degraded (a role, a port or an inspector has a "
+			       "problem) or starting.",
+		.examples = EXAMPLES({"bulkhead status", "Is all well?"}),
+		.run = show_status,
+	},
+	{
+		.name = "ports",
+		.summary = "Ports with their link, VLANs and counters",
+		.arguments = "[NAME]",
+		.arguments_max = 1,
+		.complete = COMPLETE_PORT,
+		.can_watch = true,
+		.description = "Lists the ports. With NAME, shows all that is known of one.",
+		.options = OPTIONS(OPTION("kind", "KIND", "Only these.",
+			.complete = COMPLETE_CHOICES, .choices = "physical partition host xcf")),
+		.examples = EXAMPLES({"bulkhead ports --kind partition", "The partitions' ports."},
+			{"bulkhead ports web.eth0",
+				"Everything about adapter eth0 of partition web."}),
+		.run = show_ports,
+	},
+	{
+		.name = "vlans",
+		.summary = "VLANs with their trunk, members and policies",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the VLANs: the trunk adapter that carries each, what is "
+			       "inspected, what "
+			       "happens when the inspector has no verdict, and the member ports.",
+		.examples = EXAMPLES({"bulkhead vlans", "All VLANs."}),
+		.run = show_vlans,
+	},
+	{
+		.name = "fdb",
+		.summary = "The forwarding table: which address is behind which port",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists MAC addresses as internal (a partition), external (beyond "
+			       "the physical "
+			       "adapter) or host. With --flush, forgets the learned ones that pass "
+			       "the filter instead.",
+		.options = OPTIONS(OPTION("vlan", "N", "Only this VLAN."),
+			OPTION("port", "NAME", "Only behind this port.", .complete = COMPLETE_PORT),
+			OPTION("mac", "ADDRESS", "Only this address."),
+			OPTION("flush", NULL, "Forget instead of list; not with --mac.")),
+		.examples = EXAMPLES({"bulkhead fdb --vlan 10", "Who is on VLAN 10?"},
+			{"bulkhead fdb --flush --port uplink", "Learn anew what is outside."}),
+		.run = show_fdb,
+	},
+	{
+		.name = "drops",
+		.summary = "Dropped packets by reason",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Counts packets that were dropped since the packet role started, by "
+			       "reason. Each "
+			       "reason has a name, which is also the label of the metric "
+			       "bulkhead_drops_total.",
+		.options = OPTIONS(OPTION("all", NULL, "Also reasons that have not occurred.")),
+		.examples = EXAMPLES({"bulkhead drops --watch", "What is dropped right now?"}),
+		.run = show_drops,
+	},
+	{
+		.name = "graph",
+		.summary = "The packet graph with the rates on its edges",
+		.arguments = "",
+		.can_watch = true,
+		.description =
+			"Shows the running packet graph: each node, and where its packets go. The "
+			"rates "
+			"are those of a short interval. With --dot or --svg it is drawn: the flow "
+			"charts of figures "
+			"3A and 3B, as they run.\n\n--svg needs the program dot of Graphviz.",
+		.options = OPTIONS(OPTION("dot", NULL, "Write the drawing in Graphviz's language."),
+			OPTION("svg", NULL, "Write the drawing as SVG."),
+			OPTION("interval", "SECONDS",
+				"Measure the rates so long, 1 unless told; 0: totals.")),
+		.examples = EXAMPLES({"bulkhead graph", "Where do packets go?"},
+			{"bulkhead graph --svg >graph.svg", "Draw it."}),
+		.run = show_graph,
+	},
+	{
+		.name = "inspect",
+		.summary = "Inspection engines, hold table, failure policy",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Shows the chain of inspection engines, what each decided, the "
+			       "packets that wait "
+			       "for a verdict, and what the failure policy did.",
+		.examples = EXAMPLES({"bulkhead inspect", "Is inspection at work?"}),
+		.run = inspect_status,
+	},
+	{
+		.name = "inspect rules",
+		.summary = "Rules in force, and refused ones with the reason",
+		.arguments = "",
+		.description = "Lists rules by file and line. A rule that cannot be expressed is "
+			       "refused with its "
+			       "reason and never ignored silently; the last line says how much of "
+			       "the files is in force.",
+		.options = OPTIONS(OPTION("refused", NULL, "Only refused rules."),
+			OPTION("sid", "N", "Only this signature id.")),
+		.examples = EXAMPLES(
+			{"bulkhead inspect rules --refused", "What is not in force, and why?"}),
+		.run = inspect_rules,
+	},
+	{
+		.name = "inspect flows",
+		.summary = "Flows that inspection tracks",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists connections with their state and verdict.",
+		.options = OPTIONS(OPTION("vlan", "N", "Only of this VLAN."),
+			OPTION("address", "IP", "Only from or to this address.")),
+		.examples = EXAMPLES({"bulkhead inspect flows --address 192.0.2.10",
+			"Who talks to the web server?"}),
+		.run = inspect_flows,
+	},
+	{
+		.name = "inspect reload",
+		.summary = "Read the rule files again",
+		.arguments = "",
+		.description = "New rules are compiled beside the old ones and swapped in while "
+			       "traffic flows. When "
+			       "a file has errors the old rules stay in force.",
+		.examples = EXAMPLES({"bulkhead inspect reload", "After a rule file was changed."}),
+		.run = inspect_reload,
+	},
+	{
+		.name = "events",
+		.summary = "Events: alerts, drops, ports, configuration",
+		.arguments = "",
+		.description =
+			"Lists the last events. With --follow, goes on with those that happen from "
+			"now on. "
+			"With --json, each event is one line in the shape of Suricata's EVE.",
+		.options = OPTIONS(OPTION("follow", NULL, "Go on with what happens from now on."),
+			OPTION("type", "TYPE",
+				"Only this type; alert*, say, for all that start so. Several: "
+				"a,b."),
+			OPTION("partition", "NAME", "Only events of this partition.",
+				.complete = COMPLETE_PARTITION),
+			OPTION("count", "N", "End after N events.")),
+		.examples =
+			EXAMPLES({"bulkhead events --follow --type alert,drop", "Watch attacks."}),
+		.run = follow_events,
+	},
+	{
+		.name = "trace",
+		.summary = "Watch packets walk the graph, node by node",
+		.arguments = "",
+		.description = "Shows what each node decided about packets that match: the origin "
+			       "tag that they "
+			       "got, the verdict, the port they left by or the reason for which "
+			       "they were dropped.",
+		.options = OPTIONS(FILTER_OPTIONS),
+		.examples = EXAMPLES(
+			{"bulkhead trace --count 1 --protocol icmp", "The walk of one ping."}),
+		.run = trace_packets,
+	},
+	{
+		.name = "capture",
+		.summary = "Write packets into a pcapng file",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = COMPLETE_FILE,
+		.description = "Captures packets at a node of the graph, with origin tag and "
+			       "verdict as packet "
+			       "comments, readable by Wireshark. FILE may be - for standard "
+			       "output. Ends with Ctrl-C, "
+			       "--count or --timeout.",
+		.options = OPTIONS(FILTER_OPTIONS,
+			OPTION("node", "NODE",
+				"Where: rx (as received, the default), tx (as sent), drop, or a "
+				"node's name."),
+			OPTION("snap", "BYTES", "Keep so many bytes of each packet.")),
+		.examples =
+			EXAMPLES({"bulkhead capture /tmp/web.pcapng --port web.eth0 --count 100",
+					 "A hundred packets of web."},
+				{"bulkhead capture - --node drop | tshark -r -",
+					"What is dropped, in tshark."}),
+		.run = capture_packets,
+	},
+	{
+		.name = "config check",
+		.summary = "Check a configuration file",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = COMPLETE_FILE,
+		.is_local = true,
+		.description = "Reports everything that is wrong at once, with file, line, column, "
+			       "key, what was "
+			       "found and what would be valid. Needs no running daemon. FILE may "
+			       "be - for standard input.",
+		.examples = EXAMPLES({"bulkhead config check /etc/bulkhead/bulkhead.yaml",
+			"Before applying it."}),
+		.run = config_command_check,
+	},
+	{
+		.name = "config show",
+		.summary = "The running configuration, defaults filled in",
+		.arguments = "[KEY]",
+		.arguments_max = 1,
+		.complete = COMPLETE_CONFIG_KEY,
+		.description = "Prints YAML; with KEY only what is below it, as JSON.",
+		.examples =
+			EXAMPLES({"bulkhead config show gateway.trunks", "The trunks that run."}),
+		.run = config_command_show,
+	},
+	{
+		.name = "config diff",
+		.summary = "What a file would change",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = COMPLETE_FILE,
+		.description = "Compares a file with the running configuration, and says what each "
+			       "change needs: "
+			       "live (between two packets), reopen (the port is opened again), "
+			       "restart (the packet role is "
+			       "started again) or daemon (takes effect with the next start of the "
+			       "daemon).",
+		.examples = EXAMPLES({"bulkhead config diff new.yaml", "What would happen?"}),
+		.run = config_command_diff,
+	},
+	{
+		.name = "config apply",
+		.summary = "Put a file in force: all of it or nothing",
+		.arguments = "FILE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = COMPLETE_FILE,
+		.description = "Applies a file to the running daemon. Only what changed is "
+			       "touched. With --confirm, "
+			       "the configuration before comes back after that time unless "
+			       "`bulkhead config confirm` is "
+			       "given: for changes that may cut you off.\n\nThe daemon reads its "
+			       "own file when it starts: "
+			       "apply that one, or copy over it what should stay.",
+		.options = OPTIONS(OPTION("confirm", "TIME",
+			"Roll back after this time, as 60s or 5min, unless confirmed.")),
+		.examples = EXAMPLES(
+			{"bulkhead config apply new.yaml --confirm 60s", "Try it for a minute."}),
+		.run = config_command_apply,
+	},
+	{
+		.name = "config confirm",
+		.summary = "Keep what was applied with --confirm",
+		.arguments = "",
+		.description = "Without it the configuration before comes back in time.",
+		.examples = EXAMPLES({"bulkhead config confirm", "It works: keep it."}),
+		.run = config_command_confirm,
+	},
+	{
+		.name = "config rollback",
+		.summary = "Go back to the configuration before",
+		.arguments = "",
+		.description = "Undoes the last config apply. A second rollback brings it back.",
+		.examples = EXAMPLES({"bulkhead config rollback", "That was wrong."}),
+		.run = config_command_rollback,
+	},
+	{
+		.name = "config reload",
+		.summary = "Apply the daemon's own file again",
+		.arguments = "",
+		.description = "Does what SIGHUP does: reads the daemon's configuration file and "
+			       "applies it.",
+		.examples = EXAMPLES({"bulkhead config reload", "After an edit of bulkhead.yaml."}),
+		.run = config_command_reload,
+	},
+	{
+		.name = "config explain",
+		.summary = "Explain an option",
+		.arguments = "[KEY]",
+		.arguments_max = 1,
+		.complete = COMPLETE_CONFIG_KEY,
+		.is_local = true,
+		.description = "Type, range, default, unit and meaning of an option, or the "
+			       "options of a section. "
+			       "Needs no running daemon.",
+		.examples = EXAMPLES(
+			{"bulkhead config explain inspection.on-failure", "What may stand there?"}),
+		.run = config_command_explain,
+	},
+	{
+		.name = "config schema",
+		.summary = "JSON Schema of the configuration, for editors",
+		.arguments = "",
+		.is_local = true,
+		.description = "Prints a JSON Schema (draft 2020-12) of bulkhead.yaml. Needs no "
+			       "running daemon.",
+		.examples = EXAMPLES({"bulkhead config schema >bulkhead.schema.json",
+			"For the YAML language server."}),
+		.run = config_command_schema,
+	},
+	{
+		.name = "config default",
+		.summary = "The embedded default configuration",
+		.arguments = "",
+		.is_local = true,
+		.description = "Prints the configuration that the daemon has without a file, with "
+			       "comments.",
+		.examples = EXAMPLES({"bulkhead config default >bulkhead.yaml", "To start from."}),
+		.run = config_command_default,
+	},
+	{
+		.name = "top",
+		.summary = "Ports, workers and drops, refreshed",
+		.arguments = "",
+		.description = "Shows rates per port, the load of the workers and what is dropped. "
+			       "q ends it. Not "
+			       "on a terminal, or with --once, it prints one round.",
+		.options =
+			OPTIONS(OPTION("interval", "SECONDS", "Between two rounds, 1 unless told."),
+				OPTION("once", NULL, "One round, then end.")),
+		.examples = EXAMPLES({"bulkhead top", "What goes on?"}),
+		.run = show_top,
+	},
+	{
+		.name = "api",
+		.summary = "Methods of the API, with parameters and results",
+		.arguments = "[METHOD]",
+		.arguments_max = 1,
+		.complete = COMPLETE_METHOD,
+		.description = "Lists the methods of the JSON-RPC API on the daemon's socket. With "
+			       "METHOD, shows its "
+			       "parameters, result and notifications.",
+		.examples = EXAMPLES({"bulkhead api fdb.list",
+			"How is the forwarding table read by a program?"}),
+		.run = api_list,
+	},
+	{
+		.name = "api call",
+		.summary = "Call a method of the API",
+		.arguments = "METHOD [PARAMS]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.complete = COMPLETE_METHOD,
+		.description = "Calls a method with parameters as a JSON object and prints the "
+			       "result as JSON.",
+		.examples = EXAMPLES(
+			{"bulkhead api call fdb.list '{\"vlan\": 10}'", "As a program would."}),
+		.run = api_call,
+	},
+	{.name = NULL},
+};
+/* clang-format on */
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++) {
+		if (strcmp(command->name, name) == 0)
+			return command;
+	}
+	return NULL;
+}
+
+bool command_is_group(const char *word)
+{
+	size_t length = strlen(word);
+
+	for (const struct command *command = commands; command->name; command++) {
+		if (strncmp(command->name, word, length) == 0 && command->name[length] == ' ')
+			return true;
+	}
+	return false;
+}

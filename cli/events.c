@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* events: what happened, and with --follow what happens. */
+#include "cli/format.h"
+#include "cli/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct follower {
+	long long left;   /* events to print; < 0: no limit */
+	json_int_t after; /* sequence that has been printed */
+};
+
+/* Fields that have their own place in the line. */
+static bool is_head(const char *name)
+{
+	static const char *const heads[] = {"timestamp", "event_type", "seq", "host", "partition",
+		"src_ip", "src_port", "dest_ip", "dest_port", "proto", "alert", "payload",
+		"payload_printable", "packet", "packet_info", NULL};
+
+	for (size_t i = 0; heads[i]; i++) {
+		if (strcmp(heads[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_end(const json_t *event, const char *address, const char *port)
+{
+	json_int_t number = format_integer(event, port);
+
+	format_print_styled(STYLE_PLAIN, format_string(event, address));
+	if (number > 0)
+		printf(" %lld", (long long)number);
+}
+
+static void print_alert(const json_t *event)
+{
+	const json_t *alert = json_object_get(event, "alert");
+
+	if (alert) {
+		printf(" [%lld] ", (long long)format_integer(alert, "signature_id"));
+		format_print_styled(STYLE_BOLD, format_string(alert, "signature"));
+		printf(" (%s)", format_string(alert, "action"));
+	}
+	if (!json_object_get(event, "src_ip"))
+		return;
+	printf(" %s ", format_string(event, "proto"));
+	print_end(event, "src_ip", "src_port");
+	fputs(" -> ", stdout);
+	print_end(event, "dest_ip", "dest_port");
+}
+
+static enum style style_of(const char *type)
+{
+	if (strcmp(type, "alert") == 0 || strcmp(type, "drop") == 0 || strstr(type, "down")
+		|| strstr(type, "lost"))
+		return STYLE_BAD;
+	return strstr(type, "up") ? STYLE_GOOD : STYLE_PLAIN;
+}
+
+/* 18:05:12.123456 alert web [1000001] ... key=value */
+static void print_event(const json_t *event)
+{
+	const char *timestamp = format_string(event, "timestamp"), *name;
+	const char *type = format_string(event, "event_type");
+	const char *time = strchr(timestamp, 'T');
+	json_t *value;
+
+	printf("%.15s ", time ? time + 1 : timestamp);
+	format_print_styled(style_of(type), type);
+	if (*format_string(event, "partition")) {
+		putchar(' ');
+		format_print_styled(STYLE_PLAIN, format_string(event, "partition"));
+	}
+	print_alert(event);
+	json_object_foreach ((json_t *)event, name, value) {
+		char *text;
+
+		if (is_head(name))
+			continue;
+		text = json_is_string(value) ? NULL
+					     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		printf(" %s=", name);
+		format_print_styled(STYLE_PLAIN, text ? text : json_string_value(value));
+		free(text);
+	}
+	putchar('\n');
+}
+
+static void print_one(const struct cli *cli, const json_t *event)
+{
+	if (cli->is_json) {
+		json_dumpf(event, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else {
+		print_event(event);
+	}
+}
+
+/* 1: enough. */
+static int take(struct cli *cli, const json_t *event, struct follower *follower)
+{
+	json_int_t sequence = format_integer(event, "seq");
+
+	/* Events that came between the subscription and the list of recent ones are in both. */
+	if (sequence <= follower->after)
+		return 0;
+	follower->after = sequence;
+	print_one(cli, event);
+	if (follower->left > 0)
+		follower->left--;
+	return follower->left == 0;
+}
+
+static int on_notification(struct cli *cli, const char *method, const json_t *params, void *context)
+{
+	if (strcmp(method, "event") != 0)
+		return 0;
+	return take(cli, json_object_get(params, "event"), context);
+}
+
+/* "alert,drop" as an array. */
+static json_t *split(const char *text)
+{
+	json_t *list = json_array();
+
+	while (*text) {
+		size_t size = strcspn(text, ",");
+
+		if (size > 0)
+			json_array_append_new(list, json_stringn(text, size));
+		text += size + (text[size] == ',');
+	}
+	return list;
+}
+
+static int print_recent(struct cli *cli, json_t *filter, struct follower *follower)
+{
+	json_t *result, *event;
+	size_t index;
+	int enough = 0;
+
+	if (cli_call_paged(cli, "events.recent", json_incref(filter), &result) != 0)
+		return -1;
+	json_array_foreach (json_object_get(result, "events"), index, event) {
+		if (!enough)
+			enough = take(cli, event, follower);
+	}
+	json_decref(result);
+	fflush(stdout);
+	return enough;
+}
+
+int follow_events(struct cli *cli)
+{
+	const char *count = cli_value(cli, "count"), *types = cli_value(cli, "type");
+	struct follower follower = {.left = count ? atoll(count) : -1};
+	json_t *filter = json_object(), *result;
+	int enough;
+
+	if (count && follower.left <= 0) {
+		json_decref(filter);
+		return cli_usage(cli, "--count %s: must be a whole number above 0", count);
+	}
+	if (types)
+		json_object_set_new(filter, "types", split(types));
+	cli_param_string(cli, filter, "partition", "partition");
+	if (cli_value(cli, "follow")) {
+		if (cli_call(cli, "events.subscribe", json_deep_copy(filter), &result) != 0) {
+			json_decref(filter);
+			return CLI_FAILED;
+		}
+		json_decref(result);
+	}
+	enough = print_recent(cli, filter, &follower);
+	json_decref(filter);
+	if (enough < 0)
+		return CLI_FAILED;
+	if (enough || !cli_value(cli, "follow"))
+		return CLI_OK;
+	return stream_follow(cli, 0, on_notification, &follower);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* inspect, inspect rules, inspect flows, inspect reload. */
+#include "cli/command.h"
+#include "cli/format.h"
+
+#include <string.h>
+
+static void print_engines(const json_t *engines)
+{
+	static const struct table_column columns[] = {{"ENGINE", false, true},
+		{"STATE", false, false}, {"PACKETS", true, false}, {"PASSED", true, false},
+		{"DROPPED", true, false}, {"CHANGED", true, false}, {"ALERTS", true, false},
+		{"RULES", true, false}, {"FLOWS", true, false}};
+	struct table *table = table_create(columns, 9);
+	static const char *const counters[] = {
+		"packets", "passed", "dropped", "replaced", "alerts", "rules_loaded", "flows"};
+	char text[FORMAT_SIZE];
+	json_t *engine;
+	size_t index;
+
+	json_array_foreach (engines, index, engine) {
+		const char *state = format_string(engine, "state");
+
+		table_add(table, format_string(engine, "name"));
+		table_add_styled(table,
+			strcmp(state, "running") == 0        ? STYLE_GOOD
+				: strcmp(state, "down") == 0 ? STYLE_BAD
+							     : STYLE_WARNING,
+			state);
+		for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+			table_add(table,
+				format_count((double)format_integer(engine, counters[i]), text));
+	}
+	format_print_table(table);
+	table_destroy(table);
+}
+
+static void print_problems(const json_t *engines)
+{
+	json_t *engine;
+	size_t index;
+
+	json_array_foreach (engines, index, engine) {
+		json_int_t refused = format_integer(engine, "rules_refused");
+
+		if (json_object_get(engine, "problem")) {
+			printf("%s: ", format_string(engine, "name"));
+			format_print_styled(STYLE_BAD, format_string(engine, "problem"));
+			putchar('\n');
+		}
+		if (refused > 0)
+			printf("%s: %lld rules are refused; bulkhead inspect rules --refused says "
+			       "why\n",
+				format_string(engine, "name"), (long long)refused);
+	}
+}
+
+static void print_status(const json_t *result)
+{
+	const json_t *hold = json_object_get(result, "hold");
+	const json_t *failures = json_object_get(result, "failures");
+
+	print_engines(json_object_get(result, "engines"));
+	print_problems(json_object_get(result, "engines"));
+	printf("\nscope      %s\n", format_string(result, "scope"));
+	printf("deadline   %lld ms, then %s; so far %lld passed and %lld dropped without a "
+	       "verdict\n",
+		(long long)format_integer(result, "deadline_ms"),
+		format_string(result, "on_failure"), (long long)format_integer(failures, "passed"),
+		(long long)format_integer(failures, "dropped"));
+	printf("held       %lld of %lld packets; %lld expired, %lld invalid returns\n",
+		(long long)format_integer(hold, "held"),
+		(long long)format_integer(hold, "capacity"),
+		(long long)format_integer(hold, "expired"),
+		(long long)format_integer(hold, "invalid_returns"));
+}
+
+int inspect_status(struct cli *cli)
+{
+	json_t *result;
+
+	if (cli_call(cli, "inspect.status", NULL, &result) != 0)
+		return CLI_FAILED;
+	if (cli->is_json)
+		cli_print_json(result);
+	else
+		print_status(result);
+	json_decref(result);
+	return CLI_OK;
+}
+
+static void add_rule(struct table *table, const json_t *rule)
+{
+	bool is_refused = strcmp(format_string(rule, "state"), "refused") == 0;
+	json_int_t sid = format_integer(rule, "sid");
+	const char *file = format_string(rule, "file");
+	const char *base = strrchr(file, '/');
+
+	table_add_format(
+		table, "%s:%lld", base ? base + 1 : file, (long long)format_integer(rule, "line"));
+	if (sid > 0)
+		table_add_format(table, "%lld", (long long)sid);
+	else
+		table_add(table, "");
+	table_add_styled(table, is_refused ? STYLE_BAD : STYLE_PLAIN,
+		is_refused ? "refused" : format_string(rule, "action"));
+	table_add_format(table, "%lld", (long long)format_integer(rule, "matches"));
+	table_add(table, is_refused ? format_string(rule, "reason") : format_string(rule, "msg"));
+}
+
+static void print_rules(const json_t *result)
+{
+	static const struct table_column columns[] = {{"PLACE", false, true}, {"SID", true, false},
+		{"ACTION", false, false}, {"MATCHES", true, false}, {"MESSAGE", false, true}};
+	struct table *table = table_create(columns, 5);
+	json_t *rule;
+	size_t index;
+
+	json_array_foreach (json_object_get(result, "rules"), index, rule)
+		add_rule(table, rule);
+	format_print_table(table);
+	table_destroy(table);
+	printf("%lld in force, %lld refused: %.1f%%\n", (long long)format_integer(result, "loaded"),
+		(long long)format_integer(result, "refused"),
+		json_number_value(json_object_get(result, "coverage_percent")));
+}
+
+int inspect_rules(struct cli *cli)
+{
+	json_t *params = json_object(), *result;
+
+	if (cli_value(cli, "refused"))
+		json_object_set_new(params, "state", json_string("refused"));
+	if (cli_param_integer(cli, params, "sid", "sid") < 0) {
+		json_decref(params);
+		return CLI_USAGE;
+	}
+	if (cli_call_paged(cli, "inspect.rules", params, &result) != 0)
+		return CLI_FAILED;
+	if (cli->is_json)
+		cli_print_json(result);
+	else
+		print_rules(result);
+	json_decref(result);
+	return CLI_OK;
+}
+
+/* "192.0.2.1:80", "[2001:db8::1]:80", or the address alone. */
+static void add_end(struct table *table, const json_t *flow, const char *address, const char *port)
+{
+	const char *text = format_string(flow, address);
+	json_int_t number = format_integer(flow, port);
+
+	if (number == 0)
+		table_add(table, text);
+	else
+		table_add_format(table, strchr(text, ':') ? "[%s]:%lld" : "%s:%lld", text,
+			(long long)number);
+}
+
+static void print_flows(const json_t *result)
+{
+	static const struct table_column columns[] = {{"VLAN", true, false},
+		{"PROTO", false, false}, {"CLIENT", false, true}, {"SERVER", false, true},
+		{"STATE", false, false}, {"VERDICT", false, false}, {"BYTES", true, false}};
+	struct table *table = table_create(columns, 7);
+	json_t *flow, *flows = json_object_get(result, "flows");
+	char text[FORMAT_SIZE];
+	size_t index;
+
+	json_array_foreach (flows, index, flow) {
+		table_add_format(table, "%lld", (long long)format_integer(flow, "vlan"));
+		table_add(table, format_string(flow, "protocol"));
+		add_end(table, flow, "client", "client_port");
+		add_end(table, flow, "server", "server_port");
+		table_add(table, format_string(flow, "state"));
+		table_add(table, format_string(flow, "verdict"));
+		table_add(table,
+			format_bytes((double)(format_integer(flow, "bytes_to_server")
+					     + format_integer(flow, "bytes_to_client")),
+				text));
+	}
+	format_print_table(table);
+	table_destroy(table);
+	printf("%zu of %lld flows\n", json_array_size(flows),
+		(long long)format_integer(result, "total"));
+}
+
+int inspect_flows(struct cli *cli)
+{
+	json_t *params = json_object(), *result;
+
+	if (cli_param_integer(cli, params, "vlan", "vlan") < 0) {
+		json_decref(params);
+		return CLI_USAGE;
+	}
+	cli_param_string(cli, params, "address", "address");
+	if (cli_call_paged(cli, "inspect.flows", params, &result) != 0)
+		return CLI_FAILED;
+	if (cli->is_json)
+		cli_print_json(result);
+	else
+		print_flows(result);
+	json_decref(result);
+	return CLI_OK;
+}
+
+int inspect_reload(struct cli *cli)
+{
+	json_t *result;
+
+	if (cli_call(cli, "inspect.reload", NULL, &result) != 0)
+		return CLI_FAILED;
+	if (cli->is_json)
+		cli_print_json(result);
+	else
+		printf("%lld rules in force, %lld refused, in %lld ms\n",
+			(long long)format_integer(result, "loaded"),
+			(long long)format_integer(result, "refused"),
+			(long long)format_integer(result, "duration_ms"));
+	json_decref(result);
+	return CLI_OK;
+}

@@ -25,6 +25,7 @@ const struct command_option global_options[] = {
 #define FILTER_OPTIONS                                                                             \
 	OPTION("port", "NAME", "Only packets that came in through this port.",                     \
 		.complete = COMPLETE_PORT),                                                        \
+		OPTION("vlan", "N", "Only packets of this VLAN."),                                 \
 		OPTION("protocol", "NAME", "Only packets of this protocol.",                       \
 			.complete = COMPLETE_CHOICES, .choices = "arp icmp icmp6 ip ip6 tcp udp"), \
 		OPTION("filter", "EXPRESSION",                                                     \
@@ -97,7 +98,9 @@ const struct command commands[] = {
 			       "reason. Each "
 			       "reason has a name, which is also the label of the metric "
 			       "bulkhead_drops_total.",
-		.options = OPTIONS(OPTION("all", NULL, "Also reasons that have not occurred.")),
+		.options = OPTIONS(OPTION("all", NULL, "Also reasons that have not occurred."),
+			OPTION("port", "NAME", "Only what came in through this port.",
+				.complete = COMPLETE_PORT)),
 		.examples = EXAMPLES({"bulkhead drops --watch", "What is dropped right now?"}),
 		.run = show_drops,
 	},
@@ -194,7 +197,8 @@ const struct command commands[] = {
 			       "tag that they "
 			       "got, the verdict, the port they left by or the reason for which "
 			       "they were dropped.",
-		.options = OPTIONS(FILTER_OPTIONS),
+		.options = OPTIONS(FILTER_OPTIONS,
+			OPTION("sampling", "N", "Only one of N packets that match.")),
 		.examples = EXAMPLES(
 			{"bulkhead trace --count 1 --protocol icmp", "The walk of one ping."}),
 		.run = trace_packets,

@@ -258,9 +258,10 @@ static void print_drops(const json_t *result, bool with_all)
 
 int show_drops(struct cli *cli)
 {
-	json_t *result;
+	json_t *params = json_object(), *result;
 
-	if (cli_call(cli, "drops.list", NULL, &result) != 0)
+	cli_param_string(cli, params, "port", "port");
+	if (cli_call(cli, "drops.list", params, &result) != 0)
 		return CLI_FAILED;
 	if (cli->is_json)
 		cli_print_json(result);

@@ -109,7 +109,9 @@ json_t *stream_filter_params(struct cli *cli)
 	json_t *params = json_object();
 
 	cli_param_string(cli, params, "port", "port");
-	if (cli_param_integer(cli, params, "count", "count") < 0 || add_filter(cli, params) < 0) {
+	if (cli_param_integer(cli, params, "count", "count") < 0
+		|| cli_param_integer(cli, params, "vlan", "vlan") < 0
+		|| add_filter(cli, params) < 0) {
 		json_decref(params);
 		return NULL;
 	}

@@ -141,6 +141,10 @@ int trace_packets(struct cli *cli)
 
 	if (!params)
 		return CLI_USAGE;
+	if (cli_param_integer(cli, params, "sampling", "sampling") < 0) {
+		json_decref(params);
+		return CLI_USAGE;
+	}
 	if (cli_call(cli, "trace.start", params, &result) != 0)
 		return CLI_FAILED;
 	tracer.trace = format_integer(result, "trace");

@@ -70,6 +70,7 @@
 
 #define CAPTURE_FILTER_PARAMS \
 	PARAM("port", API_NAME, "only packets that came in through this port"), \
+	PARAM("vlan", API_VLAN, "only packets of this VLAN"), \
 	PARAM("filter", API_STRING, "only packets that match, in the language of pcap-filter(7)"), \
 	PARAM("count", API_INTEGER, "end after so many packets", .minimum = 1, .maximum = 100000000)
 
@@ -273,6 +274,7 @@ const struct api_method api_methods[] = {
 {
 	.name = "drops.list", .owner = "packet", .access = API_READER,
 	.help = "Counts dropped packets by reason.",
+	.params = PARAMS(PARAM("port", API_NAME, "only those that came in through this port, since it was opened")),
 	.result = FIELDS(
 		FIELD("total", API_INTEGER, "packets dropped since the start"),
 		FIELD("drops", API_LIST, "each reason there is, also those at 0"),
@@ -392,7 +394,9 @@ const struct api_method api_methods[] = {
 {
 	.name = "trace.start", .owner = "packet", .access = API_OPERATOR,
 	.help = "Records the walk of matching packets, node by node.",
-	.params = PARAMS(CAPTURE_FILTER_PARAMS),
+	.params = PARAMS(
+		CAPTURE_FILTER_PARAMS,
+		PARAM("sampling", API_INTEGER, "one of so many that match", .minimum = 1, .maximum = 1000000)),
 	.result = FIELDS(FIELD("trace", API_INTEGER, "to be stopped with")),
 	.notifications = NOTIFICATIONS(
 		{.name = "trace.records", .help = "Steps of traced packets.", .fields = FIELDS(

@@ -13,11 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ARGUMENTS_MAX        24
 #define MEMORY_BYTES_DEFAULT (256ULL << 20)
 #define HUGEPAGES_FOLDER     "/sys/kernel/mm/hugepages"
-/* An address that no PCI bus has: allowing it alone lets EAL scan the bus and probe nothing. */
+#define PCI_FOLDER           "/sys/bus/pci/devices"
+/* An address that no PCI bus has: allowing it alone lets EAL scan the bus and probe nothing, until
+ * a port asks for a device. */
 #define PCI_NOTHING "ffff:ff:1f.7"
 
 static struct {
@@ -29,24 +32,6 @@ static struct {
 
 static const char *const hugepages_names[] = {
 	[EAL_HUGEPAGES_AUTO] = "auto", [EAL_HUGEPAGES_ON] = "on", [EAL_HUGEPAGES_OFF] = "off"};
-
-static bool is_pci(const json_t *device)
-{
-	const char *text = json_string_value(device);
-
-	return text && strncmp(text, "pci:", 4) == 0;
-}
-
-static bool has_pci(const json_t *config)
-{
-	const char *key;
-	json_t *adapter;
-
-	json_object_foreach (json_object_get(config, "adapters"), key, adapter)
-		if (is_pci(json_object_get(adapter, "device")))
-			return true;
-	return false;
-}
 
 /* FNV-1a (Fowler, Noll, Vo): only has to tell two paths apart. */
 static uint64_t hash_text(const char *text)
@@ -66,7 +51,7 @@ void eal_config_read(const json_t *config, struct eal_config *out)
 		json_string_value(json_object_get(json_object_get(config, "control"), "socket"));
 	json_int_t memory = json_integer_value(json_object_get(packet, "memory"));
 
-	*out = (struct eal_config){.hugepages = EAL_HUGEPAGES_AUTO, .has_pci = has_pci(config)};
+	*out = (struct eal_config){.hugepages = EAL_HUGEPAGES_AUTO};
 	out->memory_bytes = memory > 0 ? (uint64_t)memory : MEMORY_BYTES_DEFAULT;
 	if (hugepages)
 		for (int i = EAL_HUGEPAGES_AUTO; i <= EAL_HUGEPAGES_OFF; i++)
@@ -177,7 +162,7 @@ static void build_arguments(const struct eal_config *config, struct arguments *a
 		add(arguments, "--file-prefix");
 		add(arguments, config->prefix);
 	}
-	if (config->has_pci) {
+	if (access(PCI_FOLDER, R_OK) == 0) {
 		add(arguments, "-a");
 		add(arguments, PCI_NOTHING);
 	} else {
@@ -265,6 +250,4 @@ void eal_needs_restart(const struct eal_config *config, json_t *keys)
 		json_array_append_new(keys, json_string("packet.memory"));
 	if (config->hugepages != eal.config.hugepages)
 		json_array_append_new(keys, json_string("packet.hugepages"));
-	if (config->has_pci && !eal.config.has_pci)
-		json_array_append_new(keys, json_string("adapters"));
 }

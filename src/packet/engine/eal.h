@@ -17,11 +17,10 @@ enum eal_hugepages { EAL_HUGEPAGES_AUTO, EAL_HUGEPAGES_ON, EAL_HUGEPAGES_OFF };
 struct eal_config {
 	uint64_t memory_bytes;
 	enum eal_hugepages hugepages;
-	bool has_pci;    /* some adapter is a PCI device */
 	char prefix[32]; /* tells this daemon's DPDK files from another's */
 };
 
-/* From the normalised document: packet.memory, packet.hugepages, devices, control.socket. */
+/* From the normalised document: packet.memory, packet.hugepages, control.socket. */
 void eal_config_read(const json_t *config, struct eal_config *out);
 
 /* Starts EAL, the log's route and the mbuf field. Fails for good: the process has to be started

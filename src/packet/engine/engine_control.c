@@ -25,10 +25,12 @@
 #include <rte_cycles.h>
 #include <rte_malloc.h>
 #include <rte_version.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NAP_MAX_US_DEFAULT 250
+#define DROP_ANY_PORT      UINT16_MAX
 #define HOUSEKEEPING_MS    1000
 
 static struct workers_config workers_config; /* as started; nap_max_us as in force */
@@ -262,12 +264,14 @@ static void append_edges(json_t *edges, const struct graph_node_counters *node)
 	}
 }
 
-static json_t *drops_json(bool with_text)
+static json_t *drops_json(uint16_t port, bool with_text)
 {
 	json_t *drops = json_array();
 
 	for (int i = DROP_none + 1; i < DROP_REASON_COUNT; i++) {
-		uint64_t packets = drop_count((enum drop_reason)i);
+		uint64_t packets = port == DROP_ANY_PORT
+			? drop_count((enum drop_reason)i)
+			: drop_count_of_port(port, (enum drop_reason)i);
 		const struct drop_description *drop = &drop_descriptions[i];
 		json_t *row;
 
@@ -301,17 +305,27 @@ static void handle_graph(struct ipc_request *request, void *context)
 			(json_int_t)clock_monotonic_ns(), "generation",
 			(json_int_t)graph_generation(), "nodes", rows, "edges", edges, "ports",
 			engine_names.list_ports ? engine_names.list_ports() : json_array(), "drops",
-			drops_json(false)));
+			drops_json(DROP_ANY_PORT, false)));
 }
 
 static void handle_drops(struct ipc_request *request, void *context)
 {
-	uint64_t total = 0;
+	const char *name = json_string_value(json_object_get(ipc_request_params(request), "port"));
+	uint16_t port = DROP_ANY_PORT, generation;
+	json_t *drops, *drop;
+	json_int_t total = 0;
+	size_t i;
 
-	for (int i = DROP_none + 1; i < DROP_REASON_COUNT; i++)
-		total += drop_count((enum drop_reason)i);
-	ipc_reply(request,
-		json_pack("{s:I, s:o}", "total", (json_int_t)total, "drops", drops_json(true)));
+	if (name
+		&& (!engine_names.find_port
+			|| engine_names.find_port(name, &port, &generation) < 0)) {
+		ipc_reply_failed(request, -ENOENT, "there is no such port; see port.list");
+		return;
+	}
+	drops = drops_json(port, true);
+	json_array_foreach (drops, i, drop)
+		total += json_integer_value(json_object_get(drop, "packets"));
+	ipc_reply(request, json_pack("{s:I, s:o}", "total", total, "drops", drops));
 }
 
 static const struct ipc_method methods[] = {
@@ -325,13 +339,42 @@ static const struct ipc_method methods[] = {
 	{NULL, NULL},
 };
 
+static void worker_metric(
+	json_t *samples, uint16_t index, const char *name, const char *help, double value)
+{
+	char worker[8];
+
+	snprintf(worker, sizeof(worker), "%u", index);
+	packet_metric(samples, name, "counter", help, json_pack("{s:s}", "worker", worker), value);
+}
+
+static void worker_metrics(json_t *samples, uint16_t index)
+{
+	struct worker_statistics statistics;
+
+	worker_read_statistics(index, &statistics);
+	worker_metric(samples, index, "worker_packets", "Packets that a worker received.",
+		(double)statistics.packets);
+	worker_metric(samples, index, "worker_busy_seconds",
+		"Time that a worker spent in walks with packets.",
+		(double)statistics.busy_cycles / (double)rte_get_tsc_hz());
+	worker_metric(samples, index, "worker_nap_seconds", "Time that a worker slept.",
+		(double)statistics.nap_ns / (double)CLOCK_NS_PER_S);
+}
+
 static void metrics(json_t *samples)
 {
 	for (int i = DROP_none + 1; i < DROP_REASON_COUNT; i++)
-		packet_metric(samples, "drops", "counter", "packets dropped, by reason",
+		packet_metric(samples, "drops", "counter", "Packets dropped, by reason.",
 			json_pack("{s:s, s:s}", "reason", drop_descriptions[i].name, "owner",
 				drop_descriptions[i].owner),
 			(double)drop_count((enum drop_reason)i));
+	for (uint16_t i = 0; i < worker_count(); i++)
+		worker_metrics(samples, i);
+	packet_metric(samples, "packet_buffers", "gauge", "Packet buffers in all.", NULL,
+		(double)packet_pool->size);
+	packet_metric(samples, "packet_buffers_free", "gauge", "Packet buffers that are free.",
+		NULL, (double)rte_mempool_avail_count(packet_pool));
 }
 
 const struct packet_module engine_module = {

@@ -32,7 +32,7 @@
 #define NODE_SIZE        RTE_NODE_NAMESIZE
 #define RING_COUNT       2048
 #define DRAIN_COUNT      128 /* records a notification: below IPC_MESSAGE_SIZE */
-#define COUNT_DEFAULT    10
+#define DRAIN_TURNS      4
 #define SLOT_SHIFT       28 /* metadata's trace_id: slot and number of the packet */
 #define NUMBER_MASK      ((1U << SLOT_SHIFT) - 1)
 #define POLL_MS          20
@@ -81,7 +81,6 @@ static void write_record(struct trace *trace, struct record *record)
 	record->worker = worker_index;
 	if (rte_ring_sp_enqueue_elem(trace->rings[worker_index], record, sizeof(*record)) != 0)
 		__atomic_fetch_add(&trace->lost, 1, __ATOMIC_RELAXED);
-	worker_notify_control();
 }
 
 static struct trace *trace_of(const struct watch *watch, const struct packet_metadata *metadata)
@@ -277,21 +276,23 @@ static void send_records(struct trace *trace, const struct record *records, uint
 		__atomic_fetch_add(&trace->lost, count, __ATOMIC_RELAXED);
 }
 
+/* A bounded part of what waits, so that a trace of everything leaves the control thread time for
+ * its other work; the rest is lost in the rings, and counted there. */
 static bool drain(struct trace *trace)
 {
 	static struct record records[DRAIN_COUNT];
 	bool has_records = false;
 
 	for (uint16_t worker = 0; worker < worker_count(); worker++) {
-		uint32_t count;
+		uint32_t count = DRAIN_COUNT;
 
-		do {
+		for (int turn = 0; turn < DRAIN_TURNS && count == DRAIN_COUNT; turn++) {
 			count = rte_ring_sc_dequeue_burst_elem(
 				trace->rings[worker], records, sizeof(*records), DRAIN_COUNT, NULL);
 			if (count > 0)
 				send_records(trace, records, count);
 			has_records |= count > 0;
-		} while (count == DRAIN_COUNT);
+		}
 	}
 	return has_records;
 }
@@ -355,21 +356,10 @@ static void on_poll(uv_timer_t *timer)
 		uv_timer_stop(timer);
 }
 
-static void on_workers(void *context)
+void trace_open(uv_loop_t *loop)
 {
-	if (uv_is_active((uv_handle_t *)&all.timer))
-		on_poll(&all.timer);
-}
-
-int trace_open(uv_loop_t *loop)
-{
-	int status = worker_add_control_handler(on_workers, NULL);
-
-	if (status < 0)
-		return status;
 	uv_timer_init(loop, &all.timer);
 	all.is_open = true;
-	return 0;
 }
 
 void trace_stop_all(void)
@@ -398,8 +388,7 @@ static int create(uint32_t slot, const json_t *params, struct trace **out, struc
 	if (!trace)
 		return error_set(error, -ENOMEM, "no memory for a trace");
 	trace->slot = slot;
-	trace->count =
-		count > 0 && count < (json_int_t)NUMBER_MASK ? (uint32_t)count : COUNT_DEFAULT;
+	trace->count = count > 0 && count < (json_int_t)NUMBER_MASK ? (uint32_t)count : NUMBER_MASK;
 	trace->sampling = sampling > 0 ? (uint32_t)sampling : 1;
 	status = filter_open(&trace->filter, params, error);
 	for (uint16_t i = 0; status == 0 && i < worker_count(); i++) {

@@ -15,7 +15,7 @@ void trace_watch(const struct watch *watch, const struct rte_node *node, struct 
 	uint16_t count, bool is_entrance);
 
 /* Control thread. */
-int trace_open(uv_loop_t *loop);
+void trace_open(uv_loop_t *loop);
 void trace_close(void);    /* ends all traces; workers have stopped */
 void trace_stop_all(void); /* control is gone: nobody listens */
 void trace_handle_start(struct ipc_request *request, void *context);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/port_table.h"
 
+#include "packet/engine/drop_count.h"
 #include "packet/engine/publish.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ int port_table_reserve(struct port *port)
 		ports[i] = port;
 		port->index = i;
 		port->generation = ++generations[i];
+		drop_forget_port(i); /* those of the index's last user */
 		if (i >= ports_end)
 			ports_end = (uint16_t)(i + 1);
 		return 0;

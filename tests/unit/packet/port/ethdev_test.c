@@ -269,7 +269,8 @@ static int tear_down(void **state)
 	free(port);
 	free(other);
 	(void)rmdir(folder);
-	return rte_eal_cleanup();
+	/* No rte_eal_cleanup(): in DPDK 22.11 it unmaps what its interrupt thread still reads. */
+	return 0;
 }
 
 int main(void)

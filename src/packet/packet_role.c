@@ -18,6 +18,7 @@
 const struct packet_module *const packet_modules[] = {
 	&engine_module,
 	&port_module,
+	&gateway_module,
 	&inspect_module,
 	NULL,
 };

@@ -51,8 +51,7 @@ static uint32_t transport_checksum_offset(const struct decoded *decoded)
 	uint32_t left = decoded->l3_end - decoded->l4_offset;
 	uint32_t field;
 
-	if (!decoded->l4_offset || decoded->is_fragment
-		|| decoded->l3_end > decoded->captured_size)
+	if (!decoded->l4_offset || decoded->is_fragment || decoded->l3_end > decoded->captured_size)
 		return 0;
 	switch (decoded->protocol) {
 	case IPPROTO_TCP:

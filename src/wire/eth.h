@@ -18,6 +18,8 @@
 #define ETH_VLAN_ID_MAX    4094 /* 0 is a priority tag, 4095 reserved: IEEE 802.1Q table 9-2 */
 #define ETH_VLAN_ID_MASK   0xfff
 
+#define ETH_RESERVED_PAUSE 1 /* last byte of the reserved address of IEEE 802.3 annex 31B */
+
 enum eth_type {
 	ETH_TYPE_IPV4 = 0x0800,
 	ETH_TYPE_ARP = 0x0806,
@@ -38,6 +40,11 @@ static inline bool eth_type_is_tag(uint16_t type)
 static inline bool eth_address_is_group(const uint8_t address[ETH_ADDRESS_SIZE])
 {
 	return address[0] & 1;
+}
+
+static inline bool eth_address_is_broadcast(const uint8_t address[ETH_ADDRESS_SIZE])
+{
+	return (network_load32(address) & (0xffff0000 | network_load16(address + 4))) == 0xffffffff;
 }
 
 static inline bool eth_address_is_zero(const uint8_t address[ETH_ADDRESS_SIZE])

@@ -41,6 +41,8 @@ enum packet_flag {
 	PACKET_IS_TRACED = 1 << 1,    /* trace records its walk */
 	PACKET_IS_COPY = 1 << 2,      /* clone made by flooding: data is shared, do not write */
 	PACKET_IS_INSPECTED = 1 << 3, /* an inspector has passed it */
+	PACKET_IS_EAST_WEST = 1 << 4, /* origin trunk, and its local delivery comes after inspection */
+	PACKET_IS_NEWS = 1 << 5,      /* its source address is to be learned after inspection */
 };
 
 struct packet_metadata {

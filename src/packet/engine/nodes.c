@@ -3,8 +3,16 @@
 
 struct rte_node_register *const nodes[] = {
 	&rx_node,
+	&physical_input_node,
+	&switch_input_node,
+	&host_input_node,
+	&switch_forward_node,
+	&origin_tag_node,
 	&handoff_node,
 	&handoff_rx_node,
+	&inspect_node,
+	&inspect_return_node,
+	&origin_forward_node,
 	&tx_node,
 	&drop_node,
 	NULL,

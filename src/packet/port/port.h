@@ -146,5 +146,6 @@ struct port *port_find(const char *name);
 const char *port_kind_name(enum port_kind kind); /* "physical" */
 
 /* Control thread, at start: what adds the switch's view of a port (mode, vlan, vlans, mac, guard,
- * rates) to the answers of port.list and port.show. Sets fields of out. */
-void port_set_describer(void (*describe)(const struct port *port, json_t *out));
+ * rates) to the answers of port.list and, with all details, of port.show. Sets fields of out. */
+void port_set_describer(
+	void (*describe)(const struct port *port, json_t *out, bool is_detailed));

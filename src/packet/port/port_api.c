@@ -11,9 +11,9 @@
 
 #define PAGE_LIMIT 64 /* ports in one answer, where the caller names no limit or a larger one */
 
-static void (*describer)(const struct port *port, json_t *out);
+static void (*describer)(const struct port *port, json_t *out, bool is_detailed);
 
-void port_set_describer(void (*describe)(const struct port *port, json_t *out))
+void port_set_describer(void (*describe)(const struct port *port, json_t *out, bool is_detailed))
 {
 	describer = describe;
 }
@@ -43,7 +43,7 @@ static void add_counters(const struct port *port, json_t *out)
 	json_object_set_new(out, "tx_drops", json_integer((json_int_t)sum.tx_drops));
 }
 
-static json_t *describe_port(const struct port *port)
+static json_t *describe_port(const struct port *port, bool is_detailed)
 {
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
 	json_t *out;
@@ -59,7 +59,7 @@ static json_t *describe_port(const struct port *port)
 		json_object_set_new(out, "problem", json_string(port->state->problem));
 	json_object_set_new(out, "mode", json_string("none"));
 	if (describer)
-		describer(port, out);
+		describer(port, out, is_detailed);
 	add_counters(port, out);
 	return out;
 }
@@ -86,7 +86,7 @@ static void list_ports(struct ipc_request *request, void *context)
 			json_object_set_new(answer, "next", json_string(next));
 			break;
 		}
-		json_array_append_new(ports, describe_port(port));
+		json_array_append_new(ports, describe_port(port, false));
 		snprintf(next, sizeof(next), "%u", port->index);
 	}
 	ipc_reply(request, answer);
@@ -117,7 +117,7 @@ static void show_port(struct ipc_request *request, void *context)
 		ipc_reply_failed(request, -ENOENT, message);
 		return;
 	}
-	out = describe_port(port);
+	out = describe_port(port, true);
 	workers = json_array();
 	for (uint16_t queue = 0; queue < port->queue_count; queue++)
 		json_array_append_new(workers, json_integer(port_queue_worker(port, queue)));

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The builtin inspector with real rules: what an attacker tries with segments, fragments and flows
+ * (I2, I3, I6), and that what is harmless gets through unchanged.
+ */
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../bench.h"
+
+#define RULES                                                                                      \
+	"drop tcp any any -> any 80 (msg:\"passwd\"; content:\"/etc/passwd\"; sid:1;)\n"           \
+	"alert udp any any -> any 53 (msg:\"query\"; content:\"query\"; sid:2;)\n"                 \
+	"drop udp any any -> any 53 (msg:\"evil\"; content:\"evil name\"; sid:3;)\n"               \
+	"reject tcp any any -> any 80 (msg:\"rejected\"; content:\"reject me\"; sid:4;)\n"         \
+	"alert tcp any any -> any 80 (msg:\"secret\"; content:\"secret\"; replace:\"XXXXXX\"; "    \
+	"sid:5;)\n"                                                                                \
+	"pass tcp any any -> any 80 (msg:\"trusted\"; content:\"trusted client\"; sid:6;)\n"
+
+static int open_group(void **state)
+{
+	(void)state;
+	return bench_start("builtin_test");
+}
+
+static int open_bench(void **state)
+{
+	(void)state;
+	return bench_open(RULES, NULL);
+}
+
+static int close_bench(void **state)
+{
+	(void)state;
+	bench_close();
+	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
+	return 0;
+}
+
+#define CLIENT_START 1000
+#define SERVER_START 5000
+
+static void shake_hands(void)
+{
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_SYN, CLIENT_START - 1, 0, NULL), PASSED);
+	assert_int_equal(
+		send_tcp(FROM_SERVER, TCP_SYN | TCP_ACK, SERVER_START - 1, CLIENT_START, NULL),
+		PASSED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_ACK, CLIENT_START, SERVER_START, NULL), PASSED);
+}
+
+static enum outcome client_sends(uint32_t offset, const char *text)
+{
+	return send_tcp(FROM_CLIENT, TCP_ACK | TCP_PSH, CLIENT_START + offset, SERVER_START, text);
+}
+
+static void harmless_request_passes_unchanged(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /index.html"), PASSED);
+	assert_string_equal(passed_payload(), "GET /index.html");
+	assert_true(packet_metadata(bench_out.pass[0])->flags & PACKET_IS_INSPECTED);
+	assert_int_equal(count_events(EVE_ALERT, 0), 0);
+}
+
+static void attack_in_one_segment_is_dropped_and_told(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /etc/passwd"), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_rule);
+	assert_int_equal(count_events(EVE_ALERT, 1), 1);
+}
+
+/* I6 */
+static void attack_split_over_two_segments_is_dropped(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /et"), PASSED);
+	assert_int_equal(client_sends(7, "c/passwd HTTP/1.1"), DROPPED);
+	assert_int_equal(count_events(EVE_ALERT, 1), 1);
+	/* I2: the rest of the flow is dropped without another look. */
+	assert_int_equal(client_sends(7, "harmless"), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_flow);
+	assert_int_equal(count_events(EVE_ALERT, 0), 0);
+}
+
+/* I6 */
+static void attack_in_single_bytes_is_dropped(void **state)
+{
+	const char *text = "GET /etc/passwd";
+	enum outcome outcome = PASSED;
+
+	(void)state;
+	shake_hands();
+	for (uint32_t i = 0; text[i] && outcome == PASSED; i++) {
+		char one[2] = {text[i], '\0'};
+
+		outcome = client_sends(i, one);
+	}
+	assert_int_equal(outcome, DROPPED);
+	assert_int_equal(count_events(EVE_ALERT, 1), 1);
+}
+
+/* I6: the part that came first may go, since it cannot be read before the gap is closed. */
+static void attack_out_of_order_is_dropped_when_it_becomes_readable(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(7, "c/passwd HTTP/1.1"), PASSED);
+	assert_int_equal(client_sends(0, "GET /et"), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_rule);
+	assert_int_equal(client_sends(0, "GET /et"), DROPPED);
+}
+
+/* I6: the receiver gets the bytes that were inspected. */
+static void retransmission_with_other_bytes_is_rewritten(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /index.html"), PASSED);
+	assert_int_equal(client_sends(0, "GET /etc/passwd"), PASSED);
+	assert_string_equal(passed_payload(), "GET /index.html");
+	assert_int_equal(client_sends(5, "etc/passwd and more"), PASSED);
+	assert_string_equal(passed_payload(), "index.html and more");
+	assert_int_equal(count_events(EVE_ALERT, 0), 0);
+}
+
+/* A forged acknowledgement would make us forget what the server still has to read. */
+static void forged_acknowledgement_is_not_believed(void **state)
+{
+	static char block[8192];
+	struct segment forged = {.from_client = FROM_SERVER,
+		.flags = TCP_ACK,
+		.sequence = SERVER_START,
+		.acknowledgement = CLIENT_START + 8192,
+		.from_wrong_side = true};
+
+	(void)state;
+	memset(block, 'x', sizeof(block) - 1);
+	shake_hands();
+	for (uint32_t i = 0; i < 8; i++) {
+		client_sends(i * 8191, block);
+		send_segment(forged);
+	}
+	assert_int_equal(bench_builtin()->workers[0]->counters.rewritten, 0);
+	assert_int_equal(client_sends(0, "GET /etc/passwd"), PASSED);
+	assert_memory_equal(passed_payload(), "xxxxxxxxxxxxxxx", 15);
+}
+
+static void bad_checksum_is_not_part_of_the_stream(void **state)
+{
+	struct segment bad = {.from_client = FROM_CLIENT,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = "GET /index.html",
+		.has_bad_checksum = true};
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_segment(bad), PASSED);
+	assert_int_equal(bench_builtin()->workers[0]->counters.bad_checksums, 1);
+	assert_int_equal(client_sends(0, "GET /etc/passwd"), DROPPED);
+}
+
+static void checksum_left_to_the_device_counts_as_right(void **state)
+{
+	struct segment partial = {.from_client = FROM_CLIENT,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = "GET /etc/passwd",
+		.has_bad_checksum = true};
+	struct rte_mbuf *packet;
+
+	(void)state;
+	shake_hands();
+	packet = make_segment(&partial);
+	packet->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	assert_int_equal(submit(packet), DROPPED);
+}
+
+static void buffer_in_pieces_is_read_as_one(void **state)
+{
+	struct segment pieces = {.from_client = FROM_CLIENT,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = "a secret here",
+		.split = 60};
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_segment(pieces), PASSED);
+	assert_string_equal(passed_payload(), "a XXXXXX here");
+	pieces.sequence += 13;
+	pieces.payload = "GET /etc/passwd";
+	assert_int_equal(send_segment(pieces), DROPPED);
+}
+
+/* G11: a guest's TSO frame */
+static void super_frame_is_inspected_whole(void **state)
+{
+	static char big[60000];
+	struct segment super = {.from_client = FROM_CLIENT,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = big,
+		.size = sizeof(big)};
+
+	(void)state;
+	memset(big, 'y', sizeof(big));
+	memcpy(big + 59000, "/etc/passwd", 11);
+	shake_hands();
+	assert_int_equal(send_segment(super), DROPPED);
+	assert_int_equal(count_events(EVE_ALERT, 1), 1);
+}
+
+/* I3 */
+static void replaces_in_place_and_repairs_checksums(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "my secret is safe"), PASSED);
+	assert_string_equal(passed_payload(), "my XXXXXX is safe");
+	/* The same again gives the same. */
+	assert_int_equal(client_sends(0, "my secret is safe"), PASSED);
+	assert_string_equal(passed_payload(), "my XXXXXX is safe");
+}
+
+/* I3 */
+static void replaces_in_a_copy_when_bytes_are_shared(void **state)
+{
+	struct segment segment = {.from_client = FROM_CLIENT,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = "a secret"};
+	struct rte_mbuf *packet, *clone;
+	static struct frame frame;
+
+	(void)state;
+	shake_hands();
+	packet = make_segment(&segment);
+	clone = rte_pktmbuf_clone(packet, packet_pool);
+	*packet_metadata(clone) = *packet_metadata(packet);
+	assert_int_equal(submit(clone), PASSED);
+	assert_string_equal(passed_payload(), "a XXXXXX");
+	frame_from_mbuf(&frame, packet);
+	assert_memory_equal(frame.bytes + 54, "a secret", 8);
+	rte_pktmbuf_free(packet);
+}
+
+static void pattern_to_replace_that_left_in_part_is_dropped(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "my sec"), PASSED);
+	assert_int_equal(client_sends(6, "ret is out"), DROPPED);
+}
+
+static void reject_resets_both_ends(void **state)
+{
+	struct inspect_worker *own = inspect_workers[0];
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "please reject me"), DROPPED);
+	assert_int_equal(own->injection_count, 2);
+	assert_int_equal(count_events(EVE_ALERT, 4), 1);
+	for (uint16_t i = 0; i < 2; i++) {
+		static struct frame frame;
+		struct decoded decoded;
+		bool to_client = own->injections[i].where == INSPECT_INJECT_TX;
+
+		frame_from_mbuf(&frame, own->injections[i].packet);
+		assert_int_equal(decode_frame(frame.bytes, frame.size, &decoded), DECODE_OK);
+		assert_true(checksum_is_right(&decoded));
+		assert_int_equal(decoded.tcp_flags, TCP_RST | TCP_ACK);
+		assert_int_equal(decoded.source_port, to_client ? 80 : 40000);
+		assert_int_equal(decoded.tcp_sequence, to_client ? SERVER_START : CLIENT_START);
+		assert_int_equal(packet_metadata(own->injections[i].packet)->vlan, BENCH_VLAN);
+		if (to_client)
+			assert_int_equal(packet_metadata(own->injections[i].packet)->egress_port,
+				BENCH_PHYSICAL);
+		else
+			assert_int_equal(packet_metadata(own->injections[i].packet)->origin.kind,
+				ORIGIN_PHYSICAL);
+	}
+}
+
+/* I2 */
+static void pass_rule_holds_for_the_flow(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "trusted client\n"), PASSED);
+	assert_int_equal(client_sends(15, "GET /etc/passwd"), PASSED);
+	assert_int_equal(count_events(EVE_ALERT, 0), 0);
+}
+
+static void datagrams_stand_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 2000, "a query")), PASSED);
+	assert_int_equal(count_events(EVE_ALERT, 2), 1);
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 2000, "evil name")), DROPPED);
+	assert_int_equal(submit(make_udp(FROM_SERVER, 2000, "evil name")), PASSED);
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 2000, "evil na")), PASSED);
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 2000, "me")), PASSED);
+}
+
+/* ---- connections ---- */
+
+/* RFC 5961: neither ends what the receiver goes on with. */
+static void forged_reset_and_syn_do_not_hide_the_stream(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /et"), PASSED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_RST, CLIENT_START + 7, 0, NULL), PASSED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_SYN, CLIENT_START + 6, 0, NULL), PASSED);
+	/* The server's answer to it is a challenge ACK. */
+	assert_int_equal(
+		send_tcp(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 7, NULL), PASSED);
+	assert_int_equal(client_sends(7, "c/passwd"), DROPPED);
+}
+
+static void forged_syn_ack_does_not_hide_the_stream(void **state)
+{
+	struct segment forged = {.from_client = FROM_SERVER,
+		.flags = TCP_SYN | TCP_ACK,
+		.sequence = 777,
+		.acknowledgement = CLIENT_START + 7,
+		.from_wrong_side = true};
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /et"), PASSED);
+	assert_int_equal(send_segment(forged), DROPPED);
+	assert_int_equal(client_sends(7, "c/passwd"), DROPPED);
+}
+
+static void reset_far_off_is_dropped(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(
+		send_tcp(FROM_SERVER, TCP_RST, SERVER_START + (1u << 30), 0, NULL), DROPPED);
+	assert_int_equal(dropped_for(), DROP_stream_window);
+}
+
+static void data_before_the_handshake_is_answered_is_dropped(void **state)
+{
+	(void)state;
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_SYN, CLIENT_START - 1, 0, NULL), PASSED);
+	assert_int_equal(client_sends(0, "hello"), DROPPED);
+}
+
+static void new_connection_on_the_ports_of_a_dropped_one_works(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /etc/passwd"), DROPPED);
+	assert_int_equal(client_sends(0, "GET /index.html"), DROPPED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_SYN, 90000, 0, NULL), PASSED);
+	assert_int_equal(send_tcp(FROM_SERVER, TCP_SYN | TCP_ACK, 70000, 90001, NULL), PASSED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_ACK, 90001, 70001, NULL), PASSED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_ACK, 90001, 70001, "GET /index.html"), PASSED);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_ACK, 90016, 70001, "GET /etc/passwd"), DROPPED);
+}
+
+static void connection_that_runs_already_is_picked_up(void **state)
+{
+	(void)state;
+	assert_int_equal(client_sends(500, "the middle of something, GET /et"), PASSED);
+	assert_int_equal(
+		send_tcp(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 532, NULL), PASSED);
+	assert_int_equal(client_sends(532, "c/passwd"), DROPPED);
+}
+
+static void connection_goes_on_while_rules_are_swapped(void **state)
+{
+	struct builtin *builtin = bench_builtin();
+	struct ruleset *old = builtin->ruleset;
+	struct builtin_compiled {
+		struct ruleset *ruleset;
+		json_t *report;
+	} *compiled = bench_compile(
+		"drop tcp any any -> any 80 (msg:\"new\"; content:\"forbidden\"; sid:9;)\n",
+		&builtin->base);
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /forb"), PASSED);
+	builtin->ruleset = compiled->ruleset; /* as builtin_reload() publishes it */
+	assert_int_equal(client_sends(9, "idden"), DROPPED);
+	assert_int_equal(count_events(EVE_ALERT, 9), 1);
+	ruleset_destroy(old);
+	json_decref(compiled->report);
+	free(compiled);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
+	const struct CMUnitTest tests[] = {
+		TEST(harmless_request_passes_unchanged),
+		TEST(attack_in_one_segment_is_dropped_and_told),
+		TEST(attack_split_over_two_segments_is_dropped),
+		TEST(attack_in_single_bytes_is_dropped),
+		TEST(attack_out_of_order_is_dropped_when_it_becomes_readable),
+		TEST(retransmission_with_other_bytes_is_rewritten),
+		TEST(forged_acknowledgement_is_not_believed),
+		TEST(bad_checksum_is_not_part_of_the_stream),
+		TEST(checksum_left_to_the_device_counts_as_right),
+		TEST(buffer_in_pieces_is_read_as_one),
+		TEST(super_frame_is_inspected_whole),
+		TEST(replaces_in_place_and_repairs_checksums),
+		TEST(replaces_in_a_copy_when_bytes_are_shared),
+		TEST(pattern_to_replace_that_left_in_part_is_dropped),
+		TEST(reject_resets_both_ends),
+		TEST(pass_rule_holds_for_the_flow),
+		TEST(datagrams_stand_alone),
+		TEST(forged_reset_and_syn_do_not_hide_the_stream),
+		TEST(forged_syn_ack_does_not_hide_the_stream),
+		TEST(reset_far_off_is_dropped),
+		TEST(data_before_the_handshake_is_answered_is_dropped),
+		TEST(new_connection_on_the_ports_of_a_dropped_one_works),
+		TEST(connection_that_runs_already_is_picked_up),
+		TEST(connection_goes_on_while_rules_are_swapped),
+	};
+
+	return cmocka_run_group_tests(tests, open_group, NULL);
+}

@@ -331,14 +331,16 @@ static uint32_t offset_at(const struct window *window, size_t index)
 	return (uint32_t)(window->payload.position + index);
 }
 
-/* A content alone, without bounds: whatever matches ends in fresh bytes, or was told before. */
+/* A content alone, without bounds, that is the pattern of its rule: it matches when the prefilter
+ * finds it, and what ended before the fresh bytes was told then. */
 static bool is_single(const struct rule *rule)
 {
 	const struct rule_item *item = &rule->items[0];
 
 	return rule->item_count == 1 && item->type == RULE_CONTENT && !item->is_negated
 		&& !item->is_relative && !item->content.has_offset && !item->content.has_depth
-		&& !item->content.ends_with;
+		&& !item->content.ends_with && item->content.chop_size == 0
+		&& item->content.size <= PREFILTER_PATTERN_MAX;
 }
 
 static bool has_pattern(const struct rule *rule)

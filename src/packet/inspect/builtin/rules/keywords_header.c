@@ -154,15 +154,22 @@ static int parse_sameip(struct rule_parser *parser, struct rule *rule, char *val
 			.field = RULE_FIELD_SAME_ADDRESS, .comparison = RULE_EQUAL, .low = 1});
 }
 
-/* ---- flags: [!+*]FSRPAUCE120[,ignored] ---- */
+/* ---- flags: [!+*]FSRPAUEC120[,ignored] ---- */
 
-static bool take_flags(const char *text, uint32_t *out)
+/* The sign may stand anywhere among the letters; NULL: none is allowed. */
+static bool take_flags(const char *text, uint32_t *out, enum rule_comparison *comparison)
 {
 	/* TCP's flags by bit (RFC 9293, 3.1); 1 and 2 are Snort's names of CWR and ECE. */
 	static const char letters[] = "FSRPAUEC";
+	static const char signs[] = "+*!";
+	static const enum rule_comparison meanings[] = {
+		RULE_ALL_BITS, RULE_ANY_BITS, RULE_NOT_ALL_BITS};
 
+	if (!*text)
+		return false;
 	for (; *text; text++) {
 		const char *letter = strchr(letters, toupper((unsigned char)*text));
+		const char *sign = strchr(signs, *text);
 
 		if (letter)
 			*out |= 1U << (letter - letters);
@@ -170,7 +177,9 @@ static bool take_flags(const char *text, uint32_t *out)
 			*out |= 0x80;
 		else if (*text == '2')
 			*out |= 0x40;
-		else if (*text != '0')
+		else if (sign && comparison)
+			*comparison = meanings[sign - signs];
+		else if (*text != '0' && *text != ' ')
 			return false;
 	}
 	return true;
@@ -179,19 +188,13 @@ static bool take_flags(const char *text, uint32_t *out)
 static int parse_flags(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	struct rule_test test = {.field = RULE_FIELD_TCP_FLAGS, .comparison = RULE_EXACT_BITS};
-	char *rest = value, *flags = rule_piece(&rest, ',');
+	char *ignored_letters = value, *letters = rule_piece(&ignored_letters, ',');
 	uint32_t ignored = 0;
 
-	if (strchr("!+*", *flags) && *flags) {
-		test.comparison = *flags == '+' ? RULE_ALL_BITS
-			: *flags == '*'         ? RULE_ANY_BITS
-						: RULE_NOT_ALL_BITS;
-		flags = rule_trim(flags + 1);
-	}
-	if (!*flags || !take_flags(flags, &test.low)
-		|| (rest && !take_flags(rule_trim(rest), &ignored)))
+	if (!take_flags(letters, &test.low, &test.comparison)
+		|| (ignored_letters && !take_flags(rule_trim(ignored_letters), &ignored, NULL)))
 		return RULE_INVALID(parser,
-			"expected flags of F S R P A U E C 1 2 0, with !, + or * before them, and "
+			"expected flags of F S R P A U E C 1 2 0, with !, + or * for how, and "
 			"those "
 			"to ignore behind a comma");
 	test.high = 0xff & ~ignored;

@@ -166,10 +166,10 @@ static int parse_position(struct rule_parser *parser, struct rule *rule, const c
 	if (!rule_number(value, min, POSITION_MAX, number))
 		return RULE_INVALID(parser, "\"%.40s\" is no number from %d to %d", value, (int)min,
 			POSITION_MAX);
-	if (*given)
-		return RULE_INVALID(parser, "given twice for one content");
 	if (item->content.starts_with)
 		return RULE_INVALID(parser, "cannot be together with startswith");
+	if (*given)
+		return RULE_INVALID(parser, "given twice for one content");
 	if (is_relative ? item->content.has_offset || item->content.has_depth
 			: item->content.has_distance || item->content.has_within)
 		return RULE_INVALID(parser,
@@ -696,9 +696,11 @@ static int settle_scope(struct rule_parser *parser, struct rule *rule)
 		rule->wants_stream_only = true;
 	if (rule->flow & RULE_FLOW_NO_STREAM)
 		rule->wants_packet_only = true;
-	if (rule->wants_stream_only && (rule->wants_packet_only || rule->test_count > 0))
+	if (rule->wants_stream_only && (rule->wants_packet_only || rule->test_count > 0)) {
+		strcpy(parser->keyword, "flow");
 		return RULE_INVALID(
 			parser, "the rule asks for the stream alone, and for fields of packets");
+	}
 	for (size_t i = 0; i < rule->item_count; i++)
 		has_position |= parser->items[i].type == RULE_CONTENT
 			&& (parser->items[i].content.has_offset

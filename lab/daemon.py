@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 
@@ -18,6 +19,20 @@ START_TIMEOUT = 30  # seconds; a cold start on a busy machine of two cores takes
 STOP_TIMEOUT = 15
 
 
+def make_run_folder(folder):
+    """The folder for sockets and logs: the roles' user must be able to write there, as to
+    /run/bulkhead on an installed system."""
+    path = pathlib.Path(folder) / "run"
+    if not path.exists():
+        path.mkdir()
+        try:
+            user = pwd.getpwnam("bulkhead")
+        except KeyError:
+            user = pwd.getpwnam("nobody")
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return path
+
+
 class Daemon:
     """bulkheadd in a namespace, with all its files below one folder."""
 
@@ -25,15 +40,16 @@ class Daemon:
         self.namespace = namespace
         self.folder = pathlib.Path(folder)
         self.config_path = self.folder / "bulkhead.yaml"
-        self.socket_path = self.folder / "control.sock"
+        self.run_folder = make_run_folder(self.folder)
+        self.socket_path = self.run_folder / "control.sock"
+        self.eve_path = self.run_folder / "eve.json"
         self.log_path = self.folder / "bulkheadd.log"
-        self.eve_path = self.folder / "eve.json"
         self.bulkhead = BUILD / "cli/bulkhead"
         self.process = None
         self.config = copy.deepcopy(config)
         self.config.setdefault("control", {}).setdefault("socket", str(self.socket_path))
         self.config.setdefault("events", {}).setdefault("eve", str(self.eve_path))
-        self.config.setdefault("packet", {}).setdefault("memory", "256M")
+        self.config.setdefault("packet", {}).setdefault("memory", "256MiB")
         self.write_config()
 
     def write_config(self, config=None):

@@ -13,7 +13,7 @@ import pathlib
 import shutil
 import tempfile
 
-from lab.daemon import Daemon
+from lab.daemon import Daemon, make_run_folder
 from lab.guest import Guest
 from lab.netns import Namespace, veth, wait_until
 
@@ -92,7 +92,7 @@ class Lab:
         default = PARTITIONS.get(name, (None, None, None))
         vlan, mac, address = vlan or default[0], mac or default[1], address or default[2]
         self.config["partitions"][name] = {"adapters": {"eth0": {
-            "attach": f"vhost-user:{self.folder / name}.sock", "vlan": vlan, "mac": mac,
+            "attach": f"vhost-user:{make_run_folder(self.folder) / name}.sock", "vlan": vlan, "mac": mac,
             "addresses": [address], **options}}}
 
     def boot_guest(self, name):

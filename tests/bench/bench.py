@@ -23,7 +23,7 @@ import time
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TREE))
 
-from lab.daemon import BUILD, Daemon  # noqa: E402
+from lab.daemon import BUILD, Daemon, make_run_folder  # noqa: E402
 from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
 
 HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
@@ -132,10 +132,11 @@ class Bulkhead(Forwarder):
 
     def __init__(self, folder, inspection=None, hugepages_on=True):
         super().__init__(folder)
+        self.sockets = [make_run_folder(folder) / path.name for path in self.sockets]
         self.namespace = Namespace(f"bench{os.getpid()}")
         self.daemon = Daemon(self.namespace, folder, {
             "host": "bench",
-            "packet": {"workers": 1, "cores": [FORWARDER_CORE], "memory": "512M",
+            "packet": {"workers": 1, "cores": [FORWARDER_CORE], "memory": "512MiB",
                        "hugepages": "on" if hugepages_on else "off"},
             "adapters": {"uplink": {"device": f"vhost-user:{self.sockets[1]}"}},
             "gateway": {"physical": "uplink", "native-vlan": 10, "fdb-max": 262144,

@@ -16,7 +16,7 @@
 
 const struct command_option global_options[] = {
 	OPTION("json", NULL, "Print the daemon's answer as JSON."),
-	OPTION("socket", "PATH", "The daemon's socket, /run/bulkhead/control.sock unless told.",
+	OPTION("socket", "PATH", "Socket; /run/bulkhead/control.sock unless told.",
 		.complete = COMPLETE_FILE),
 	OPTION("help", NULL, "Explain the command, with an example."),
 	{.name = NULL},

@@ -106,7 +106,6 @@ static void on_packet_request(struct ipc_request *request, void *context)
 		event_bus_publish(control->bus, json_deep_copy(params));
 	else if (control->api && params)
 		api_server_route(control->api, method, params);
-	ipc_reply(request, NULL);
 }
 
 static void on_packet_closed(struct ipc_channel *channel, void *context)
@@ -203,7 +202,6 @@ static void control_request(void *state, struct ipc_request *request)
 		json_object_del(event, "name");
 		json_object_set_new(event, "event_type", json_string("role_state"));
 		event_bus_publish(control->bus, event);
-		ipc_reply(request, NULL);
 		return;
 	}
 	ipc_reply_error(request, IPC_METHOD_NOT_FOUND, "control has no such method", NULL);

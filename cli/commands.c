@@ -12,8 +12,6 @@
 		.name = (name_), .argument = (argument_), .help = (help_), __VA_ARGS__             \
 	}
 
-/* clang-format off: rows are read as a table */
-
 const struct command_option global_options[] = {
 	OPTION("json", NULL, "Print the daemon's answer as JSON."),
 	OPTION("socket", "PATH", "Socket; /run/bulkhead/control.sock unless told.",
@@ -180,8 +178,7 @@ const struct command commands[] = {
 			"With --json, each event is one line in the shape of Suricata's EVE.",
 		.options = OPTIONS(OPTION("follow", NULL, "Go on with what happens from now on."),
 			OPTION("type", "TYPE",
-				"Only this type; alert*, say, for all that start so. Several: "
-				"a,b."),
+				"Only these: alert,drop or port* (all that start so)."),
 			OPTION("partition", "NAME", "Only events of this partition.",
 				.complete = COMPLETE_PARTITION),
 			OPTION("count", "N", "End after N events.")),
@@ -391,7 +388,6 @@ const struct command commands[] = {
 	},
 	{.name = NULL},
 };
-/* clang-format on */
 
 const struct command *command_find(const char *name)
 {

@@ -18,7 +18,8 @@
 		.path = (path_), .type = (type_), .is_optional = true, .help = (help_)             \
 	}
 
-/* clang-format off: rows are read as a table */
+/* Rows are read as a table. */
+/* clang-format off */
 
 #define CONFIG_MESSAGE_FIELDS(p) \
 	FIELD(p ".file", API_STRING, "name of the file as it was given"), \

@@ -5,44 +5,53 @@
 
 #include <string.h>
 
-#define WIDTH 78
+#define WIDTH        78
+#define OPTION_WIDTH 22
 
-/* Text in lines of WIDTH, each indented; an empty line stays one. */
+/* Text in lines of WIDTH, each indented, the first one from where the line is; an empty line stays
+ * one. */
 static void print_wrapped(FILE *out, const char *text, int indent)
 {
-	int column = 0;
+	int column = indent;
+	bool is_first = true;
 
 	while (*text) {
-		size_t length = strcspn(text, " \n");
+		int length = (int)strcspn(text, " \n");
 
-		if (column > 0 && column + 1 + (int)length > WIDTH) {
-			fputc('\n', out);
-			column = 0;
+		if (!is_first && column + 1 + length > WIDTH) {
+			fprintf(out, "\n%*s", indent, "");
+			column = indent;
+			is_first = true;
 		}
-		if (column == 0)
-			column = fprintf(out, "%*s%.*s", indent, "", (int)length, text);
-		else
-			column += fprintf(out, " %.*s", (int)length, text);
+		column += fprintf(out, "%s%.*s", is_first ? "" : " ", length, text);
+		is_first = false;
 		text += length;
 		if (*text == '\n') {
-			fputc('\n', out);
-			column = 0;
+			fprintf(out, "\n%*s", indent, "");
+			column = indent;
+			is_first = true;
 		}
 		text += *text != '\0';
 	}
 	fputc('\n', out);
 }
 
+static void print_option(FILE *out, const char *name, const char *argument, const char *help)
+{
+	char head[64];
+
+	snprintf(head, sizeof(head), "--%s%s%s", name, argument ? " " : "",
+		argument ? argument : "");
+	fprintf(out, "  %-*s ", OPTION_WIDTH, head);
+	print_wrapped(out, help, OPTION_WIDTH + 3);
+}
+
 static void print_options(FILE *out, const struct command_option *options)
 {
 	for (; options && options->name; options++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "--%s%s%s", options->name,
-			options->argument ? " " : "", options->argument ? options->argument : "");
-		fprintf(out, "  %-22s %s\n", name, options->help);
+		print_option(out, options->name, options->argument, options->help);
 		if (options->choices)
-			fprintf(out, "  %-22s One of: %s\n", "", options->choices);
+			fprintf(out, "%*sOne of: %s\n", OPTION_WIDTH + 3, "", options->choices);
 	}
 }
 
@@ -57,7 +66,7 @@ static void print_command(FILE *out, const struct command *command)
 	fputs("\nOptions:\n", out);
 	print_options(out, command->options);
 	if (command->can_watch)
-		fprintf(out, "  %-22s Repeat every 2 or so many seconds.\n", "--watch[=SECONDS]");
+		print_option(out, "watch[=SECONDS]", NULL, "Repeat every 2 or so many seconds.");
 	print_options(out, global_options);
 	fputs("\nExample:\n", out);
 	for (; example && example->command; example++)

@@ -410,12 +410,17 @@ void broker_make_folders(const struct broker *broker)
 	static const char *const folders[] = {"/run/bulkhead", "/var/log/bulkhead"};
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		/* Its parent is root's, so what was just made is what is given away. */
-		if (mkdir(folders[i], 0755) < 0)
+		struct stat info;
+
+		/* Their parents are root's, so nobody puts another folder in their place. systemd
+		 * makes them, too, and for root. */
+		mkdir(folders[i], 0755);
+		if (lstat(folders[i], &info) < 0 || !S_ISDIR(info.st_mode)
+			|| info.st_uid == broker->identity.uid)
 			continue;
 		if (lchown(folders[i], broker->identity.uid, broker->identity.gid) < 0)
-			log_warning(
-				"folder_not_given", log_str("path", folders[i]), log_errno(-errno));
+			log_warning("folder_not_given", log_str("path", folders[i]),
+				log_errno(-errno));
 	}
 }
 

@@ -67,7 +67,7 @@ const struct config_option config_options[] = {
 		HELP("The VLAN it is in"))
 	OPTION("gateway.host.addresses", HOST_ADDRESS, REOPEN, .flags = CONFIG_IS_LIST, RANGE(0, 64),
 		DEFAULT("[]"), EXAMPLE("[192.0.2.1/24]"), HELP("Addresses to put on the interface"))
-	OPTION("gateway.host.mac", MAC, REOPEN, .default_note = "made from the host's name",
+	OPTION("gateway.host.mac", MAC, REOPEN, .default_note = "one that the kernel makes up",
 		EXAMPLE("\"52:54:00:00:00:01\""), HELP("Its MAC address"))
 	OPTION("gateway.host.mtu", INTEGER, REOPEN, MTU_RANGE, .unit = "bytes", DEFAULT("1500"),
 		HELP("Its layer-3 MTU"))
@@ -198,11 +198,13 @@ const struct config_option config_options[] = {
 		HELP("Frames whose headers do not parse, after they were inspected as far as they do"))
 	OPTION("inspection.checksums", ENUM, LIVE, .values = "verify|ignore", DEFAULT("verify"),
 		HELP("verify: what a receiver would discard for its checksum is not part of a stream"))
+	OPTION("inspection.midstream", ENUM, LIVE, .values = "accept|drop", DEFAULT("accept"),
+		HELP("TCP connections whose start was not seen: follow them from here on, or drop them"))
 	OPTION("inspection.hold-max", INTEGER, LIVE, RANGE(64, 1048576), .unit = "packets",
 		DEFAULT("8192"), HELP("Packets held for a verdict at most"))
-	OPTION("inspection.flows-max", INTEGER, LIVE, RANGE(1024, 16777216), .unit = "flows",
+	OPTION("inspection.flows-max", INTEGER, RESTART, RANGE(1024, 16777216), .unit = "flows",
 		DEFAULT("65536"), HELP("Flows followed at the same time at most"))
-	OPTION("inspection.stream-memory", SIZE, LIVE, RANGE(1048576, 68719476736), .unit = "bytes",
+	OPTION("inspection.stream-memory", SIZE, RESTART, RANGE(1048576, 68719476736), .unit = "bytes",
 		DEFAULT("64MiB"), HELP("Memory for reassembling TCP streams"))
 	OPTION("inspection.stream-depth", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
 		RANGE(4096, 1099511627776), .unit = "bytes", DEFAULT("1MiB"),

@@ -40,7 +40,8 @@
  *  "inspection": {
  *   "engines": ["builtin"], "rules": ["/etc/bulkhead/rules/x.rules"], "scope": "gateway",
  *   "variables": {"HOME_NET": "[192.0.2.0/24,198.51.100.7]", "EXTERNAL_NET": "!$HOME_NET", …},
- *   "deadline": 50, "malformed": "pass", "checksums": "verify", "hold-max": 8192,
+ *   "deadline": 50, "malformed": "pass", "checksums": "verify",
+ *   "midstream": "accept", "hold-max": 8192,
  *   "flows-max": 65536, "stream-memory": 67108864, "stream-depth": 1048576,
  *   "on-failure": {"default": "drop", "physical": "drop", "trunk": "drop", "host": "drop"}},
  *  "packet": {"workers": 1, "cores": [], "memory": 268435456, "hugepages": "auto",

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define VLAN_COUNT 4096
-/* PORTS_MAX of the packet role, which has index 65535 as "none" and takes no more (port.h). */
-#define PORTS_MAX 4096
+/* Half of the packet role's table (PORTS_MAX, port.h), since while they change old and new ones are
+ * there side by side. */
+#define PORTS_MAX 2048
 
 bool check_is_written(const struct load *load, const char *path)
 {
@@ -128,8 +129,8 @@ static void check_adapters(struct load *load, const json_t *gateway)
 				physical ? physical : "none");
 		else if (kind && strcmp(kind, "xcf") == 0)
 			load_warning(load, path, NULL,
-				"an adapter of kind xcf is opened, but this version sends nothing "
-				"through it");
+				"kind xcf is for the distributor, which this version does not "
+				"have: the adapter is not opened");
 	}
 }
 

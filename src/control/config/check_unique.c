@@ -66,16 +66,12 @@ static void check_devices(struct load *load, json_t *seen)
 	}
 }
 
-/* The host's port is called by its interface, an adapter's by its name. */
+/* Ports are told apart by name: an adapter's is its own, that of gateway.host is "host". */
 static void check_port_names(struct load *load)
 {
-	const json_t *gateway = json_object_get(load->document, "gateway");
-	const char *interface =
-		json_string_value(json_object_get(json_object_get(gateway, "host"), "interface"));
-
-	if (interface && json_object_get(json_object_get(load->document, "adapters"), interface))
-		load_error(load, "gateway.host.interface", "a name that no adapter has",
-			"there is an adapter of this name, and ports are told apart by name");
+	if (json_object_get(json_object_get(load->document, "adapters"), "host"))
+		load_error(load, "adapters.host", "another name",
+			"\"host\" is the name of the host's own port (gateway.host)");
 }
 
 static bool share_vlan(const json_t *left, const json_t *right)

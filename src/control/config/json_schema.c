@@ -160,6 +160,18 @@ static json_t *map_schema(const struct config_option *option)
 	return schema;
 }
 
+/* Takes items. Of lists of numbers the row's range is that of the numbers. */
+static json_t *list_schema(const struct config_option *option, json_t *items)
+{
+	json_t *schema = json_pack("{s:s, s:o}", "type", "array", "items", items);
+
+	if (option->type != CONFIG_INTEGER) {
+		json_object_set_new(schema, "minItems", json_integer(option->minimum));
+		json_object_set_new(schema, "maxItems", json_integer(option->maximum));
+	}
+	return schema;
+}
+
 static json_t *schema_of(const struct config_option *option)
 {
 	json_t *schema;
@@ -171,7 +183,7 @@ static json_t *schema_of(const struct config_option *option)
 	else
 		schema = scalar_schema(option);
 	if (config_option_is(option, CONFIG_IS_LIST))
-		schema = json_pack("{s:s, s:o}", "type", "array", "items", schema);
+		schema = list_schema(option, schema);
 	else if (config_option_is(option, CONFIG_TAKES_NONE))
 		schema = any_of(schema, json_pack("{s:s}", "const", "none"));
 	if (schema)

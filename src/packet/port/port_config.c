@@ -56,6 +56,8 @@ static int read_device(
 	return 0;
 }
 
+/* Only what the gateway names is opened: links of kind xcf belong to the distributor, which this
+ * version does not have, and `config check` says so. */
 static int read_physical(const json_t *config, struct port_configs *out, struct error *error)
 {
 	const json_t *adapters = json_object_get(config, "adapters");
@@ -82,24 +84,6 @@ static int read_physical(const json_t *config, struct port_configs *out, struct 
 	read_common(adapter, port);
 	return read_device(
 		port, json_string_value(json_object_get(adapter, "device")), port->name, error);
-}
-
-/* Links between hosts belong to the distributor, which this version does not have. */
-static int refuse_links(const json_t *config, struct error *error)
-{
-	json_t *adapters = json_object_get(config, "adapters"), *adapter;
-	const char *name;
-
-	json_object_foreach (adapters, name, adapter) {
-		const char *kind = json_string_value(json_object_get(adapter, "kind"));
-
-		if (kind && strcmp(kind, "xcf") == 0)
-			return error_set(error, -ENOTSUP,
-				"adapters.%s.kind: xcf adapters belong to the distributor, which "
-				"this version does not have; remove the adapter",
-				name);
-	}
-	return 0;
 }
 
 static int read_host(const json_t *config, struct port_configs *out, struct error *error)
@@ -174,9 +158,7 @@ int port_configs_read(const json_t *config, struct port_configs *out, struct err
 	int result;
 
 	*out = (struct port_configs){0};
-	result = refuse_links(config, error);
-	if (result == 0)
-		result = read_physical(config, out, error);
+	result = read_physical(config, out, error);
 	if (result == 0)
 		result = read_host(config, out, error);
 	json_object_foreach (partitions, name, partition)

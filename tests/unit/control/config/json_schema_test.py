@@ -34,9 +34,9 @@ Core12Loader.add_implicit_resolver(
 BEYOND_SCHEMA = {
     "access_port_with_tagged_vlans", "access_port_without_vlan", "vlan_in_two_trunks",
     "physical_without_adapter", "physical_of_kind_xcf", "device_twice", "trunk_port_without_vlans",
-    "mac_twice_in_vlan", "host_interface_named_like_adapter", "engines_none_beside_builtin",
+    "mac_twice_in_vlan", "adapter_named_host", "engines_none_beside_builtin",
     "cores_wrong", "stream_depth_above_memory", "duration_out_of_range", "endpoint_port_wrong",
-    "duplicate_key", "duplicate_section", "engines_wrong", "warnings_only", "engines_empty",
+    "duplicate_key", "duplicate_section", "engines_wrong", "warnings_only",
     "anchor_and_alias", "tag",
 }
 

@@ -78,53 +78,59 @@ int config_command_check(struct cli *cli)
 	return document ? CLI_OK : CLI_FAILED;
 }
 
-/* FILE:LINE:COLUMN: error: KEY: ..., as config_report_print() does. */
-static void print_messages(const json_t *list, const char *severity)
+/* Each is a line of its own, as config_report_print() prints it. */
+static void print_messages(const json_t *list)
 {
 	json_t *row;
 	size_t index;
 
-	json_array_foreach (list, index, row) {
-		const char *found = format_string(row, "found");
-		const char *valid = format_string(row, "valid");
-
-		fprintf(stderr, "%s:%lld:%lld: %s: %s%s%s", format_string(row, "file"),
-			(long long)format_integer(row, "line"),
-			(long long)format_integer(row, "column"), severity,
-			format_string(row, "key"), *format_string(row, "key") ? ": " : "",
-			format_string(row, "message"));
-		if (*found)
-			fprintf(stderr, "; found \"%s\"", found);
-		if (*valid)
-			fprintf(stderr, "; valid: %s", valid);
-		fputc('\n', stderr);
-	}
+	json_array_foreach (list, index, row)
+		fprintf(stderr, "%s\n", format_string(row, "message"));
 }
 
+/* The value as people write it; for free(). */
 static char *value_text(const json_t *change, const char *name)
 {
 	const json_t *value = json_object_get(change, name);
 
-	return value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	return value ? config_show_value(format_string(change, "key"), value) : NULL;
+}
+
+/* What is more than a change between two packets. */
+static const char *effect_text(const json_t *change)
+{
+	const char *effect = format_string(change, "effect");
+
+	if (strcmp(effect, "reopen") == 0)
+		return " (the port is opened again)";
+	if (strcmp(effect, "restart") == 0)
+		return " (the packet role is started again)";
+	return strcmp(effect, "daemon") == 0 ? " (with the next start of the daemon)" : "";
 }
 
 static void print_change(const json_t *change)
 {
 	char *old = value_text(change, "old"), *new = value_text(change, "new");
-	char line[1024];
+	const char *key = format_string(change, "key"), *effect = effect_text(change);
+	char *line = NULL;
+	int size;
 
 	if (old && new)
-		snprintf(line, sizeof(line), "~ %s: %s -> %s (%s)", format_string(change, "key"),
-			old, new, format_string(change, "effect"));
+		size = asprintf(&line, "~ %s: %s -> %s%s", key, old, new, effect);
 	else
-		snprintf(line, sizeof(line), "%s %s: %s (%s)", new ? "+" : "-",
-			format_string(change, "key"),
+		size = asprintf(&line, "%s %s: %s%s", new ? "+" : "-", key,
 			new           ? new
 				: old ? old
 				      : "",
-			format_string(change, "effect"));
-	format_print_styled(old && new ? STYLE_WARNING : new ? STYLE_GOOD : STYLE_BAD, line);
-	putchar('\n');
+			effect);
+	if (size >= 0) {
+		format_print_styled(old && new ? STYLE_WARNING
+				: new          ? STYLE_GOOD
+					       : STYLE_BAD,
+			line);
+		putchar('\n');
+		free(line);
+	}
 	free(old);
 	free(new);
 }
@@ -158,8 +164,8 @@ static json_t *call_with_file(struct cli *cli, const char *method, json_t *param
 		return NULL;
 	}
 	if (!cli->is_json) {
-		print_messages(json_object_get(result, "errors"), "error");
-		print_messages(json_object_get(result, "warnings"), "warning");
+		print_messages(json_object_get(result, "errors"));
+		print_messages(json_object_get(result, "warnings"));
 	}
 	return result;
 }
@@ -255,8 +261,8 @@ int config_command_reload(struct cli *cli)
 	if (cli->is_json) {
 		cli_print_json(result);
 	} else {
-		print_messages(json_object_get(result, "errors"), "error");
-		print_messages(json_object_get(result, "warnings"), "warning");
+		print_messages(json_object_get(result, "errors"));
+		print_messages(json_object_get(result, "warnings"));
 		print_changes(json_object_get(result, "changes"));
 		puts(is_applied ? "applied" : "not applied; what ran before still runs");
 	}

@@ -99,9 +99,24 @@ static void suggest(const char *key, char *out, size_t size)
 	}
 }
 
+/* What "" explains: the sections of the file. */
+static const struct config_option whole = {
+	.key = "", .type = CONFIG_SECTION, .help = "The configuration's sections"};
+
+static const struct config_option *find_explained(const char *key)
+{
+	return *key ? config_option_find(key) : &whole;
+}
+
+static const struct config_option *next_explained(
+	const struct config_option *option, const struct config_option *previous)
+{
+	return config_option_next_child(option == &whole ? NULL : option, previous);
+}
+
 json_t *config_explain(const char *key, char *suggestion, size_t suggestion_size)
 {
-	const struct config_option *option = config_option_find(key), *child = NULL;
+	const struct config_option *option = find_explained(key), *child = NULL;
 	json_t *json, *children;
 
 	if (!option) {
@@ -112,7 +127,7 @@ json_t *config_explain(const char *key, char *suggestion, size_t suggestion_size
 	if (!json || !has_children(option))
 		return json;
 	children = json_array();
-	while ((child = config_option_next_child(option, child)))
+	while ((child = next_explained(option, child)))
 		json_array_append_new(children, config_option_json(child));
 	json_object_set_new(json, "children", children);
 	return json;
@@ -125,14 +140,17 @@ static void print_row(FILE *out, const char *label, const char *text)
 
 int config_explain_print(const char *key, FILE *out, char *suggestion, size_t suggestion_size)
 {
-	const struct config_option *option = config_option_find(key), *child = NULL;
+	const struct config_option *option = find_explained(key), *child = NULL;
 	char text[VALUE_TEXT_SIZE + 32];
+	bool is_first = true;
 
 	if (!option) {
 		suggest(key, suggestion, suggestion_size);
 		return -ENOENT;
 	}
-	fprintf(out, "%s\n  %s\n\n", option->key, option->help);
+	fprintf(out, "%s\n  %s\n", *key ? option->key : "bulkhead.yaml", option->help);
+	if (!has_children(option))
+		fputc('\n', out);
 	if (!has_children(option)) {
 		config_option_valid(option, text, sizeof(text));
 		print_row(out, "valid", text);
@@ -142,9 +160,10 @@ int config_explain_print(const char *key, FILE *out, char *suggestion, size_t su
 		print_row(out, "default", text);
 	if (option->example)
 		print_row(out, "example", option->example);
-	print_row(out, "changes", effect_sentences[option->effect]);
-	while ((child = config_option_next_child(option, child)))
-		fprintf(out, "%s  %-18s %s\n", child == option + 1 ? "\n" : "",
-			config_option_name(child), child->help);
+	if (!has_children(option))
+		print_row(out, "changes", effect_sentences[option->effect]);
+	for (; (child = next_explained(option, child)); is_first = false)
+		fprintf(out, "%s  %-18s %s\n", is_first ? "\n" : "", config_option_name(child),
+			child->help);
 	return 0;
 }

@@ -91,7 +91,7 @@ static void show_list(FILE *out, const struct config_option *option, const json_
 			show_scalar(out, option, value);
 		}
 	}
-	fputs("]\n", out);
+	fputc(']', out);
 }
 
 static void show_children(
@@ -127,11 +127,59 @@ static void show_option(FILE *out, const struct config_option *option, const cha
 	} else if (json_is_array(value)) {
 		fprintf(out, "%s: ", name);
 		show_list(out, option, value);
+		fputc('\n', out);
 	} else {
 		fprintf(out, "%s: ", name);
 		show_scalar(out, option, value);
 		fputc('\n', out);
 	}
+}
+
+static void show_flow(FILE *out, const struct config_option *option, const json_t *value);
+
+static void show_flow_object(FILE *out, const struct config_option *option, const json_t *object)
+{
+	const char *name, *separator = "";
+	json_t *value;
+
+	fputc('{', out);
+	json_object_foreach ((json_t *)object, name, value) {
+		const struct config_option *child = config_option_child(option, name);
+
+		if (!child)
+			continue;
+		fprintf(out, "%s%s: ", separator, name);
+		show_flow(out, child, value);
+		separator = ", ";
+	}
+	fputc('}', out);
+}
+
+static void show_flow(FILE *out, const struct config_option *option, const json_t *value)
+{
+	if (json_is_object(value))
+		show_flow_object(out, option, value);
+	else if (json_is_array(value))
+		show_list(out, option, value);
+	else
+		show_scalar(out, option, value);
+}
+
+char *config_show_value(const char *key, const json_t *value)
+{
+	const struct config_option *option = config_option_find(key);
+	char *text = NULL;
+	size_t size;
+	FILE *out = option ? open_memstream(&text, &size) : NULL;
+
+	if (!out)
+		return NULL;
+	show_flow(out, option, value);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 /* `none` is absent from the document where it is the end of an endpoint; it is not the default. */

@@ -151,6 +151,32 @@ static void shows_yaml_that_loads_as_the_same(void **state)
 	json_decref(again);
 }
 
+static void expect_shown(const json_t *document, const char *key, const char *text)
+{
+	char name[64], *shown;
+
+	for (const char *at = key; *at; at += strcspn(at, "."), at += *at == '.') {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, "."), at);
+		document = json_object_get(document, name);
+	}
+	shown = config_show_value(key, document);
+	assert_string_equal(shown, text);
+	free(shown);
+}
+
+static void shows_single_values_as_people_write_them(void **state)
+{
+	json_t *document = load(example);
+
+	expect_shown(document, "inspection.deadline", "50ms");
+	expect_shown(document, "gateway.trunks.trunk-b", "{vlans: [20-23]}");
+	expect_shown(document, "partitions.web.adapters.eth0.rate", "{in: none, out: none}");
+	expect_shown(document, "gateway.host",
+		"{interface: sea0, vlan: 10, addresses: [192.0.2.1/24], mtu: 1500}");
+	assert_null(config_show_value("no.such", document));
+	json_decref(document);
+}
+
 static const char *change_line(const json_t *changes, size_t index)
 {
 	static char out[512];
@@ -216,7 +242,9 @@ static void explains_options_and_suggests_near_ones(void **state)
 	assert_string_equal(suggestion, "inspection.deadline");
 	assert_null(config_explain("xyzzy.deadline", suggestion, sizeof(suggestion)));
 	assert_string_equal(suggestion, "");
-	assert_null(config_explain("", suggestion, sizeof(suggestion)));
+	option = config_explain("", suggestion, sizeof(suggestion));
+	assert_int_equal(json_array_size(json_object_get(option, "children")), 9);
+	json_decref(option);
 }
 
 static void passes_long_documents_in_sealed_memory(void **state)
@@ -274,6 +302,7 @@ int main(void)
 		cmocka_unit_test(takes_an_empty_file),
 		cmocka_unit_test(embeds_a_default_that_changes_nothing),
 		cmocka_unit_test(shows_yaml_that_loads_as_the_same),
+		cmocka_unit_test(shows_single_values_as_people_write_them),
 		cmocka_unit_test(tells_what_differs_in_the_schemas_order),
 		cmocka_unit_test(explains_options_and_suggests_near_ones),
 		cmocka_unit_test(passes_long_documents_in_sealed_memory),

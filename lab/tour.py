@@ -107,7 +107,7 @@ class Tour:
 
         def trace():
             result["done"] = self.lab.daemon.command(
-                "trace", "--count", "1", "--protocol", "icmp", "--timeout", "8", timeout=20)
+                "trace", "--count", "1", "--filter", "icmp", timeout=20)
 
         thread = threading.Thread(target=trace)
         thread.start()

@@ -37,8 +37,11 @@
 
 #define RING_SIZE_MAX   1024 /* descriptors of a queue, where the device takes as many */
 #define MEMIF_RING_LOG2 10U
+#define SOCKET_MODE     0660
 #define MTU_DEFAULT     1500
-#define ARGUMENTS_SIZE  384
+/* One segment, with Ethernet header, our tag and two of the frame's own. */
+#define AF_XDP_MTU_MAX (POOL_DATA_SIZE - 14 - 3 * 4)
+#define ARGUMENTS_SIZE 384
 
 /* Features that no port may use: UDP fragmentation offload has no equal in an mbuf, and guests'
  * ECN segments would lose their mark. */
@@ -47,7 +50,8 @@
 struct ethdev {
 	char name[RTE_DEV_NAME_MAX_LEN]; /* as on its bus */
 	char path[DEVICE_ARGUMENT_SIZE]; /* of the socket that we made; empty: none */
-	bool is_vhost;
+	bool is_vhost, is_af_xdp;
+	uint64_t missed; /* control thread: told already */
 	/* Vhost only: which of the guest's queues are enabled. Control thread. */
 	bool is_enabled[PORT_QUEUES_MAX];
 };
@@ -93,9 +97,22 @@ static void ethdev_close(struct port *port)
 	port->backend = NULL;
 }
 
+static uint64_t ethdev_take_missed(struct port *port)
+{
+	struct ethdev *ethdev = port->backend;
+	struct rte_eth_stats statistics;
+	uint64_t before = ethdev->missed;
+
+	if (rte_eth_stats_get(port->ethdev_id, &statistics) < 0)
+		return 0;
+	ethdev->missed = statistics.imissed + statistics.ierrors + statistics.rx_nombuf;
+	return ethdev->missed - before;
+}
+
 static const struct port_ops ethdev_ops = {
 	.rx_burst = ethdev_rx_burst,
 	.tx_burst = ethdev_tx_burst,
+	.take_missed = ethdev_take_missed,
 	.close = ethdev_close,
 };
 
@@ -207,6 +224,7 @@ static int af_xdp_arguments(const struct port *port, const struct device *device
 	if (if_nametoindex(device->argument) == 0)
 		return error_set(error, -ENODEV, "there is no interface %s", device->argument);
 	warn_of_veth(device->argument);
+	ethdev->is_af_xdp = true;
 	snprintf(ethdev->name, sizeof(ethdev->name), "net_af_xdp%u", name_counter++);
 	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queue_count=%u", device->argument,
 		port->config.queue_count);
@@ -221,7 +239,7 @@ static int make_arguments(struct port *port, const struct device *device, struct
 	case DEVICE_VHOST_USER:
 		return vhost_arguments(port, device, ethdev, arguments, error);
 	case DEVICE_MEMIF:
-		port->is_linear = true; /* what others read of chained memif descriptors differs */
+		port->is_linear = true; /* what peers make of chained descriptors differs */
 		return memif_arguments(port, device, ethdev, arguments, error);
 	case DEVICE_AF_XDP:
 		port->is_linear = true;
@@ -278,6 +296,9 @@ static int set_mtu(struct port *port, const struct ethdev *ethdev, struct error 
 	if (rte_eth_dev_get_mtu(port->ethdev_id, &mtu_bytes) < 0)
 		mtu_bytes = MTU_DEFAULT;
 	port->mtu_bytes = port->config.mtu_bytes ? port->config.mtu_bytes : mtu_bytes;
+	/* The driver of AF_XDP sends pkt_len bytes of the first segment, whatever is in it. */
+	if (ethdev->is_af_xdp)
+		port->mtu_bytes = RTE_MIN(port->mtu_bytes, (uint32_t)AF_XDP_MTU_MAX);
 	return 0;
 }
 
@@ -305,6 +326,9 @@ static int configure(struct port *port, struct ethdev *ethdev, struct error *err
 	result = rte_eth_dev_start(port->ethdev_id);
 	if (result < 0)
 		return error_set(error, result, "cannot start: %s", strerror(-result));
+	/* For whoever may write to the folder and is in our group: the guests' processes. */
+	if (ethdev->path[0])
+		(void)chmod(ethdev->path, SOCKET_MODE);
 	(void)rte_eth_promiscuous_enable(port->ethdev_id);
 	(void)rte_eth_allmulticast_enable(port->ethdev_id);
 	if (!ethdev->is_vhost && rte_eth_macaddr_get(port->ethdev_id, &mac) == 0)

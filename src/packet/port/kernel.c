@@ -35,7 +35,7 @@
 #define FRAME_SIZE_MAX     (65535 + 14 + 8) /* a GSO frame: IP's maximum, Ethernet, two tags */
 #define OVERFLOW_SIZE      (68 * 1024)      /* what of a frame does not fit into the first buffer */
 #define SEND_VECTORS_MAX   256
-#define SOCKET_BUFFER_SIZE (4 * 1024 * 1024)
+#define SOCKET_BUFFER_SIZE (16 * 1024 * 1024) /* some 200 super-frames */
 /* While other ports keep the worker busy an empty queue is not asked again for so long: a system
  * call costs about 300 ns. */
 #define EMPTY_PAUSE_US 10
@@ -389,6 +389,24 @@ static int kernel_descriptor(struct port *port, uint16_t queue)
 	return ((struct kernel *)port->backend)->queues[queue].fd;
 }
 
+/* What did not fit into the sockets' buffers. */
+static uint64_t packet_socket_take_missed(struct port *port)
+{
+	const struct kernel *kernel = port->backend;
+	uint64_t missed = 0;
+
+	for (uint16_t i = 0; i < kernel->queue_count; i++) {
+		struct tpacket_stats statistics = {0};
+		socklen_t size = sizeof(statistics);
+
+		if (getsockopt(
+			    kernel->queues[i].fd, SOL_PACKET, PACKET_STATISTICS, &statistics, &size)
+			== 0)
+			missed += statistics.tp_drops; /* the kernel starts again from zero */
+	}
+	return missed;
+}
+
 static const struct port_ops tap_ops = {
 	.rx_burst = tap_rx_burst,
 	.tx_burst = tap_tx_burst,
@@ -400,6 +418,7 @@ static const struct port_ops packet_socket_ops = {
 	.rx_burst = packet_socket_rx_burst,
 	.tx_burst = packet_socket_tx_burst,
 	.descriptor = kernel_descriptor,
+	.take_missed = packet_socket_take_missed,
 	.close = kernel_close,
 };
 
@@ -504,7 +523,7 @@ static void fill_in_port(
 	port->queue_count = (uint8_t)kernel->queue_count;
 	port->tx_queue_count = kernel->queue_count;
 	port->offloads = PORT_OFFLOAD_CHECKSUM | PORT_OFFLOAD_TSO4 | PORT_OFFLOAD_TSO6;
-	port->is_wire = false; /* the kernel's driver pads where there is a wire */
+	port->is_wire = false;
 	port->mtu_bytes = (uint32_t)json_integer_value(json_object_get(answer, "mtu"));
 	port->interface_index = (int)json_integer_value(json_object_get(answer, "index"));
 	if (mac && rte_ether_unformat_addr(mac, &address) == 0)

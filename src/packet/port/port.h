@@ -67,6 +67,9 @@ struct port_ops {
 		struct port *port, uint16_t queue, struct rte_mbuf **packets, uint16_t count);
 	/* Control thread: what becomes readable when the queue has packets. NULL: no such thing. */
 	int (*descriptor)(struct port *port, uint16_t queue);
+	/* Control thread: frames that the device had no room for, since the last call. NULL: not
+	 * known. */
+	uint64_t (*take_missed)(struct port *port);
 	/* Control thread: the reverse of open; workers no longer use the port. */
 	void (*close)(struct port *port);
 };
@@ -79,7 +82,7 @@ struct port {
 	uint8_t kind;        /* enum port_kind */
 	uint8_t queue_count; /* receive queues, and the most that transmit may use */
 	bool is_wire;        /* frames leave for an Ethernet wire: runts are padded (G13) */
-	bool is_linear;      /* the device takes only packets of one segment */
+	bool is_linear;      /* packets are sent in one segment where they fit into one */
 	uint16_t ethdev_id;  /* with the ethdev backend */
 	void *backend;       /* the backend's own state */
 	/* Written by the control thread, read by workers (relaxed). */
@@ -93,6 +96,7 @@ struct port {
 	struct port_counters counters[WORKERS_MAX]; /* each written by its worker */
 	/* Control thread only. */
 	struct port_config config;
+	uint64_t rx_missed;  /* by the device, see take_missed */
 	int interface_index; /* of the kernel's interface behind it; 0: none */
 	uint8_t mac[6];      /* of the port's own end: configured, or the device's; zero: none */
 	struct port_state *state; /* of port_control.c */
@@ -147,5 +151,4 @@ const char *port_kind_name(enum port_kind kind); /* "physical" */
 
 /* Control thread, at start: what adds the switch's view of a port (mode, vlan, vlans, mac, guard,
  * rates) to the answers of port.list and, with all details, of port.show. Sets fields of out. */
-void port_set_describer(
-	void (*describe)(const struct port *port, json_t *out, bool is_detailed));
+void port_set_describer(void (*describe)(const struct port *port, json_t *out, bool is_detailed));

@@ -125,6 +125,7 @@ static void note_open(struct port *port)
 
 	state->phase = PORT_OPEN;
 	state->problem[0] = '\0';
+	port->is_wire = port->is_wire || port->kind == PORT_PHYSICAL;
 	watch_queues(port, true);
 	log_info("port_open", log_str("port", port->config.name),
 		log_str("device", port->config.device), log_uint("mtu_bytes", port->mtu_bytes),
@@ -142,6 +143,9 @@ static void note_failed(struct port *port, const struct error *error)
 	snprintf(state->problem, sizeof(state->problem), "%s", error->text);
 	log_warning("port_waits", log_str("port", port->config.name),
 		log_str("device", port->config.device), log_str("problem", error->text));
+	packet_emit_event(json_pack("{s:s, s:s, s:s, s:s, s:s}", "event_type", "port_waits", "port",
+		port->config.name, "kind", port_kind_name(port->kind), "device",
+		port->config.device, "problem", error->text));
 }
 
 static void start_open(struct port *port, backend_opened_fn done)
@@ -283,6 +287,8 @@ static void on_tick(uv_timer_t *handle)
 		if (state->is_link_up != state->is_announced
 			&& now - state->changed_at_ns >= LINK_DEBOUNCE_NS)
 			announce(port);
+		if (state->phase == PORT_OPEN && port->ops->take_missed)
+			port->rx_missed += port->ops->take_missed(port);
 		if (state->phase == PORT_WAITING && !state->is_leaving && !state->is_deferred
 			&& now >= state->retry_at_ns)
 			start_open(port, on_reopened);
@@ -315,7 +321,7 @@ struct port *port_find(const char *name)
 
 struct port_counters port_sum_counters(const struct port *port)
 {
-	struct port_counters sum = {0};
+	struct port_counters sum = {.rx_errors = port->rx_missed};
 
 	for (int i = 0; i < WORKERS_MAX; i++) {
 		sum.rx_packets += port->counters[i].rx_packets;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/transmit.h"
 
+#include "packet/engine/pool.h"
 #include "packet/port/offload.h"
 
 #include <rte_ether.h>
@@ -103,11 +104,9 @@ enum drop_reason transmit_prepare(
 	if (result == 0 && port->is_wire && unlikely((*packet)->pkt_len < WIRE_SIZE_MIN))
 		result = pad(packet, pool);
 	if (result == 0 && port->is_linear && unlikely((*packet)->nb_segs > 1)
-		&& !offload_is_super_frame(*packet))
-		result = rte_pktmbuf_linearize(*packet) < 0 ? -EMSGSIZE : 0;
+		&& (*packet)->pkt_len <= POOL_DATA_SIZE)
+		result = offload_make_writable(packet, (*packet)->pkt_len, pool);
 	if (likely(result == 0))
 		return DROP_none;
-	return result == -ENOMEM      ? DROP_no_memory
-		: result == -EMSGSIZE ? DROP_tx_too_big
-				      : DROP_rx_malformed;
+	return result == -ENOMEM ? DROP_no_memory : DROP_rx_malformed;
 }

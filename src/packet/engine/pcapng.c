@@ -47,7 +47,8 @@ static uint8_t *reserve(struct pcapng_buffer *buffer, size_t size)
 
 static void put(struct pcapng_buffer *buffer, const void *data, size_t size)
 {
-	uint8_t *at = reserve(buffer, (size + 3) & ~(size_t)3); /* blocks are of 32-bit words */
+	/* Blocks are of 32-bit words. */
+	uint8_t *at = size > 0 ? reserve(buffer, (size + 3) & ~(size_t)3) : NULL;
 
 	if (!at)
 		return;

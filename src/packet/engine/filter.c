@@ -121,8 +121,7 @@ void filter_close(struct filter *filter)
 const uint8_t *filter_view(
 	const struct rte_mbuf *packet, uint8_t scratch[FILTER_SCRATCH_SIZE], uint32_t *size)
 {
-	const struct packet_metadata *metadata =
-		RTE_MBUF_DYNFIELD(packet, packet_metadata_offset, const struct packet_metadata *);
+	const struct packet_metadata *metadata = packet_metadata_const(packet);
 	const uint8_t *frame = rte_pktmbuf_mtod(packet, const uint8_t *);
 	struct rte_vlan_hdr tag;
 	uint32_t left = packet->data_len;
@@ -144,8 +143,7 @@ const uint8_t *filter_view(
 
 bool filter_matches(const struct filter *filter, const struct rte_mbuf *packet)
 {
-	const struct packet_metadata *metadata =
-		RTE_MBUF_DYNFIELD(packet, packet_metadata_offset, const struct packet_metadata *);
+	const struct packet_metadata *metadata = packet_metadata_const(packet);
 	uint8_t scratch[FILTER_SCRATCH_SIZE];
 	const uint8_t *frame;
 	uint32_t size;

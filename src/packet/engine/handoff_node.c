@@ -13,7 +13,8 @@
 #include <rte_ring.h>
 #include <stdio.h>
 
-#define RING_COUNT 1024
+#define RING_COUNT 4096
+#define RX_BURST   128 /* of one worker and walk */
 #define BURST      32
 
 enum handoff_edge { HANDOFF_EDGE_INSPECT, HANDOFF_EDGE_DROP, HANDOFF_EDGE_COUNT };
@@ -100,7 +101,7 @@ static uint16_t handoff_process(
 static uint16_t handoff_rx_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t size)
 {
-	void *packets[BURST];
+	void *packets[RX_BURST];
 	uint16_t total = 0;
 
 	(void)objects;
@@ -110,7 +111,7 @@ static uint16_t handoff_rx_process(
 
 		if (from == worker_index)
 			continue;
-		got = rte_ring_sc_dequeue_burst(rings[from][worker_index], packets, BURST, NULL);
+		got = rte_ring_sc_dequeue_burst(rings[from][worker_index], packets, RX_BURST, NULL);
 		if (got > 0)
 			rte_node_enqueue(
 				graph, node, HANDOFF_RX_EDGE_INSPECT, packets, (uint16_t)got);

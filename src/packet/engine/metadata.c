@@ -3,8 +3,6 @@
 
 #include <rte_errno.h>
 
-int packet_metadata_offset = -1;
-
 int packet_metadata_register(void)
 {
 	static const struct rte_mbuf_dynfield field = {
@@ -12,7 +10,7 @@ int packet_metadata_register(void)
 		.size = sizeof(struct packet_metadata),
 		.align = __alignof__(struct packet_metadata),
 	};
+	int offset = rte_mbuf_dynfield_register_offset(&field, PACKET_METADATA_OFFSET);
 
-	packet_metadata_offset = rte_mbuf_dynfield_register(&field);
-	return packet_metadata_offset < 0 ? -rte_errno : 0;
+	return offset < 0 ? -rte_errno : 0;
 }

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_dyn.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Where a packet entered the gateway (seed 000, figure 3A). NONE: not tagged yet. */
@@ -41,8 +42,9 @@ enum packet_flag {
 	PACKET_IS_TRACED = 1 << 1,    /* trace records its walk */
 	PACKET_IS_COPY = 1 << 2,      /* clone made by flooding: data is shared, do not write */
 	PACKET_IS_INSPECTED = 1 << 3, /* an inspector has passed it */
-	PACKET_IS_EAST_WEST = 1 << 4, /* origin trunk, and its local delivery comes after inspection */
-	PACKET_IS_NEWS = 1 << 5,      /* its source address is to be learned after inspection */
+	PACKET_IS_EAST_WEST =
+		1 << 4,          /* origin trunk, and its local delivery comes after inspection */
+	PACKET_IS_NEWS = 1 << 5, /* its source address is to be learned after inspection */
 };
 
 struct packet_metadata {
@@ -57,14 +59,24 @@ struct packet_metadata {
 	uint32_t trace_id;    /* valid with PACKET_IS_TRACED */
 	uint32_t reserved;    /* SA index, with the distributor */
 };
-static_assert(sizeof(struct packet_metadata) <= 32, "must fit into the mbuf's dynamic fields");
-
-extern int packet_metadata_offset; /* set once by packet_metadata_register() */
+/*
+ * The dynamic field's place is asked for instead of given, so that it is a constant and no load on
+ * each access: the first byte of the mbuf's room for 32-bit fields. EAL and the buses have taken
+ * nothing when packet_metadata_register() asks, and nobody can take it afterwards.
+ */
+#define PACKET_METADATA_OFFSET offsetof(struct rte_mbuf, dynfield1)
+static_assert(sizeof(struct packet_metadata) <= sizeof(((struct rte_mbuf *)0)->dynfield1),
+	"must fit into the mbuf's dynamic fields");
 
 /* Registers the field. Control thread, after EAL start. */
 int packet_metadata_register(void);
 
 static inline struct packet_metadata *packet_metadata(struct rte_mbuf *packet)
 {
-	return RTE_MBUF_DYNFIELD(packet, packet_metadata_offset, struct packet_metadata *);
+	return RTE_MBUF_DYNFIELD(packet, PACKET_METADATA_OFFSET, struct packet_metadata *);
+}
+
+static inline const struct packet_metadata *packet_metadata_const(const struct rte_mbuf *packet)
+{
+	return RTE_MBUF_DYNFIELD(packet, PACKET_METADATA_OFFSET, const struct packet_metadata *);
 }

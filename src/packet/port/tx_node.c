@@ -107,7 +107,8 @@ static struct batch *find_batch(
 		return &worker->batches[found - 1];
 	if (worker->used == BATCH_COUNT)
 		flush_all(graph, node, worker);
-	worker->batches[worker->used] = (struct batch){.port = port};
+	worker->batches[worker->used].port = port;
+	worker->batches[worker->used].count = 0;
 	worker->batch_of[port->index] = (uint8_t)(worker->used + 1);
 	return &worker->batches[worker->used++];
 }

@@ -290,7 +290,7 @@ static int print_descriptor(struct cli *cli)
 int config_command_show(struct cli *cli)
 {
 	const char *key = cli->argument_count > 0 ? cli->arguments[0] : NULL;
-	bool is_yaml = !cli->is_json && !key;
+	bool is_yaml = !cli->is_json;
 	json_t *params = json_pack("{s:s}", "format", is_yaml ? "yaml" : "json"), *result;
 	int code = CLI_OK;
 

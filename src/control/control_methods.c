@@ -264,10 +264,10 @@ static void handle_config_show(struct ipc_request *request, void *context)
 	}
 	result = json_pack("{s:I, s:s}", "generation", control->store.generation, "file",
 		control->config_file ? control->config_file : "");
-	if (format && strcmp(format, "yaml") == 0 && !key) {
+	if (format && strcmp(format, "yaml") == 0) {
 		json_t *string;
 
-		text = config_show(control->store.running);
+		text = key ? config_show_below(key, value) : config_show(control->store.running);
 		string = text ? json_string(text) : NULL;
 		reply_text(request, result, "text", string, text);
 		json_decref(string);

@@ -169,10 +169,22 @@ static void control_peer(void *state, const char *peer_name, int fd)
 	control_apply_packet_up(control);
 }
 
+/* Nobody sees the answer to a signal, so that the log has to say it. */
+static void log_reload_errors(const json_t *result)
+{
+	json_t *problem;
+	size_t index;
+
+	json_array_foreach (json_object_get(result, "errors"), index, problem)
+		log_error("config_error",
+			log_str("text", json_string_value(json_object_get(problem, "message"))));
+}
+
 static void on_reloaded(void *context, const json_t *result, const struct error *error)
 {
 	struct ipc_request *request = context;
 
+	log_reload_errors(result);
 	if (error)
 		ipc_reply_error(request, IPC_FAILED, error->text, NULL);
 	else if (!json_is_true(json_object_get(result, "is_applied")))

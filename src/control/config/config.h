@@ -57,14 +57,18 @@ int config_load_text(const char *text, size_t size, const char *name, json_t **d
 json_t *config_diff(const json_t *old_document, const json_t *new_document);
 
 /* {key, type, help, default?, …} for a pattern or a concrete path; a section, and "" for the whole,
- * also lists its children. NULL: unknown key; suggestion (may be NULL) then gets the nearest one or "". */
+ * also lists its children. NULL: unknown key; suggestion (may be NULL) then gets the nearest one or
+ * "". */
 json_t *config_explain(const char *key, char *suggestion, size_t suggestion_size);
 /* The same for people, as `bulkhead config explain` prints it. -ENOENT as above. */
 int config_explain_print(const char *key, FILE *out, char *suggestion, size_t suggestion_size);
 
-/* One value of a document as YAML on a line, with its unit: "50ms", "[10-12, 20]"; a section as
- * "{deadline: 50ms, …}". New string for free(), NULL: no memory or no such option. */
+/* One value of a document as YAML on a line, with its unit: "50ms", "[10-12, 20]"; of a section
+ * what is not as it would be anyway: "{deadline: 60ms}". New string for free(), NULL: no memory or
+ * no such option. */
 char *config_show_value(const char *key, const json_t *value);
+/* All that is below key, in lines. */
+char *config_show_below(const char *key, const json_t *value);
 
 /* The document as YAML with units written out again ("50ms"); loading it gives the same document.
  * New string for free(), NULL: no memory. */

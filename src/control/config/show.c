@@ -137,6 +137,23 @@ static void show_option(FILE *out, const struct config_option *option, const cha
 
 static void show_flow(FILE *out, const struct config_option *option, const json_t *value);
 
+/* The value in one line; for free(). */
+static char *flow_text(const struct config_option *option, const json_t *value)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	show_flow(out, option, value);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Without what is as it would be anyway. */
 static void show_flow_object(FILE *out, const struct config_option *option, const json_t *object)
 {
 	const char *name, *separator = "";
@@ -145,12 +162,14 @@ static void show_flow_object(FILE *out, const struct config_option *option, cons
 	fputc('{', out);
 	json_object_foreach ((json_t *)object, name, value) {
 		const struct config_option *child = config_option_child(option, name);
+		const char *usual = child && child->default_text ? child->default_text : "{}";
+		char *text = child ? flow_text(child, value) : NULL;
 
-		if (!child)
-			continue;
-		fprintf(out, "%s%s: ", separator, name);
-		show_flow(out, child, value);
-		separator = ", ";
+		if (text && strcmp(text, usual) != 0) {
+			fprintf(out, "%s%s: %s", separator, name, text);
+			separator = ", ";
+		}
+		free(text);
 	}
 	fputc('}', out);
 }
@@ -168,18 +187,29 @@ static void show_flow(FILE *out, const struct config_option *option, const json_
 char *config_show_value(const char *key, const json_t *value)
 {
 	const struct config_option *option = config_option_find(key);
+
+	return option ? flow_text(option, value) : NULL;
+}
+
+char *config_show_below(const char *key, const json_t *value)
+{
+	const struct config_option *option = config_option_find(key);
 	char *text = NULL;
 	size_t size;
 	FILE *out = option ? open_memstream(&text, &size) : NULL;
 
 	if (!out)
 		return NULL;
-	show_flow(out, option, value);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
+	if (json_is_object(value)) {
+		show_children(out, option, value, 0);
+	} else {
+		show_flow(out, option, value);
+		fputc('\n', out);
 	}
-	return text;
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* `none` is absent from the document where it is the end of an endpoint; it is not the default. */

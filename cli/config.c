@@ -78,7 +78,7 @@ int config_command_check(struct cli *cli)
 	return document ? CLI_OK : CLI_FAILED;
 }
 
-/* Each is a line of its own, as config_report_print() prints it. */
+/* One line each, in the words of the daemon: FILE:LINE:COLUMN: error: KEY: ... */
 static void print_messages(const json_t *list)
 {
 	json_t *row;

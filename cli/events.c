@@ -77,7 +77,7 @@ static void print_event(const json_t *event)
 	json_object_foreach ((json_t *)event, name, value) {
 		char *text;
 
-		if (is_head(name))
+		if (is_head(name) || (json_is_string(value) && json_string_length(value) == 0))
 			continue;
 		text = json_is_string(value) ? NULL
 					     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);

@@ -12,33 +12,39 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool is_same(const json_t *a, const json_t *b, const char *key)
+static bool is_same(const json_t *a, const json_t *b)
 {
-	return !key || strcmp(format_string(a, key), format_string(b, key)) == 0;
+	static const char *const keys[] = {"name", "reason", "from", "to", "label"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strcmp(format_string(a, keys[i]), format_string(b, keys[i])) != 0)
+			return false;
+	}
+	return true;
 }
 
-static const json_t *find_before(const struct graph_view *view, const char *list,
-	const json_t *element, const char *key1, const char *key2)
+static const json_t *find_before(
+	const struct graph_view *view, const char *list, const json_t *element)
 {
 	json_t *other;
 	size_t index;
 
 	json_array_foreach (json_object_get(view->before, list), index, other) {
-		if (is_same(other, element, key1) && is_same(other, element, key2))
+		if (is_same(other, element))
 			return other;
 	}
 	return NULL;
 }
 
-double graph_value(const struct graph_view *view, const char *list, const json_t *element,
-	const char *key1, const char *key2, const char *counter)
+double graph_value(
+	const struct graph_view *view, const char *list, const json_t *element, const char *counter)
 {
 	double value = (double)format_integer(element, counter), seconds;
 	const json_t *before;
 
 	if (!view->before)
 		return value;
-	before = find_before(view, list, element, key1, key2);
+	before = find_before(view, list, element);
 	seconds =
 		(double)(format_integer(view->now, "at_ns") - format_integer(view->before, "at_ns"))
 		/ 1e9;
@@ -57,26 +63,41 @@ const char *graph_value_text(const struct graph_view *view, double value, char o
 
 /* --- Text --- */
 
+/* Some edge leads to it. */
+static bool is_target(const struct graph_view *view, const char *name)
+{
+	json_t *edge;
+	size_t index;
+
+	json_array_foreach (json_object_get(view->now, "edges"), index, edge) {
+		if (strcmp(format_string(edge, "to"), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void print_node(const struct graph_view *view, const json_t *node)
 {
-	double packets = graph_value(view, "nodes", node, "name", NULL, "packets");
-	double cycles = graph_value(view, "nodes", node, "name", NULL, "cycles");
-	double calls = graph_value(view, "nodes", node, "name", NULL, "calls");
+	double packets = graph_value(view, "nodes", node, "packets");
+	double cycles = graph_value(view, "nodes", node, "cycles");
+	double calls = graph_value(view, "nodes", node, "calls");
 	char text[GRAPH_TEXT_SIZE];
 
 	format_print_styled(STYLE_BOLD, format_string(node, "name"));
 	printf("%*s %12s packets", (int)(20 - format_width(format_string(node, "name")) % 20), "",
 		graph_value_text(view, packets, text));
-	if (packets > 0)
+	/* A source is called whether there is something or not: its cost says nothing of packets.
+	 */
+	if (packets > 0 && is_target(view, format_string(node, "name")))
 		printf("  %6.0f cycles/packet", cycles / packets);
-	if (packets > 0 && calls > 0)
+	if (packets > 0 && calls > 0 && calls < 2 * packets)
 		printf("  %4.1f packets/burst", packets / calls);
 	putchar('\n');
 }
 
 static void print_edge(const struct graph_view *view, const json_t *edge)
 {
-	double packets = graph_value(view, "edges", edge, "from", "to", "packets");
+	double packets = graph_value(view, "edges", edge, "packets");
 	const char *label = format_string(edge, "label");
 	char text[GRAPH_TEXT_SIZE], line[128];
 
@@ -84,7 +105,7 @@ static void print_edge(const struct graph_view *view, const json_t *edge)
 		format_string(edge, "to"));
 	printf("  ");
 	format_print_styled(packets > 0 ? STYLE_PLAIN : STYLE_DIM, line);
-	printf("%*s %12s\n", (int)(format_width(line) < 36 ? 36 - format_width(line) : 0), "",
+	printf("%*s %12s\n", (int)(format_width(line) < 44 ? 44 - format_width(line) : 0), "",
 		graph_value_text(view, packets, text));
 }
 
@@ -106,7 +127,7 @@ static void print_ports(const struct graph_view *view, const char *counter, cons
 	size_t index;
 
 	json_array_foreach (json_object_get(view->now, "ports"), index, port) {
-		double packets = graph_value(view, "ports", port, "name", NULL, counter);
+		double packets = graph_value(view, "ports", port, counter);
 		char text[GRAPH_TEXT_SIZE], line[128];
 
 		if (packets <= 0)
@@ -115,7 +136,7 @@ static void print_ports(const struct graph_view *view, const char *counter, cons
 			format_string(port, "kind"));
 		printf("  ");
 		format_print_styled(STYLE_PLAIN, line);
-		printf("%*s %12s\n", (int)(format_width(line) < 36 ? 36 - format_width(line) : 0),
+		printf("%*s %12s\n", (int)(format_width(line) < 44 ? 44 - format_width(line) : 0),
 			"", graph_value_text(view, packets, text));
 	}
 }
@@ -126,11 +147,11 @@ static void print_drops(const struct graph_view *view)
 	size_t index;
 
 	json_array_foreach (json_object_get(view->now, "drops"), index, drop) {
-		double packets = graph_value(view, "drops", drop, "reason", NULL, "packets");
+		double packets = graph_value(view, "drops", drop, "packets");
 		char text[GRAPH_TEXT_SIZE];
 
 		if (packets > 0)
-			printf("    reason %-27s %12s\n", format_string(drop, "reason"),
+			printf("    reason %-35s %12s\n", format_string(drop, "reason"),
 				graph_value_text(view, packets, text));
 	}
 }

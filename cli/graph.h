@@ -11,10 +11,10 @@ struct graph_view {
 	const json_t *before, *now;
 };
 
-/* Packets a second, or packets in all, of an element of a list ("edges") that is the same in both:
- * names are compared by the members key1 and key2 (may be NULL). */
+/* Packets a second, or packets in all, of an element of a list ("edges"). An element is known again
+ * by the members that name it: name, reason, or from, to and label. */
 double graph_value(const struct graph_view *view, const char *list, const json_t *element,
-	const char *key1, const char *key2, const char *counter);
+	const char *counter);
 /* "1234/s", or "1234" without rates. */
 #define GRAPH_TEXT_SIZE 40
 const char *graph_value_text(

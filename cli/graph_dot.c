@@ -58,8 +58,8 @@ static void put_node(const struct graph_view *view, FILE *out, const json_t *nod
 {
 	const char *name = format_string(node, "name");
 	const struct caption *caption = find_caption(name);
-	double packets = graph_value(view, "nodes", node, "name", NULL, "packets");
-	double cycles = graph_value(view, "nodes", node, "name", NULL, "cycles");
+	double packets = graph_value(view, "nodes", node, "packets");
+	double cycles = graph_value(view, "nodes", node, "cycles");
 
 	if (strcmp(name, "rx") == 0 || strcmp(name, "tx") == 0 || strcmp(name, "drop") == 0
 		|| (caption ? caption->part : 0) != part)
@@ -115,7 +115,7 @@ static void put_port(const struct graph_view *view, FILE *out, const json_t *por
 {
 	bool is_rx = strcmp(counter, "rx_packets") == 0;
 	const char *prefix = is_rx ? "rx:" : "tx:", *name = format_string(port, "name");
-	double packets = graph_value(view, "ports", port, "name", NULL, counter);
+	double packets = graph_value(view, "ports", port, counter);
 
 	fputs("  ", out);
 	put_quoted(out, prefix, name);
@@ -137,7 +137,7 @@ static void put_ports_together(const struct graph_view *view, FILE *out, const c
 
 	json_array_foreach (json_object_get(view->now, "ports"), index, port) {
 		if (strcmp(format_string(port, "kind"), kind) == 0)
-			packets += graph_value(view, "ports", port, "name", NULL, counter);
+			packets += graph_value(view, "ports", port, counter);
 	}
 	fprintf(out,
 		"  \"%s:%s\" [shape=cds, style=filled, fillcolor=\"#e8f0ff\", "
@@ -184,8 +184,11 @@ static void put_edges(const struct graph_view *view, FILE *out)
 
 	json_array_foreach (json_object_get(view->now, "edges"), index, edge) {
 		const char *from = format_string(edge, "from"), *to = format_string(edge, "to");
-		double packets = graph_value(view, "edges", edge, "from", "to", "packets");
+		double packets = graph_value(view, "edges", edge, "packets");
 		bool is_drop = strcmp(to, "drop") == 0;
+		/* From the gateway back into the switch: it must not turn the drawing around. */
+		bool is_back =
+			strcmp(from, "origin_forward") == 0 && strcmp(to, "switch_forward") == 0;
 
 		/* rx is drawn as its ports; a drop edge that nobody took says nothing. */
 		if (strcmp(from, "rx") == 0 || (is_drop && packets == 0))
@@ -195,7 +198,9 @@ static void put_edges(const struct graph_view *view, FILE *out)
 		fputs(" -> ", out);
 		put_quoted(out, "", to);
 		put_edge_end(view, out, packets, format_string(edge, "label"),
-			is_drop ? ", color=red, style=dashed" : "");
+			is_drop           ? ", color=red, style=dashed"
+				: is_back ? ", constraint=false"
+					  : "");
 	}
 }
 
@@ -205,7 +210,7 @@ static void put_drops(const struct graph_view *view, FILE *out)
 	size_t index;
 
 	json_array_foreach (json_object_get(view->now, "drops"), index, drop) {
-		double packets = graph_value(view, "drops", drop, "reason", NULL, "packets");
+		double packets = graph_value(view, "drops", drop, "packets");
 
 		fputs("  ", out);
 		put_quoted(out, "drop:", format_string(drop, "reason"));

@@ -28,7 +28,7 @@
 	FIELD(p ".key", API_STRING, "the option, as gateway.trunks.trunk-a.vlans; empty for syntax"), \
 	OPTIONAL(p ".found", API_STRING, "what stands there"), \
 	OPTIONAL(p ".valid", API_STRING, "what would be valid"), \
-	FIELD(p ".message", API_STRING, "what is wrong")
+	FIELD(p ".message", API_STRING, "all of it in one line, for people")
 
 #define CONFIG_ERROR_FIELDS \
 	FIELD("errors", API_LIST, "what is wrong, all of it at once"), \

@@ -84,14 +84,14 @@ static void print_node(const struct graph_view *view, const json_t *node)
 	char text[GRAPH_TEXT_SIZE];
 
 	format_print_styled(STYLE_BOLD, format_string(node, "name"));
-	printf("%*s %12s packets", (int)(20 - format_width(format_string(node, "name")) % 20), "",
+	printf("%*s %10s packets", (int)(20 - format_width(format_string(node, "name")) % 20), "",
 		graph_value_text(view, packets, text));
 	/* A source is called whether there is something or not: its cost says nothing of packets.
 	 */
 	if (packets > 0 && is_target(view, format_string(node, "name")))
-		printf("  %6.0f cycles/packet", cycles / packets);
+		printf("  %7.0f cycles each", cycles / packets);
 	if (packets > 0 && calls > 0 && calls < 2 * packets)
-		printf("  %4.1f packets/burst", packets / calls);
+		printf("  %5.1f a burst", packets / calls);
 	putchar('\n');
 }
 

@@ -225,12 +225,12 @@ const struct config_option config_options[] = {
 			"eight times as long; 0us: it never sleeps"))
 
 	OPTION("events", SECTION, LIVE, HELP("Where events go"))
-	OPTION("events.eve", SINK, LIVE, .values = "none|syslog", SOCKET_LENGTH, DEFAULT("none"),
+	OPTION("events.eve", SINK, LIVE, .values = "none|syslog|unix:SOCKET", SOCKET_LENGTH, DEFAULT("none"),
 		EXAMPLE("/var/log/bulkhead/eve.json"),
 		HELP("Security events as Suricata's EVE JSON: a file, unix:SOCKET, syslog or none"))
 
 	OPTION("log", SECTION, LIVE, HELP("The daemon's own log"))
-	OPTION("log.sink", SINK, DAEMON, .values = "stderr|journald", RANGE(1, 4095),
+	OPTION("log.sink", SINK, LIVE, .values = "stderr|journald", RANGE(1, 4095),
 		DEFAULT("stderr"), HELP("stderr, journald or a file"))
 	OPTION("log.level", ENUM, LIVE, .values = "error|warning|info|debug", DEFAULT("info"),
 		HELP("The least important level to write"))
@@ -240,7 +240,7 @@ const struct config_option config_options[] = {
 		HELP("Socket of the API; its folder also holds what else the daemon puts into files"))
 	OPTION("control.metrics", ENDPOINT, LIVE, DEFAULT("\"127.0.0.1:9580\""),
 		HELP("Where OpenMetrics are served over HTTP, or none"))
-	OPTION("control.group", NAME, LIVE, RANGE(1, 31), DEFAULT("bulkhead"),
+	OPTION("control.group", NAME, DAEMON, RANGE(1, 31), DEFAULT("bulkhead"),
 		HELP("Group of the socket"))
 	OPTION("control.readers", PRINCIPAL, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
 		DEFAULT("[]"), EXAMPLE("[monitor, \"@adm\"]"),

@@ -75,7 +75,8 @@ static json_t *text_schema(const struct config_option *option)
 	case CONFIG_GLOB:
 		return pattern("^/");
 	case CONFIG_SINK:
-		return any_of(enum_schema(option->values), pattern("^(unix:)?/"));
+		return any_of(enum_schema(option->values),
+			pattern(strstr(option->values, "unix:") ? "^(unix:)?/" : "^/"));
 	case CONFIG_ENDPOINT:
 		return pattern("^(none|(" IPV4_REGEX "|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5})$");
 	case CONFIG_PRINCIPAL:

@@ -343,7 +343,21 @@ static int parse_interface(const char *text, json_t **out, struct error *why)
 	return r;
 }
 
-/* Absolute and without "..": descriptors come from the broker, which opens what is written here. */
+/* The broker opens what is written here, and follows no detours (path_is_clean() of src/main). */
+static int check_components(const char *path, struct error *why)
+{
+	while (*path) {
+		size_t size = strcspn(++path, "/");
+
+		if (size == 0 && *path)
+			return error_set(why, -EINVAL, "a path with // in it");
+		if ((size == 1 && path[0] == '.') || (size == 2 && memcmp(path, "..", 2) == 0))
+			return error_set(why, -EINVAL, "a path with . or .. in it");
+		path += size;
+	}
+	return 0;
+}
+
 static int check_path(const struct config_option *option, const char *text, struct error *why)
 {
 	int r = check_length(option, text, why);
@@ -352,11 +366,9 @@ static int check_path(const struct config_option *option, const char *text, stru
 		return r;
 	if (*text != '/')
 		return error_set(why, -EINVAL, "not an absolute path");
-	if (strstr(text, "/../") || (strlen(text) >= 3 && !strcmp(text + strlen(text) - 3, "/..")))
-		return error_set(why, -EINVAL, "a path with .. in it");
-	if (option->type != CONFIG_GLOB && text[strlen(text) - 1] == '/')
+	if (text[strlen(text) - 1] == '/')
 		return error_set(why, -EINVAL, "a folder, not a file");
-	return 0;
+	return check_components(text, why);
 }
 
 static int parse_path(
@@ -372,10 +384,11 @@ static int parse_path(
 static int parse_sink(
 	const struct config_option *option, const char *text, json_t **out, struct error *why)
 {
-	bool is_socket = strncmp(text, "unix:", 5) == 0;
+	bool takes_socket = strstr(option->values, "unix:") != NULL;
+	bool is_socket = takes_socket && strncmp(text, "unix:", 5) == 0;
 	int r = 0;
 
-	if (!config_values_contain(option->values, text) || *text == '\0')
+	if (is_socket || *text == '\0' || !config_values_contain(option->values, text))
 		r = check_path(option, is_socket ? text + 5 : text, why);
 	if (r == 0)
 		*out = json_string(text);

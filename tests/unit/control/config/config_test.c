@@ -211,7 +211,7 @@ static void tells_what_differs_in_the_schemas_order(void **state)
 			   "  scope: all\n"
 			   "  on-failure: {default: drop, host: pass}\n"
 			   "packet: {workers: 2}\n"
-			   "log: {sink: journald}\n");
+			   "control: {group: adm}\n");
 	json_t *changes = config_diff(old, new);
 
 	assert_string_equal(change_line(changes, 0), "change adapters.uplink.device reopen");
@@ -220,7 +220,7 @@ static void tells_what_differs_in_the_schemas_order(void **state)
 	assert_string_equal(change_line(changes, 3), "remove partitions.web.adapters.eth0 live");
 	assert_string_equal(change_line(changes, 4), "add partitions.web.adapters.eth2 live");
 	assert_string_equal(change_line(changes, 5), "change packet.workers restart");
-	assert_string_equal(change_line(changes, 6), "change log.sink daemon");
+	assert_string_equal(change_line(changes, 6), "change control.group daemon");
 	assert_int_equal(json_array_size(changes), 7);
 	json_decref(changes);
 	json_decref(old);

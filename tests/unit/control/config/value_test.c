@@ -112,6 +112,9 @@ static void reads_words_paths_and_endpoints(void **state)
 	assert_parses("events.eve", "syslog", "\"syslog\"");
 	assert_parses("events.eve", "unix:/run/eve.sock", "\"unix:/run/eve.sock\"");
 	assert_refuses("events.eve", "unix:eve.sock", "not an absolute path");
+	assert_refuses("events.eve", "unix:SOCKET", "not an absolute path");
+	assert_refuses("log.sink", "unix:/run/log", "not an absolute path");
+	assert_refuses("control.socket", "/run//x", "//");
 	assert_parses("control.metrics", "127.0.0.1:9580", "\"127.0.0.1:9580\"");
 	assert_parses("control.metrics", "[::1]:9580", "\"[::1]:9580\"");
 	assert_parses("control.metrics", "none", "absent");
@@ -119,6 +122,9 @@ static void reads_words_paths_and_endpoints(void **state)
 	assert_refuses("control.metrics", "127.0.0.1:0", "1 to 65535");
 	assert_refuses("control.socket", "/run/../etc/x", "..");
 	assert_refuses("control.socket", "/run/..", "..");
+	assert_refuses("control.socket", "/run/./x", "..");
+	assert_refuses("control.socket", "/", "a folder");
+	assert_parses("control.socket", "/run/..x/.y", "\"/run/..x/.y\"");
 }
 
 static const char *format(const char *key, json_int_t number)

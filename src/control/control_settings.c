@@ -88,31 +88,13 @@ static void on_api_socket(void *context, const json_t *result, const json_t *err
 	set_principals(control);
 }
 
-/* Everybody may connect when there are users beyond the socket's group; who may do what is decided
- * by the credentials in any case. */
-static int socket_mode(const json_t *config)
-{
-	const char *group = setting(config, "control", "group");
-	const char *const lists[] = {"readers", "operators"};
-	size_t index;
-	json_t *name;
-
-	for (size_t i = 0; i < 2; i++) {
-		json_array_foreach (setting_list(config, "control", lists[i]), index, name) {
-			const char *text = json_string_value(name);
-
-			if (text[0] != '@' || strcmp(text + 1, group) != 0)
-				return 0666;
-		}
-	}
-	return 0660;
-}
-
+/* Everybody may connect: who may do what is decided by the credentials, which may change while the
+ * socket stays, and those who may nothing are told so. */
 static void open_api(struct control *control, const json_t *config)
 {
 	control_broker_call(control, "broker.listen_unix",
 		json_pack("{s:s, s:i, s:s}", "path", setting(config, "control", "socket"), "mode",
-			socket_mode(config), "group", setting(config, "control", "group")),
+			0666, "group", setting(config, "control", "group")),
 		on_api_socket, control);
 }
 

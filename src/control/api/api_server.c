@@ -33,6 +33,27 @@ static size_t count_of_user(const struct api_server *server, uid_t uid)
 	return count;
 }
 
+static size_t count_strangers(const struct api_server *server)
+{
+	size_t count = 0;
+
+	list_foreach (node, &server->sessions)
+		count += list_entry(node, struct api_session, node)->grant == API_GRANT_NONE;
+	return count;
+}
+
+/* Root always gets in; nobody can keep the others out. */
+static bool has_room(const struct api_server *server, const struct api_peer *peer)
+{
+	if (peer->uid == 0)
+		return true;
+	if (server->counts.clients >= API_CLIENTS_MAX
+		|| count_of_user(server, peer->uid) >= API_CLIENTS_PER_USER_MAX)
+		return false;
+	return api_grant_of(peer, &server->readers, &server->operators) != API_GRANT_NONE
+		|| count_strangers(server) < API_STRANGERS_MAX;
+}
+
 /* Takes fd. */
 static void admit_client(struct api_server *server, int fd)
 {
@@ -44,9 +65,7 @@ static void admit_client(struct api_server *server, int fd)
 		close(fd);
 		return;
 	}
-	if (peer.uid != 0
-		&& (server->counts.clients >= API_CLIENTS_MAX
-			|| count_of_user(server, peer.uid) >= API_CLIENTS_PER_USER_MAX)) {
+	if (!has_room(server, &peer)) {
 		server->counts.turned_away++;
 		log_warning("api_client_turned_away", log_uint("uid", peer.uid),
 			log_uint("clients", server->counts.clients));

@@ -16,6 +16,7 @@
 
 #define API_CLIENTS_MAX          128
 #define API_CLIENTS_PER_USER_MAX 64 /* root is not counted */
+#define API_STRANGERS_MAX        8  /* clients that may do nothing, of all users together */
 #define API_CALLS_MAX            32 /* of a client, under way */
 #define API_STREAMS_MAX          16 /* traces and captures of a client */
 /* Longer than what a role may need for a reload of thousands of rules. */

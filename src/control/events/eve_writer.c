@@ -9,11 +9,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* How often what waits is tried again, and how often a file is looked at for its deletion. */
 #define RETRY_MS   100
 #define RECHECK_MS 1000
+/* RFC 3164: facility local5, severity info, as Suricata's EVE by syslog has it. */
+#define SYSLOG_HEAD "<174>bulkhead: "
 
 struct eve_writer {
 	uv_loop_t *loop;
@@ -23,6 +26,7 @@ struct eve_writer {
 	void *context;
 	int fd;
 	bool is_socket;
+	bool is_syslog;      /* a datagram socket: each line is a message of its own */
 	bool is_lost;        /* told, not set again yet */
 	bool is_broken_line; /* the buffer starts within a line that began in the sink before */
 	uint64_t checked_at_ms;
@@ -109,6 +113,14 @@ static void drop_broken_line(struct eve_writer *writer)
 	writer->counts.errors++;
 }
 
+static bool is_datagram(int fd)
+{
+	int type = 0;
+	socklen_t size = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM;
+}
+
 void eve_writer_set(struct eve_writer *writer, int fd)
 {
 	struct stat status;
@@ -120,6 +132,7 @@ void eve_writer_set(struct eve_writer *writer, int fd)
 	writer->fd = fd;
 	writer->is_lost = false;
 	writer->is_socket = fd >= 0 && fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+	writer->is_syslog = writer->is_socket && is_datagram(fd);
 	if (fd < 0)
 		writer->size = 0;
 }
@@ -145,8 +158,27 @@ static void check_deleted(struct eve_writer *writer)
 		tell_lost(writer);
 }
 
+/* The first line as one message of syslog; as if it had been taken, when it is too long for one. */
+static ssize_t send_message(struct eve_writer *writer)
+{
+	const char *end = memchr(writer->buffer, '\n', writer->size);
+	size_t size = end ? (size_t)(end - writer->buffer) : writer->size;
+	struct iovec parts[2] = {{SYSLOG_HEAD, strlen(SYSLOG_HEAD)}, {writer->buffer, size}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	if (sendmsg(writer->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (errno != EMSGSIZE)
+			return -1;
+		writer->counts.errors++;
+		writer->counts.written--; /* is counted by the caller */
+	}
+	return (ssize_t)size + (end != NULL);
+}
+
 static ssize_t send_some(struct eve_writer *writer)
 {
+	if (writer->is_syslog)
+		return send_message(writer);
 	if (writer->is_socket)
 		return send(writer->fd, writer->buffer, writer->size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return write(writer->fd, writer->buffer, writer->size);

@@ -270,6 +270,29 @@ static void counts_what_a_full_disk_does_not_take(void **state)
 	fclose(full);
 }
 
+static void writes_each_line_as_a_message_of_syslog(void **state)
+{
+	uv_loop_t loop;
+	struct eve_writer *writer;
+	char text[64];
+	int ends[2];
+
+	uv_loop_init(&loop);
+	writer = eve_writer_create(&loop, note_loss, NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	eve_writer_set(writer, ends[0]);
+	eve_writer_write(writer, "{\"a\":1}", 7);
+	eve_writer_write(writer, "{}", 2);
+	eve_writer_flush(writer);
+	assert_int_equal(recv(ends[1], text, sizeof(text), MSG_DONTWAIT), 22);
+	assert_memory_equal(text, "<174>bulkhead: {\"a\":1}", 22);
+	assert_int_equal(recv(ends[1], text, sizeof(text), MSG_DONTWAIT), 17);
+	eve_writer_destroy(writer);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	close(ends[1]);
+}
+
 static void tells_when_the_reader_of_the_socket_has_gone(void **state)
 {
 	uv_loop_t loop;
@@ -308,6 +331,7 @@ int main(void)
 			keeps_recent_events_within_their_bytes, setup, teardown),
 		cmocka_unit_test(writes_whole_lines_to_a_file),
 		cmocka_unit_test(counts_what_a_full_disk_does_not_take),
+		cmocka_unit_test(writes_each_line_as_a_message_of_syslog),
 		cmocka_unit_test(tells_when_the_reader_of_the_socket_has_gone),
 	};
 

@@ -100,7 +100,8 @@ int capture_packets(struct cli *cli)
 		return CLI_USAGE;
 	}
 	cli_param_string(cli, params, "node", "node");
-	fd = open_output(cli);
+	/* A file that is there stays as it is when the daemon is not. */
+	fd = cli_connect(cli) == 0 ? open_output(cli) : -1;
 	if (fd < 0) {
 		json_decref(params);
 		return CLI_FAILED;

@@ -53,7 +53,6 @@ struct command {
 	enum cli_complete complete; /* of arguments */
 	const char *choices;
 	bool can_watch;
-	bool is_local;                        /* works without the daemon */
 	const struct command_option *options; /* NULL: none */
 	const struct command_example *examples;
 	int (*run)(struct cli *cli); /* enum cli_exit */
@@ -77,7 +76,7 @@ struct cli {
 	const char *values[CLI_OPTIONS_MAX]; /* of command->options; "" for switches */
 	const char *arguments[CLI_ARGUMENTS_MAX];
 	int argument_count;
-	struct bulkhead_control *control; /* open unless command->is_local */
+	struct bulkhead_control *control; /* NULL: not connected yet, see cli_connect() */
 };
 
 /* Fills cli from argv. 0, or -1 with a message for people in text. */
@@ -91,7 +90,7 @@ void help_print(FILE *out, const struct command *command, const char *group);
 /* Calls, or prints the daemon's error and returns CLI_FAILED. params is consumed. */
 int cli_call(struct cli *cli, const char *method, json_t *params, json_t **result);
 int cli_call_paged(struct cli *cli, const char *method, json_t *params, json_t **result);
-/* Connects when that was not done yet. */
+/* Connects when that was not done yet; cli_call() does so itself. */
 int cli_connect(struct cli *cli);
 /* "bulkhead: …" on stderr; returns CLI_FAILED or CLI_USAGE. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

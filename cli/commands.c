@@ -231,7 +231,6 @@ const struct command commands[] = {
 		.arguments_min = 1,
 		.arguments_max = 1,
 		.complete = COMPLETE_FILE,
-		.is_local = true,
 		.description = "Reports everything that is wrong at once, with file, line, column, "
 			       "key, what was "
 			       "found and what would be valid. Needs no running daemon. FILE may "
@@ -318,7 +317,6 @@ const struct command commands[] = {
 		.arguments = "[KEY]",
 		.arguments_max = 1,
 		.complete = COMPLETE_CONFIG_KEY,
-		.is_local = true,
 		.description = "Type, range, default, unit and meaning of an option, or the "
 			       "options of a section. "
 			       "Needs no running daemon.",
@@ -330,7 +328,6 @@ const struct command commands[] = {
 		.name = "config schema",
 		.summary = "JSON Schema of the configuration, for editors",
 		.arguments = "",
-		.is_local = true,
 		.description = "Prints a JSON Schema (draft 2020-12) of bulkhead.yaml. Needs no "
 			       "running daemon.",
 		.examples = EXAMPLES({"bulkhead config schema >bulkhead.schema.json",
@@ -341,7 +338,6 @@ const struct command commands[] = {
 		.name = "config default",
 		.summary = "The embedded default configuration",
 		.arguments = "",
-		.is_local = true,
 		.description = "Prints the configuration that the daemon has without a file, with "
 			       "comments.",
 		.examples = EXAMPLES({"bulkhead config default >bulkhead.yaml", "To start from."}),

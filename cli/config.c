@@ -149,7 +149,7 @@ static json_t *call_with_file(struct cli *cli, const char *method, json_t *param
 {
 	struct bulkhead_control_error error;
 	const char *name;
-	int memory = read_file(cli, &name), code;
+	int memory = cli_connect(cli) == 0 ? read_file(cli, &name) : -1, code;
 	json_t *result;
 
 	if (memory < 0) {

@@ -55,6 +55,10 @@ int cli_call(struct cli *cli, const char *method, json_t *params, json_t **resul
 {
 	struct bulkhead_control_error error;
 
+	if (cli_connect(cli) != 0) {
+		json_decref(params);
+		return CLI_FAILED;
+	}
 	if (bulkhead_control_call(cli->control, method, params, -1, result, &error) < 0)
 		return cli_fail("%s", error.message);
 	return 0;
@@ -64,6 +68,10 @@ int cli_call_paged(struct cli *cli, const char *method, json_t *params, json_t *
 {
 	struct bulkhead_control_error error;
 
+	if (cli_connect(cli) != 0) {
+		json_decref(params);
+		return CLI_FAILED;
+	}
 	if (bulkhead_control_call_paged(cli->control, method, params, result, &error) < 0)
 		return cli_fail("%s", error.message);
 	return 0;

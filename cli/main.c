@@ -33,11 +33,8 @@ static int run_watched(struct cli *cli)
 
 static int run(struct cli *cli)
 {
-	int code;
+	int code = cli->watch_s > 0 ? run_watched(cli) : cli->command->run(cli);
 
-	if (!cli->command->is_local && cli_connect(cli) != 0)
-		return CLI_FAILED;
-	code = cli->watch_s > 0 ? run_watched(cli) : cli->command->run(cli);
 	bulkhead_control_close(cli->control);
 	return code;
 }

@@ -35,8 +35,8 @@ static void print_config(const json_t *config)
 {
 	json_t *left = json_object_get(config, "confirm_left_ms");
 
-	printf("configuration  %s, generation %lld, applied %.19s\n", format_string(config, "file"),
-		(long long)format_integer(config, "generation"),
+	printf("configuration  %s\n               generation %lld, applied %.19s\n",
+		format_string(config, "file"), (long long)format_integer(config, "generation"),
 		*format_string(config, "applied_at") ? format_string(config, "applied_at")
 						     : "not yet");
 	if (left)

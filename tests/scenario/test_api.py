@@ -91,8 +91,10 @@ def test_tables_fit_80_columns(daemon):
 
 
 def test_metrics_are_open_metrics(daemon):
-    done = daemon.namespace.run("curl", "-si", "http://127.0.0.1:9580/metrics")
-    head, body = done.stdout.replace("\r\n", "\n").split("\n\n", 1)
+    def fetch(path, *options):
+        return daemon.namespace.run("curl", "-si", *options, f"http://127.0.0.1:9580/{path}")
+
+    head, body = fetch("metrics").replace("\r\n", "\n").split("\n\n", 1)
     assert "200 OK" in head
     assert "application/openmetrics-text; version=1.0.0; charset=utf-8" in head
     assert body.endswith("# EOF\n")
@@ -104,8 +106,8 @@ def test_metrics_are_open_metrics(daemon):
         elif not line.startswith("# "):
             assert OPEN_METRICS_LINE.match(line), line
     assert {"bulkhead_build_info", "bulkhead_drops", "bulkhead_events"} <= families
-    assert "404" in daemon.namespace.run("curl", "-si", "http://127.0.0.1:9580/").stdout
-    assert "405" in daemon.namespace.run("curl", "-si", "-d", "x", "http://127.0.0.1:9580/metrics").stdout
+    assert "404" in fetch("")
+    assert "405" in fetch("metrics", "-d", "x")
 
 
 def test_eve_file_is_opened_again_after_its_rotation(daemon):

@@ -74,7 +74,8 @@ int api_admit(enum api_grant grant, const char *method_name, const json_t *param
 	/* Who may do nothing learns nothing, not even which methods there are. */
 	if (grant == API_GRANT_NONE)
 		return error_set(error, IPC_FORBIDDEN,
-			"permission denied: ask to be named in control.readers or "
+			"permission denied: you may not use this daemon; ask to be named in "
+			"control.readers or "
 			"control.operators (see bulkhead.yaml(5))");
 	if (!method || method->access == API_INTERNAL)
 		return error_set(error, IPC_METHOD_NOT_FOUND,

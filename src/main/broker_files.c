@@ -419,8 +419,8 @@ void broker_make_folders(const struct broker *broker)
 			|| info.st_uid == broker->identity.uid)
 			continue;
 		if (lchown(folders[i], broker->identity.uid, broker->identity.gid) < 0)
-			log_warning("folder_not_given", log_str("path", folders[i]),
-				log_errno(-errno));
+			log_warning(
+				"folder_not_given", log_str("path", folders[i]), log_errno(-errno));
 	}
 }
 

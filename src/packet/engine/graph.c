@@ -27,6 +27,7 @@ __thread uint64_t (*graph_edge_packets)[GRAPH_EDGES_MAX];
 static struct rte_node_register *const *registered;
 static struct graph *running[WORKERS_MAX], *prepared[WORKERS_MAX];
 static bool has_prepared, is_running;
+static bool has_inspected; /* some running graph ever had inspection */
 static struct graph_composition running_composition, prepared_composition;
 static uint32_t generation; /* of the running graphs */
 static uint32_t made;       /* graphs ever, for their names */
@@ -80,10 +81,11 @@ static bool is_source_of(
 {
 	if (!(node->flags & RTE_NODE_SOURCE_F))
 		return false;
+	/* These two stay when inspection goes: what is held or handed over still comes through. */
 	if (strcmp(node->name, "inspect_return") == 0)
-		return composition->has_inspection;
+		return composition->has_inspection || has_inspected;
 	if (strcmp(node->name, "handoff_rx") == 0)
-		return composition->has_handoff;
+		return composition->has_handoff || (has_inspected && worker_count() > 1);
 	return true;
 }
 
@@ -205,6 +207,7 @@ void graph_commit(void)
 	for (uint16_t i = 0; i < worker_count(); i++)
 		destroy(old[i]);
 	running_composition = prepared_composition;
+	has_inspected |= running_composition.has_inspection;
 	has_prepared = false;
 	is_running = true;
 	generation++;
@@ -252,11 +255,10 @@ static void add_running(const struct rte_node_register *row, struct graph_node_c
 		if (!node)
 			continue;
 		out->is_in_graph = true;
-		/* The library's own counters are plain; a read of 8 aligned bytes is whole on all
-		 * machines that DPDK supports. */
-		out->packets += node->total_objs;
-		out->calls += node->total_calls;
-		out->cycles += node->total_cycles;
+		/* Relaxed; pairs with GRAPH_COUNT(). */
+		out->packets += __atomic_load_n(&node->total_objs, __ATOMIC_RELAXED);
+		out->calls += __atomic_load_n(&node->total_calls, __ATOMIC_RELAXED);
+		out->cycles += __atomic_load_n(&node->total_cycles, __ATOMIC_RELAXED);
 		out->edge_count = node->nb_edges;
 		for (rte_edge_t edge = 0; edge < node->nb_edges; edge++)
 			/* Relaxed; pairs with graph_run_node(). */

@@ -72,6 +72,10 @@ struct graph_node_counters {
 /* Fills at most max rows in the walk's order; returns how many. */
 uint32_t graph_read(struct graph_node_counters *out, uint32_t max);
 
+/* Relaxed: a statistic with one writer; partner is graph_read(). */
+#define GRAPH_COUNT(counter, value)                                                                \
+	__atomic_store_n(&(counter), (counter) + (value), __ATOMIC_RELAXED)
+
 /* Runs one node and counts what it sent along its edges: by the growth of its neighbours' queues,
  * so that it costs once a burst, not once a packet, however the node enqueues. source_watch: not
  * NULL, when node is a source that is watched. */
@@ -87,16 +91,15 @@ static inline uint16_t graph_run_node(
 		before[i] = node->nodes[i]->idx;
 	started = rte_rdtsc();
 	processed = node->process(graph->rte, node, node->objs, node->idx);
-	node->total_cycles += rte_rdtsc() - started;
-	node->total_calls++;
-	node->total_objs += processed;
+	GRAPH_COUNT(node->total_cycles, rte_rdtsc() - started);
+	GRAPH_COUNT(node->total_calls, 1);
+	GRAPH_COUNT(node->total_objs, processed);
 	node->idx = 0;
 	for (rte_edge_t i = 0; i < node->nb_edges; i++) {
 		uint16_t added = (uint16_t)(node->nodes[i]->idx - before[i]);
 
 		if (!(shared & 1U << i))
-			/* Relaxed: a statistic; partner is graph_read(). */
-			__atomic_store_n(&edges[i], edges[i] + added, __ATOMIC_RELAXED);
+			GRAPH_COUNT(edges[i], added);
 		if (unlikely(source_watch != NULL) && added > 0)
 			watch_node(
 				source_watch, node, node->nodes[i]->objs + before[i], added, true);

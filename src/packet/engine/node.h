@@ -26,8 +26,5 @@ static inline void node_forward(
  * node (edges of different meaning, as "external" and "unknown", both to tx). */
 static inline void node_count_edge(const struct rte_node *node, rte_edge_t edge, uint32_t packets)
 {
-	uint64_t *counter = &graph_edge_packets[node->id][edge];
-
-	/* Relaxed: a statistic; partner is graph_read(). */
-	__atomic_store_n(counter, *counter + packets, __ATOMIC_RELAXED);
+	GRAPH_COUNT(graph_edge_packets[node->id][edge], packets);
 }

@@ -9,6 +9,7 @@
 #include "packet/engine/drop_count.h"
 #include "packet/engine/eal.h"
 #include "packet/engine/graph.h"
+#include "packet/engine/handoff.h"
 #include "packet/engine/node.h"
 #include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
@@ -35,7 +36,8 @@ static uint64_t produced[WORKERS_MAX], consumed[WORKERS_MAX];
 static bool source_is_on;
 static uv_loop_t loop;
 
-extern struct rte_node_register drop_node;
+extern struct rte_node_register drop_node, handoff_node, handoff_rx_node;
+static uint64_t misplaced; /* atomic: packets inspected by a worker that does not own their flow */
 
 static uint16_t source_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
@@ -48,7 +50,8 @@ static uint16_t source_process(
 		|| rte_pktmbuf_alloc_bulk(packet_pool, packets, BURST) != 0)
 		return 0;
 	for (int i = 0; i < BURST; i++) {
-		*packet_metadata(packets[i]) = (struct packet_metadata){.vlan = 1};
+		*packet_metadata(packets[i]) =
+			(struct packet_metadata){.vlan = 1, .flow_hash = (uint32_t)i};
 		node_forward(graph, node, 0, packets[i]);
 	}
 	__atomic_fetch_add(&produced[worker_index], BURST, __ATOMIC_RELAXED);
@@ -61,6 +64,15 @@ static uint16_t forward_process(
 	for (uint16_t i = 0; i < count; i++)
 		node_forward(graph, node, 0, objects[i]);
 	return count;
+}
+
+static uint16_t inspect_process(
+	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++)
+		if (packet_metadata(objects[i])->flow_hash % WORKERS != worker_index)
+			__atomic_fetch_add(&misplaced, 1, __ATOMIC_RELAXED);
+	return forward_process(graph, node, objects, count);
 }
 
 static uint16_t sink_process(
@@ -94,7 +106,7 @@ static struct rte_node_register test_origin_tag_node = {
 };
 static struct rte_node_register test_inspect_node = {
 	.name = "inspect",
-	.process = forward_process,
+	.process = inspect_process,
 	.nb_edges = 1,
 	.next_nodes = {"origin_forward"},
 };
@@ -111,7 +123,8 @@ static struct rte_node_register sink_node = {
 	.next_nodes = {"drop", "drop"},
 };
 static struct rte_node_register *const test_nodes[] = {&source_node, &test_origin_tag_node,
-	&test_inspect_node, &test_origin_forward_node, &sink_node, &drop_node, NULL};
+	&test_inspect_node, &test_origin_forward_node, &sink_node, &handoff_node, &handoff_rx_node,
+	&drop_node, NULL};
 
 static int set_up(void **state)
 {
@@ -135,6 +148,8 @@ static int set_up(void **state)
 	if (status == 0)
 		status = drop_open(WORKERS);
 	if (status == 0)
+		status = handoff_open(WORKERS);
+	if (status == 0)
 		status = graph_register(test_nodes, &error);
 	if (status == 0)
 		status = workers_start(&loop, &workers, &error);
@@ -148,6 +163,7 @@ static int tear_down(void **state)
 	(void)state;
 	workers_stop();
 	graph_close();
+	handoff_close();
 	publish_close();
 	drop_close();
 	pool_close();
@@ -251,6 +267,31 @@ static void aborted_graph_leaves_the_running_one(void **state)
 	assert_false(graph_is_prepared());
 }
 
+/* Also packets that are under way between workers when the graph changes arrive. */
+static void each_flow_is_inspected_by_the_worker_that_owns_it(void **state)
+{
+	struct graph_composition composition = {0};
+	struct error error;
+
+	(void)state;
+	assert_int_equal(sum(produced), sum(consumed));
+	__atomic_store_n(&misplaced, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&source_is_on, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < 200; i++) {
+		composition.has_inspection = composition.has_handoff = i % 2 == 0;
+		assert_int_equal(graph_prepare(&composition, &error), 0);
+		graph_commit();
+		usleep(i % 20 == 0 ? 2000 : 0);
+	}
+	__atomic_store_n(&source_is_on, false, __ATOMIC_RELAXED);
+	for (int i = 0; i < 1000 && rte_mempool_in_use_count(packet_pool) > 0; i++)
+		usleep(1000);
+	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
+	assert_int_equal(__atomic_load_n(&misplaced, __ATOMIC_RELAXED), 0);
+	assert_true(counters_of("handoff_rx")->packets > 0);
+	assert_int_equal(sum(produced), sum(consumed) + drop_count(DROP_handoff_full));
+}
+
 static uint32_t destroyed;
 
 static void count_destroyed(void *object)
@@ -314,6 +355,7 @@ int main(void)
 		cmocka_unit_test(counts_edges_that_share_a_target_by_the_nodes_own_word),
 		cmocka_unit_test(counts_drops_by_reason_and_by_ingress_port),
 		cmocka_unit_test(aborted_graph_leaves_the_running_one),
+		cmocka_unit_test(each_flow_is_inspected_by_the_worker_that_owns_it),
 		cmocka_unit_test(frees_retired_objects_after_a_grace_period),
 		cmocka_unit_test(idle_workers_nap),
 		cmocka_unit_test(descriptor_ends_a_nap_at_once),

@@ -16,12 +16,10 @@
 #include "base/log.h"
 #include "packet/engine/pool.h"
 #include "packet/packet_module.h"
+#include "packet/port/af_xdp.h"
 
 #include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <linux/virtio_net.h>
-#include <net/if.h>
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_eth_vhost.h>
@@ -30,7 +28,6 @@
 #include <rte_vhost.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -163,27 +160,6 @@ static int check_folder(const char *path, struct error *error)
 	return 0;
 }
 
-/* A veth leaves checksums to us without telling: AF_XDP has no room for that. */
-static void warn_of_veth(const char *interface)
-{
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct ifreq request = {.ifr_data = (void *)&info};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", interface);
-	if (ioctl(fd, SIOCETHTOOL, &request) == 0 && strcmp(info.driver, "veth") == 0)
-		log_warning("af_xdp_on_veth", log_str("interface", interface),
-			log_str("problem",
-				"AF_XDP carries no checksum state: packets of local "
-				"senders arrive with unfinished checksums"),
-			log_str("advice",
-				"use netdev:INTERFACE, or run `ethtool -K PEER tx off` "
-				"on the other end"));
-	close(fd);
-}
-
 static int vhost_arguments(const struct port *port, const struct device *device,
 	struct ethdev *ethdev, char *arguments, struct error *error)
 {
@@ -221,13 +197,15 @@ static int memif_arguments(const struct port *port, const struct device *device,
 static int af_xdp_arguments(const struct port *port, const struct device *device,
 	struct ethdev *ethdev, char *arguments, struct error *error)
 {
-	if (if_nametoindex(device->argument) == 0)
-		return error_set(error, -ENODEV, "there is no interface %s", device->argument);
-	warn_of_veth(device->argument);
+	char program[AF_XDP_PROGRAM_SIZE];
+	int result = af_xdp_prepare(device->argument, program, error);
+
+	if (result < 0)
+		return result;
 	ethdev->is_af_xdp = true;
 	snprintf(ethdev->name, sizeof(ethdev->name), "net_af_xdp%u", name_counter++);
-	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queue_count=%u", device->argument,
-		port->config.queue_count);
+	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queue_count=%u,xdp_prog=%s", device->argument,
+		port->config.queue_count, program);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "include/bulkhead/control.h"
+#include "bulkhead/control.h"
 
 #include <stdbool.h>
 #include <stddef.h>

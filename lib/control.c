@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "include/bulkhead/control.h"
+#include "bulkhead/control.h"
 
 #include "ipc/ipc.h"
 

@@ -7,8 +7,8 @@
  *	                                         └── packet (here)
  */
 #include "base/log.h"
+#include "bulkhead/control.h"
 #include "control/control_role.h"
-#include "include/bulkhead/control.h"
 #include "schema/api_schema.h"
 
 #include <errno.h>

@@ -115,8 +115,8 @@ struct config_option {
 	uint32_t flags; /* enum config_flag */
 	/* Of numbers in `unit`; of texts their length; of lists (but of numbers) their elements. */
 	int64_t minimum, maximum;
-	const char *unit;         /* of numbers in the document; NULL: none */
-	const char *values;       /* of CONFIG_ENUM: "drop|pass"; of CONFIG_SINK: words beside paths */
+	const char *unit;   /* of numbers in the document; NULL: none */
+	const char *values; /* of CONFIG_ENUM: "drop|pass"; of CONFIG_SINK: words beside paths */
 	const char *default_text; /* in YAML syntax; NULL: none */
 	const char *default_note; /* of defaults that depend on other options, for people */
 	const char *short_form;   /* the child that a scalar written for the section sets */

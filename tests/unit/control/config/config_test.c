@@ -270,8 +270,8 @@ static void passes_long_documents_in_sealed_memory(void **state)
 	assert_int_equal(config_document_receive(params, fd, &received, &error), 0);
 	assert_true(json_equal(document, received));
 	close(fd);
-	assert_true(config_document_receive(params, -1, &received, &error) < 0);
 	json_decref(received);
+	assert_true(config_document_receive(params, -1, &received, &error) < 0);
 	json_decref(params);
 	json_decref(document);
 }

@@ -37,9 +37,14 @@ static void on_packet_answered(void *context, const json_t *result, const json_t
 	int *descriptors, size_t descriptor_count)
 {
 	struct control *control = context;
+	unsigned int flags = 0;
 
-	config_store_answered(&control->store, ROLE_PACKET,
-		error ? control_error_text(error) : NULL, error && is_unavailable(error));
+	if (error && is_unavailable(error))
+		flags |= CONFIG_ANSWER_GONE;
+	if (json_array_size(json_object_get(result, "restart")))
+		flags |= CONFIG_ANSWER_RESTART;
+	config_store_answered(
+		&control->store, ROLE_PACKET, error ? control_error_text(error) : NULL, flags);
 }
 
 static int store_send(void *context, unsigned int role, enum config_phase phase,

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum step { STEP_WAIT, STEP_RESTART, STEP_PREPARE, STEP_COMMIT, STEP_ABORT };
+enum step {
+	STEP_WAIT,
+	STEP_RESTART,
+	STEP_PREPARE,
+	STEP_COMMIT,
+	STEP_ABORT,
+	STEP_ABORT_TRIAL, /* it was good: the role is started again, and prepares once more */
+};
 
 struct config_change {
 	struct list node; /* in store->waiting */
@@ -16,6 +23,7 @@ struct config_change {
 	uint64_t confirm_ms;
 	bool is_again; /* what runs, for roles that were started again */
 	bool is_rollback;
+	bool wants_restart;
 	bool did_restart; /* a role was started again for this change */
 	config_done_fn done;
 	void *context;
@@ -203,13 +211,7 @@ static void begin(struct config_store *store, struct config_change *change)
 		return;
 	}
 	change->targets = targets_of(store, change);
-	if (store->running && !change->is_again && needs_restart(change->changes)) {
-		change->step = STEP_RESTART;
-		change->did_restart = true;
-		store->ops->set_timer(store->context, CONFIG_TIMER_RESTART, CONFIG_RESTART_MS);
-		restart(store);
-		return;
-	}
+	change->wants_restart = store->running && needs_restart(change->changes);
 	prepare(store, change);
 }
 
@@ -314,6 +316,23 @@ static void abort_prepared(struct config_store *store, struct config_change *cha
 		step_done(store, change);
 }
 
+/* What the role cannot do while it runs was tried as far as it can be, before guests notice. */
+static void abort_trial(struct config_store *store, struct config_change *change)
+{
+	change->step = STEP_ABORT_TRIAL;
+	if (!send_all(store, change, change->prepared, CONFIG_ABORT))
+		step_done(store, change);
+}
+
+static void restart_for(struct config_store *store, struct config_change *change)
+{
+	change->step = STEP_RESTART;
+	change->prepared = 0;
+	change->did_restart = true;
+	store->ops->set_timer(store->context, CONFIG_TIMER_RESTART, CONFIG_RESTART_MS);
+	restart(store);
+}
+
 /* All answers of a step are there. */
 static void step_done(struct config_store *store, struct config_change *change)
 {
@@ -321,8 +340,12 @@ static void step_done(struct config_store *store, struct config_change *change)
 
 	if (change->step == STEP_PREPARE && has_failed)
 		abort_prepared(store, change);
+	else if (change->step == STEP_PREPARE && change->wants_restart && !change->did_restart)
+		abort_trial(store, change);
 	else if (change->step == STEP_PREPARE)
 		commit(store, change);
+	else if (change->step == STEP_ABORT_TRIAL)
+		restart_for(store, change);
 	else if (change->step == STEP_ABORT || has_failed)
 		fail(store, change);
 	else if (change->is_again)
@@ -332,8 +355,9 @@ static void step_done(struct config_store *store, struct config_change *change)
 }
 
 void config_store_answered(
-	struct config_store *store, unsigned int role, const char *error_text, bool is_gone)
+	struct config_store *store, unsigned int role, const char *error_text, unsigned int flags)
 {
+	bool is_gone = flags & CONFIG_ANSWER_GONE;
 	struct config_change *change = store->change;
 
 	if (is_gone)
@@ -341,9 +365,11 @@ void config_store_answered(
 	if (!change || change->step < STEP_PREPARE || change->answers_due == 0)
 		return;
 	/* What was prepared is good: a role that dies while it commits gets it when it is back. */
-	if (error_text && change->step != STEP_ABORT && !(is_gone && change->step == STEP_COMMIT)
+	if (error_text && change->step < STEP_ABORT && !(is_gone && change->step == STEP_COMMIT)
 		&& !change->failure.text[0])
 		error_set(&change->failure, -EIO, "%s", error_text);
+	if ((flags & CONFIG_ANSWER_RESTART) && !change->is_again && store->running)
+		change->wants_restart = true;
 	if (!error_text && change->step == STEP_PREPARE)
 		change->prepared |= 1u << role;
 	if (!error_text && change->step == STEP_COMMIT)

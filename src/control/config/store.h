@@ -7,8 +7,9 @@
  *
  * Knows roles, clocks and sockets only through its ops. One thread.
  *
- *	        begin ─► (restart) ─► prepare ─┬─► commit ─► running
- *	                                       └─► abort  ─► as before
+ *	        begin ─► prepare ─┬─► commit ─► running
+ *	                          ├─► abort  ─► as before
+ *	                          └─► abort  ─► restart of the role ─► prepare ─► commit or abort
  */
 #pragma once
 
@@ -30,6 +31,12 @@ enum config_timer {
 	CONFIG_TIMER_RETRY,
 	CONFIG_TIMER_RESTART,
 	CONFIG_TIMER_COUNT,
+};
+
+enum config_answer {
+	CONFIG_ANSWER_GONE = 1 << 0, /* the role went away before it answered */
+	CONFIG_ANSWER_RESTART =
+		1 << 1, /* prepared, but to be in force the role has to start again */
 };
 
 struct config_store;
@@ -101,8 +108,8 @@ void config_store_take_over(
 /* What the owner's sockets and timers bring. */
 void config_store_role_up(struct config_store *store, unsigned int role);
 void config_store_role_down(struct config_store *store, unsigned int role);
-/* error_text NULL: done. is_gone: the role went away before it answered. */
+/* error_text NULL: done. flags of enum config_answer. */
 void config_store_answered(
-	struct config_store *store, unsigned int role, const char *error_text, bool is_gone);
+	struct config_store *store, unsigned int role, const char *error_text, unsigned int flags);
 void config_store_restart_failed(struct config_store *store, const char *error_text);
 void config_store_timer(struct config_store *store, enum config_timer timer);

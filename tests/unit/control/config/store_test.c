@@ -116,7 +116,7 @@ static void apply(struct fake *fake, const char *host, uint64_t confirm_ms)
 
 static void answer(struct fake *fake, unsigned int role, const char *error)
 {
-	config_store_answered(&fake->store, role, error, false);
+	config_store_answered(&fake->store, role, error, 0);
 }
 
 /* A store with two roles up, which runs the document "one". */
@@ -287,7 +287,7 @@ static void fails_when_a_role_dies_while_it_prepares(void **state)
 	apply(fake, "two", 0);
 	answer(fake, 1, NULL);
 	fake->log[0] = '\0';
-	config_store_answered(&fake->store, 0, "packet is gone", true);
+	config_store_answered(&fake->store, 0, "packet is gone", CONFIG_ANSWER_GONE);
 	config_store_role_down(&fake->store, 0);
 	expect(fake, "abort 1 #2; ");
 	answer(fake, 1, NULL);
@@ -303,7 +303,7 @@ static void succeeds_when_a_role_dies_while_it_commits(void **state)
 	apply(fake, "two", 0);
 	answer_all(fake);
 	answer(fake, 1, NULL);
-	config_store_answered(&fake->store, 0, "packet is gone", true);
+	config_store_answered(&fake->store, 0, "packet is gone", CONFIG_ANSWER_GONE);
 	config_store_role_down(&fake->store, 0);
 	assert_string_equal(fake->result, "done");
 	assert_string_equal(running(fake), "two");
@@ -411,12 +411,50 @@ static void rolls_back_on_demand_and_only_once(void **state)
 		json_string_value(json_object_get(fake->store.previous, "host")), "two");
 }
 
-static void restarts_the_role_for_what_needs_it(void **state)
+/* A change that needs a restart is tried first, and has come as far as the restart. */
+static void begin_restart(struct fake *fake)
+{
+	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	expect(fake, "prepare 0 #2 one; prepare 1 #2 one; ");
+	answer_all(fake);
+	expect(fake, "abort 0 #2; abort 1 #2; ");
+	answer_all(fake);
+	expect(fake, "restart 0; ");
+}
+
+static void refuses_before_it_restarts_what_cannot_be(void **state)
 {
 	struct fake *fake = *state;
 
 	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	fake->log[0] = '\0';
+	answer(fake, 0, "no such interface");
+	answer(fake, 1, NULL);
+	expect(fake, "abort 1 #2; ");
+	answer(fake, 1, NULL);
+	expect(fake, "");
+	assert_string_equal(fake->result, "no such interface");
+	assert_true(fake->store.roles[0].is_configured);
+}
+
+static void restarts_the_role_when_it_says_so(void **state)
+{
+	struct fake *fake = *state;
+
+	apply(fake, "two", 0);
+	fake->log[0] = '\0';
+	config_store_answered(&fake->store, 0, NULL, CONFIG_ANSWER_RESTART);
+	answer(fake, 1, NULL);
+	expect(fake, "abort 0 #2; abort 1 #2; ");
+	answer_all(fake);
 	expect(fake, "restart 0; ");
+}
+
+static void restarts_the_role_for_what_needs_it(void **state)
+{
+	struct fake *fake = *state;
+
+	begin_restart(fake);
 	config_store_role_down(&fake->store, 0);
 	expect(fake, "");
 	config_store_role_up(&fake->store, 0);
@@ -431,7 +469,7 @@ static void restarts_the_role_again_when_the_change_fails(void **state)
 {
 	struct fake *fake = *state;
 
-	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	begin_restart(fake);
 	config_store_role_down(&fake->store, 0);
 	config_store_role_up(&fake->store, 0);
 	fake->log[0] = '\0';
@@ -450,7 +488,7 @@ static void fails_when_the_role_cannot_be_restarted(void **state)
 {
 	struct fake *fake = *state;
 
-	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	begin_restart(fake);
 	fake->log[0] = '\0';
 	config_store_restart_failed(&fake->store, "the broker is busy");
 	assert_string_equal(fake->result, "the broker is busy");
@@ -462,7 +500,7 @@ static void fails_when_the_restarted_role_stays_away(void **state)
 {
 	struct fake *fake = *state;
 
-	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	begin_restart(fake);
 	config_store_role_down(&fake->store, 0);
 	assert_int_equal(fake->timers[CONFIG_TIMER_RESTART], CONFIG_RESTART_MS);
 	config_store_timer(&fake->store, CONFIG_TIMER_RESTART);
@@ -530,6 +568,9 @@ int main(void)
 			tries_a_rollback_again_until_it_is_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			rolls_back_on_demand_and_only_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			refuses_before_it_restarts_what_cannot_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(restarts_the_role_when_it_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			restarts_the_role_for_what_needs_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -31,9 +31,9 @@
 #define TEXT_SIZE        160
 #define NODE_SIZE        RTE_NODE_NAMESIZE
 #define RING_COUNT       2048
-#define DRAIN_COUNT      128 /* records a notification: below IPC_MESSAGE_SIZE */
-#define DRAIN_TURNS      4
-#define SLOT_SHIFT       28 /* metadata's trace_id: slot and number of the packet */
+#define MESSAGE_COUNT    128U /* records a notification: below IPC_MESSAGE_SIZE */
+#define DRAIN_COUNT      512  /* records a tick */
+#define SLOT_SHIFT       28   /* metadata's trace_id: slot and number of the packet */
 #define NUMBER_MASK      ((1U << SLOT_SHIFT) - 1)
 #define POLL_MS          20
 #define END_DELAY_NS     (300 * CLOCK_NS_PER_MS) /* held packets may still come back */
@@ -176,8 +176,7 @@ static bool is_decided_here(
 	return trace->filter.vlan ? !is_entrance && metadata->vlan : is_entrance;
 }
 
-static bool select_packet(
-	struct trace *trace, const struct rte_node *node, struct rte_mbuf *packet, bool is_entrance)
+static bool select_packet(struct trace *trace, struct rte_mbuf *packet, bool is_entrance)
 {
 	struct packet_metadata *metadata = packet_metadata(packet);
 	struct record record;
@@ -194,7 +193,7 @@ static bool select_packet(
 		return false;
 	metadata->flags |= PACKET_IS_TRACED;
 	metadata->trace_id = trace->slot << SLOT_SHIFT | number;
-	fill_record(&record, metadata, is_entrance ? node->name : "rx");
+	fill_record(&record, metadata, "rx");
 	record.is_packet = true;
 	describe_packet(packet, record.text);
 	write_record(trace, &record);
@@ -210,7 +209,7 @@ static void watch_packet(const struct watch *watch, const struct rte_node *node,
 
 	for (uint32_t i = 0; i < WATCH_TRACES_MAX && !(metadata->flags & PACKET_IS_TRACED); i++)
 		if (watch->traces[i])
-			select_packet(watch->traces[i], node, packet, is_entrance);
+			select_packet(watch->traces[i], packet, is_entrance);
 	if (!(metadata->flags & PACKET_IS_TRACED) || is_entrance)
 		return;
 	trace = trace_of(watch, metadata);
@@ -226,8 +225,11 @@ static void watch_packet(const struct watch *watch, const struct rte_node *node,
 }
 
 void trace_watch(const struct watch *watch, const struct rte_node *node, struct rte_mbuf **packets,
-	uint16_t count, bool is_entrance)
+	uint16_t count, bool is_source)
 {
+	/* What comes from other sources (held, handed over) came in through rx before. */
+	bool is_entrance = is_source && strcmp(node->name, "rx") == 0;
+
 	for (uint16_t i = 0; i < count; i++)
 		watch_packet(watch, node, packets[i], is_entrance);
 }
@@ -276,25 +278,28 @@ static void send_records(struct trace *trace, const struct record *records, uint
 		__atomic_fetch_add(&trace->lost, count, __ATOMIC_RELAXED);
 }
 
+static int compare_times(const void *left, const void *right)
+{
+	const struct record *a = left, *b = right;
+
+	return a->at_ns < b->at_ns ? -1 : a->at_ns > b->at_ns;
+}
+
 /* A bounded part of what waits, so that a trace of everything leaves the control thread time for
- * its other work; the rest is lost in the rings, and counted there. */
+ * its other work; the rest is lost in the rings, and counted there. Sorted by time, since a packet
+ * may walk on two workers. */
 static bool drain(struct trace *trace)
 {
 	static struct record records[DRAIN_COUNT];
-	bool has_records = false;
+	uint32_t share = DRAIN_COUNT / RTE_MAX(worker_count(), 1), count = 0;
 
-	for (uint16_t worker = 0; worker < worker_count(); worker++) {
-		uint32_t count = DRAIN_COUNT;
-
-		for (int turn = 0; turn < DRAIN_TURNS && count == DRAIN_COUNT; turn++) {
-			count = rte_ring_sc_dequeue_burst_elem(
-				trace->rings[worker], records, sizeof(*records), DRAIN_COUNT, NULL);
-			if (count > 0)
-				send_records(trace, records, count);
-			has_records |= count > 0;
-		}
-	}
-	return has_records;
+	for (uint16_t worker = 0; worker < worker_count(); worker++)
+		count += rte_ring_sc_dequeue_burst_elem(
+			trace->rings[worker], records + count, sizeof(*records), share, NULL);
+	qsort(records, count, sizeof(*records), compare_times);
+	for (uint32_t sent = 0; sent < count; sent += MESSAGE_COUNT)
+		send_records(trace, records + sent, RTE_MIN(MESSAGE_COUNT, count - sent));
+	return count > 0;
 }
 
 static void destroy(struct trace *trace)

@@ -12,7 +12,7 @@
 
 /* Worker: chooses packets at their entrance and records the entry of traced ones into node. */
 void trace_watch(const struct watch *watch, const struct rte_node *node, struct rte_mbuf **packets,
-	uint16_t count, bool is_entrance);
+	uint16_t count, bool is_source);
 
 /* Control thread. */
 void trace_open(uv_loop_t *loop);

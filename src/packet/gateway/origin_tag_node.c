@@ -69,9 +69,8 @@ static uint16_t origin_tag_process(
 			node_forward(graph, node, ORIGIN_TAG_EDGE_DROP, packets[i]);
 			continue;
 		}
-		trace_step(packets[i], "origin_tag", "origin %s, adapter %u, VLAN %u",
+		trace_step(packets[i], "origin_tag", "origin %s, VLAN %u",
 			kind_names[packet_metadata(packets[i])->origin.kind],
-			packet_metadata(packets[i])->origin.adapter,
 			packet_metadata(packets[i])->origin.vlan);
 		node_forward(graph, node, ORIGIN_TAG_EDGE_NEXT, packets[i]);
 	}

@@ -147,8 +147,7 @@ static inline void forward(struct rte_graph *graph, struct rte_node *node,
 	if (edge == SWITCH_FORWARD_EDGE_COUNT)
 		return;
 	counts->local += edge == SWITCH_FORWARD_EDGE_LOCAL;
-	trace_step(packet, "switch_forward", "%s, port %u", switch_forward_labels[edge],
-		packet_metadata(packet)->egress_port);
+	trace_step(packet, "switch_forward", "%s", switch_forward_labels[edge]);
 	node_forward(graph, node, edge, packet);
 }
 

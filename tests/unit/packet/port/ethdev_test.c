@@ -35,6 +35,7 @@ static struct port *port, *other;
 static uv_loop_t loop;
 static char folder[] = "/tmp/ethdev_test.XXXXXX";
 static char path[64];
+static bool is_client;
 static uint32_t changes;
 
 static void on_change(uint16_t ethdev_id)
@@ -49,7 +50,7 @@ static int open_port(struct port *at, const char *options, uint16_t queues, stru
 	memset(at, 0, sizeof(*at));
 	at->config.queue_count = queues;
 	snprintf(at->config.device, sizeof(at->config.device), "%s%s%s", options, path,
-		at == other ? ",client" : "");
+		at == other || is_client ? ",client" : "");
 	assert_int_equal(device_parse(at->config.device, &device, NULL), 0);
 	return ethdev_open(at, &device, error);
 }
@@ -81,13 +82,13 @@ static struct rte_mbuf *receive(struct port *at)
 }
 
 /* The guest. */
-static uint16_t open_guest(const char *options)
+static uint16_t open_guest(const char *options, uint16_t queues)
 {
 	char arguments[256];
 	struct rte_eth_conf conf = {0};
 	uint16_t id;
 
-	snprintf(arguments, sizeof(arguments), "path=%s,queues=1%s", path, options);
+	snprintf(arguments, sizeof(arguments), "path=%s,queues=%u%s", path, queues, options);
 	assert_int_equal(rte_eal_hotplug_add("vdev", "net_virtio_user7", arguments), 0);
 	assert_int_equal(rte_eth_dev_get_port_by_name("net_virtio_user7", &id), 0);
 	conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO
@@ -95,9 +96,12 @@ static uint16_t open_guest(const char *options)
 	conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO
 		| RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.rxmode.mtu = 9500;
-	assert_int_equal(rte_eth_dev_configure(id, 1, 1, &conf), 0);
-	assert_int_equal(rte_eth_rx_queue_setup(id, 0, 256, SOCKET_ID_ANY, NULL, packet_pool), 0);
-	assert_int_equal(rte_eth_tx_queue_setup(id, 0, 256, SOCKET_ID_ANY, NULL), 0);
+	assert_int_equal(rte_eth_dev_configure(id, queues, queues, &conf), 0);
+	for (uint16_t i = 0; i < queues; i++) {
+		assert_int_equal(
+			rte_eth_rx_queue_setup(id, i, 256, SOCKET_ID_ANY, NULL, packet_pool), 0);
+		assert_int_equal(rte_eth_tx_queue_setup(id, i, 256, SOCKET_ID_ANY, NULL), 0);
+	}
 	assert_int_equal(rte_eth_dev_start(id), 0);
 	return id;
 }
@@ -132,7 +136,7 @@ static void passes_super_frames_from_and_to_a_guest(void **state)
 	uint16_t guest;
 
 	assert_int_equal(open_port(port, "vhost-user:", 1, &error), 0);
-	guest = open_guest(",mrg_rxbuf=1");
+	guest = open_guest(",mrg_rxbuf=1", 1);
 	assert_true(wait_for_link(port));
 	assert_true(changes > 0);
 	assert_int_equal(port->tx_queue_count, 1);
@@ -165,13 +169,60 @@ static void takes_a_guest_that_comes_again(void **state)
 
 	assert_int_equal(open_port(port, "vhost-user:", 1, &error), 0);
 	for (int i = 0; i < 3; i++) {
-		uint16_t guest = open_guest("");
+		uint16_t guest = open_guest("", 1);
 
 		assert_true(wait_for_link(port));
 		close_guest(guest);
 		for (int j = 0; j < WAIT_MS && ethdev_refresh(port); j++)
 			usleep(1000);
 		assert_false(ethdev_refresh(port));
+	}
+	port->ops->close(port);
+}
+
+static uint32_t wait_for_queues(uint32_t count)
+{
+	for (int i = 0; i < WAIT_MS && port->tx_queue_count != count; i++) {
+		usleep(1000);
+		(void)ethdev_refresh(port);
+	}
+	return port->tx_queue_count;
+}
+
+static void sends_to_the_queues_that_a_guest_uses(void **state)
+{
+	struct error error;
+	uint16_t guest;
+
+	assert_int_equal(open_port(port, "vhost-user:", 4, &error), 0);
+	assert_int_equal(port->queue_count, 4);
+	guest = open_guest(",cq=1", 2);
+	assert_true(wait_for_link(port));
+	assert_int_equal(wait_for_queues(2), 2);
+	close_guest(guest);
+	port->ops->close(port);
+}
+
+/* The guest's process listens and may come later than we do, and again. */
+static void connects_to_a_guest_that_listens_later(void **state)
+{
+	struct error error;
+
+	assert_int_equal(open_port(port, "vhost-user:", 1, &error), 0);
+	port->ops->close(port);
+	is_client = true;
+	assert_int_equal(open_port(port, "vhost-user:", 1, &error), 0);
+	is_client = false;
+	assert_false(ethdev_refresh(port));
+	for (int i = 0; i < 2; i++) {
+		uint16_t guest = open_guest(",server=1", 1);
+
+		assert_true(wait_for_link(port));
+		close_guest(guest);
+		for (int j = 0; j < WAIT_MS && ethdev_refresh(port); j++)
+			usleep(1000);
+		assert_false(ethdev_refresh(port));
+		(void)unlink(path);
 	}
 	port->ops->close(port);
 }
@@ -278,6 +329,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes_super_frames_from_and_to_a_guest),
 		cmocka_unit_test(takes_a_guest_that_comes_again),
+		cmocka_unit_test(sends_to_the_queues_that_a_guest_uses),
+		cmocka_unit_test(connects_to_a_guest_that_listens_later),
 		cmocka_unit_test(replaces_a_stale_socket_but_no_other_file),
 		cmocka_unit_test(passes_frames_over_memif),
 		cmocka_unit_test(says_what_is_wrong_with_a_folder_or_an_interface),

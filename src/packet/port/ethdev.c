@@ -13,6 +13,7 @@
  */
 #include "packet/port/backend.h"
 
+#include "base/list.h"
 #include "base/log.h"
 #include "packet/engine/pool.h"
 #include "packet/packet_module.h"
@@ -45,8 +46,10 @@
 #define VHOST_FEATURES_OFF (1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_UFO)
 
 struct ethdev {
-	char name[RTE_DEV_NAME_MAX_LEN]; /* as on its bus */
-	char path[DEVICE_ARGUMENT_SIZE]; /* of the socket that we made; empty: none */
+	struct list siblings;              /* all devices; control thread */
+	char name[RTE_DEV_NAME_MAX_LEN];   /* as on its bus */
+	char socket[DEVICE_ARGUMENT_SIZE]; /* its path; empty: none */
+	bool is_listening;                 /* the socket is ours */
 	bool is_vhost, is_af_xdp;
 	uint64_t missed; /* control thread: told already */
 	/* Vhost only: which of the guest's queues are enabled. Control thread. */
@@ -61,6 +64,7 @@ static struct {
 	bool has_news[RTE_MAX_ETHPORTS]; /* set there, exchanged here */
 } watch;
 
+static struct list ethdevs = {&ethdevs, &ethdevs};
 static uint32_t name_counter; /* device names are never used twice in a process */
 
 static uint16_t ethdev_rx_burst(
@@ -75,15 +79,20 @@ static uint16_t ethdev_tx_burst(
 	return rte_eth_tx_burst(port->ethdev_id, queue, packets, count);
 }
 
+static void destroy_ethdev(struct ethdev *ethdev)
+{
+	list_remove(&ethdev->siblings);
+	free(ethdev);
+}
+
+/* The drivers remove their sockets when the last device on them goes. */
 static void unplug(struct ethdev *ethdev)
 {
 	const char *bus = strchr(ethdev->name, ':') ? "pci" : "vdev";
 
 	if (rte_eal_hotplug_remove(bus, ethdev->name) < 0)
 		log_warning("device_not_removed", log_str("device", ethdev->name));
-	if (ethdev->path[0])
-		(void)unlink(ethdev->path);
-	free(ethdev);
+	destroy_ethdev(ethdev);
 }
 
 static void ethdev_close(struct port *port)
@@ -130,7 +139,7 @@ static int remove_stale_socket(const char *path, struct error *error)
 			"another path",
 			path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	is_served = fd >= 0
 		&& (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0
 			|| errno == EAGAIN || errno == EPROTOTYPE);
@@ -160,6 +169,30 @@ static int check_folder(const char *path, struct error *error)
 	return 0;
 }
 
+/* Memif devices with different ids may share a socket. */
+static bool is_shared(const struct ethdev *ethdev)
+{
+	list_foreach (node, &ethdevs) {
+		const struct ethdev *other = list_entry(node, struct ethdev, siblings);
+
+		if (other != ethdev && other->is_listening
+			&& strcmp(other->socket, ethdev->socket) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int prepare_socket(const struct device *device, struct ethdev *ethdev, struct error *error)
+{
+	snprintf(ethdev->socket, sizeof(ethdev->socket), "%s", device->argument);
+	ethdev->is_listening = !device->is_client;
+	if (device->is_client || is_shared(ethdev))
+		return 0;
+	if (check_folder(device->argument, error) < 0)
+		return -EACCES;
+	return remove_stale_socket(device->argument, error);
+}
+
 static int vhost_arguments(const struct port *port, const struct device *device,
 	struct ethdev *ethdev, char *arguments, struct error *error)
 {
@@ -167,13 +200,7 @@ static int vhost_arguments(const struct port *port, const struct device *device,
 	snprintf(ethdev->name, sizeof(ethdev->name), "net_vhost%u", name_counter++);
 	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queues=%u,client=%u,tso=1,legacy-ol-flags=1",
 		device->argument, port->config.queue_count, device->is_client);
-	if (device->is_client)
-		return 0;
-	if (check_folder(device->argument, error) < 0
-		|| remove_stale_socket(device->argument, error) < 0)
-		return -EIO;
-	snprintf(ethdev->path, sizeof(ethdev->path), "%s", device->argument);
-	return 0;
+	return prepare_socket(device, ethdev, error);
 }
 
 static int memif_arguments(const struct port *port, const struct device *device,
@@ -185,13 +212,7 @@ static int memif_arguments(const struct port *port, const struct device *device,
 		device->is_client ? "client" : "server", device->id, device->argument,
 		MEMIF_RING_LOG2,
 		device->is_client && rte_eal_has_hugepages() ? ",zero-copy=yes" : "");
-	if (device->is_client)
-		return 0;
-	if (check_folder(device->argument, error) < 0
-		|| remove_stale_socket(device->argument, error) < 0)
-		return -EIO;
-	snprintf(ethdev->path, sizeof(ethdev->path), "%s", device->argument);
-	return 0;
+	return prepare_socket(device, ethdev, error);
 }
 
 static int af_xdp_arguments(const struct port *port, const struct device *device,
@@ -298,15 +319,15 @@ static int configure(struct port *port, struct ethdev *ethdev, struct error *err
 			strerror(-result));
 	if (set_mtu(port, ethdev, error) < 0)
 		return -EINVAL;
-	if (ethdev->is_vhost)
-		(void)rte_vhost_driver_disable_features(
-			strchr(port->config.device, ':') + 1, VHOST_FEATURES_OFF);
+	if (ethdev->is_vhost
+		&& rte_vhost_driver_disable_features(ethdev->socket, VHOST_FEATURES_OFF) < 0)
+		return error_set(error, -EIO, "cannot limit what guests are offered");
 	result = rte_eth_dev_start(port->ethdev_id);
 	if (result < 0)
 		return error_set(error, result, "cannot start: %s", strerror(-result));
 	/* For whoever may write to the folder and is in our group: the guests' processes. */
-	if (ethdev->path[0])
-		(void)chmod(ethdev->path, SOCKET_MODE);
+	if (ethdev->is_listening)
+		(void)chmod(ethdev->socket, SOCKET_MODE);
 	(void)rte_eth_promiscuous_enable(port->ethdev_id);
 	(void)rte_eth_allmulticast_enable(port->ethdev_id);
 	if (!ethdev->is_vhost && rte_eth_macaddr_get(port->ethdev_id, &mac) == 0)
@@ -322,6 +343,7 @@ int ethdev_open(struct port *port, const struct device *device, struct error *er
 
 	if (!ethdev)
 		return error_set(error, -ENOMEM, "no memory");
+	list_append(&ethdevs, &ethdev->siblings);
 	result = make_arguments(port, device, ethdev, arguments, error);
 	if (result < 0)
 		goto free_ethdev;
@@ -343,7 +365,7 @@ int ethdev_open(struct port *port, const struct device *device, struct error *er
 	port->ops = &ethdev_ops;
 	return 0;
 free_ethdev:
-	free(ethdev);
+	destroy_ethdev(ethdev);
 	return result < 0 ? result : -ENODEV;
 }
 

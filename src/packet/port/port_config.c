@@ -135,12 +135,29 @@ static int read_partition(
 	return 0;
 }
 
+bool port_config_shares_device(const char *device, const char *other)
+{
+	const char *argument = strchr(device, ':'), *other_argument = strchr(other, ':');
+	struct device a, b;
+	size_t size;
+
+	/* Most differ here already: this is asked for each pair of ports. */
+	if (!argument || !other_argument)
+		return false;
+	size = strcspn(argument, ",");
+	if (size != strcspn(other_argument, ",") || memcmp(argument, other_argument, size) != 0)
+		return false;
+	return device_parse(device, &a, NULL) == 0 && device_parse(other, &b, NULL) == 0
+		&& a.id == b.id;
+}
+
 /* Two ports cannot share what is behind them. */
 static int check_devices(const struct port_configs *configs, struct error *error)
 {
 	for (size_t i = 0; i < configs->count; i++)
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(configs->items[i].device, configs->items[j].device) == 0)
+			if (port_config_shares_device(
+				    configs->items[i].device, configs->items[j].device))
 				return error_set(error, -EINVAL,
 					"%s and %s have the same device \"%s\"",
 					configs->items[j].name, configs->items[i].name,

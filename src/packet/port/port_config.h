@@ -16,5 +16,7 @@ void port_configs_release(struct port_configs *configs);
 
 void port_config_copy(struct port_config *to, const struct port_config *from);
 void port_config_release(struct port_config *config);
+/* Whether both are the same interface, socket or PCI device, however it is written. */
+bool port_config_shares_device(const char *device, const char *other);
 /* Whether a port opened with one serves as well for the other. */
 bool port_config_is_same(const struct port_config *a, const struct port_config *b);

@@ -340,7 +340,7 @@ struct port_counters port_sum_counters(const struct port *port)
 static bool is_device_taken(const char *device)
 {
 	for (struct port *port = port_next(-1); port; port = port_next(port->index))
-		if (strcmp(port->config.device, device) == 0)
+		if (port_config_shares_device(port->config.device, device))
 			return true;
 	return false;
 }

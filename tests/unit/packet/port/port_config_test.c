@@ -76,7 +76,7 @@ static void opens_no_links_that_belong_to_the_distributor(void **state)
 static void refuses_a_device_that_two_ports_share(void **state)
 {
 	expect_error("{\"partitions\": {\"a\": {\"adapters\": {\"e\": {\"attach\": \"netdev:v\"}}},"
-		     "\"b\": {\"adapters\": {\"e\": {\"attach\": \"netdev:v\"}}}}}",
+		     "\"b\": {\"adapters\": {\"e\": {\"attach\": \"af_xdp:v\"}}}}}",
 		"a.e and b.e");
 }
 

@@ -79,13 +79,18 @@ int config_command_check(struct cli *cli)
 }
 
 /* One line each, in the words of the daemon: FILE:LINE:COLUMN: error: KEY: ... */
-static void print_messages(const json_t *list)
+static void print_messages(const json_t *result, const char *name)
 {
+	char left_out[32];
 	json_t *row;
 	size_t index;
 
-	json_array_foreach (list, index, row)
+	json_array_foreach (json_object_get(result, name), index, row)
 		fprintf(stderr, "%s\n", format_string(row, "message"));
+	snprintf(left_out, sizeof(left_out), "%s_left_out", name);
+	if (json_object_get(result, left_out))
+		fprintf(stderr, "and %lld more %s\n", (long long)format_integer(result, left_out),
+			name);
 }
 
 /* The value as people write it; for free(). */
@@ -135,13 +140,16 @@ static void print_change(const json_t *change)
 	free(new);
 }
 
-static void print_changes(const json_t *changes)
+static void print_changes(const json_t *result)
 {
 	json_t *change;
 	size_t index;
 
-	json_array_foreach (changes, index, change)
+	json_array_foreach (json_object_get(result, "changes"), index, change)
 		print_change(change);
+	if (json_object_get(result, "changes_left_out"))
+		printf("and %lld more changes\n",
+			(long long)format_integer(result, "changes_left_out"));
 }
 
 /* Calls a method with the file of argument 0; NULL: failed, and told. */
@@ -164,8 +172,8 @@ static json_t *call_with_file(struct cli *cli, const char *method, json_t *param
 		return NULL;
 	}
 	if (!cli->is_json) {
-		print_messages(json_object_get(result, "errors"));
-		print_messages(json_object_get(result, "warnings"));
+		print_messages(result, "errors");
+		print_messages(result, "warnings");
 	}
 	return result;
 }
@@ -184,7 +192,7 @@ int config_command_diff(struct cli *cli)
 	else if (is_valid && json_array_size(changes) == 0)
 		puts("no difference");
 	else
-		print_changes(changes);
+		print_changes(result);
 	json_decref(result);
 	return is_valid ? CLI_OK : CLI_FAILED;
 }
@@ -210,7 +218,7 @@ int config_command_apply(struct cli *cli)
 	if (cli->is_json) {
 		cli_print_json(result);
 	} else if (is_applied) {
-		print_changes(json_object_get(result, "changes"));
+		print_changes(result);
 		printf("applied, generation %lld\n",
 			(long long)format_integer(result, "generation"));
 		if (confirm)
@@ -232,7 +240,7 @@ static int print_generation(struct cli *cli, const char *method, const char *don
 	if (cli->is_json) {
 		cli_print_json(result);
 	} else {
-		print_changes(json_object_get(result, "changes"));
+		print_changes(result);
 		printf("%s, generation %lld\n", done,
 			(long long)format_integer(result, "generation"));
 	}
@@ -261,9 +269,9 @@ int config_command_reload(struct cli *cli)
 	if (cli->is_json) {
 		cli_print_json(result);
 	} else {
-		print_messages(json_object_get(result, "errors"));
-		print_messages(json_object_get(result, "warnings"));
-		print_changes(json_object_get(result, "changes"));
+		print_messages(result, "errors");
+		print_messages(result, "warnings");
+		print_changes(result);
 		puts(is_applied ? "applied" : "not applied; what ran before still runs");
 	}
 	json_decref(result);

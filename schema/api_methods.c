@@ -33,8 +33,10 @@
 #define CONFIG_ERROR_FIELDS \
 	FIELD("errors", API_LIST, "what is wrong, all of it at once"), \
 	CONFIG_MESSAGE_FIELDS("errors[]"), \
+	OPTIONAL("errors_left_out", API_INTEGER, "so many more that do not fit into a message"), \
 	FIELD("warnings", API_LIST, "what is valid but hardly meant"), \
-	CONFIG_MESSAGE_FIELDS("warnings[]")
+	CONFIG_MESSAGE_FIELDS("warnings[]"), \
+	OPTIONAL("warnings_left_out", API_INTEGER, "so many more")
 
 #define CHANGE_FIELDS \
 	FIELD("changes", API_LIST, "what differs, in the order of the schema"), \
@@ -42,7 +44,8 @@
 	FIELD("changes[].op", API_STRING, "add, remove or change"), \
 	OPTIONAL("changes[].old", API_ANY, "the running value"), \
 	OPTIONAL("changes[].new", API_ANY, "the new value"), \
-	FIELD("changes[].effect", API_STRING, "what it needs: live, reopen, restart or daemon")
+	FIELD("changes[].effect", API_STRING, "what it needs: live, reopen, restart or daemon"), \
+	OPTIONAL("changes_left_out", API_INTEGER, "so many more")
 
 #define PORT_FIELDS(p) \
 	FIELD(p "name", API_STRING, "partition.adapter, or the adapter's or interface's name"), \

@@ -70,6 +70,9 @@ void control_apply_fd(struct control *control, int fd, const char *file, uint64_
 void control_reload(struct control *control, apply_done_fn done, void *context);
 void control_rollback(struct control *control, apply_done_fn done, void *context);
 int control_confirm(struct control *control, struct error *error);
+/* Sets result's list (taken), as much of it as fits into a message beside others; what does not is
+ * counted in NAME_left_out, with more that are not in the list. */
+void control_set_bounded(json_t *result, const char *name, json_t *list, size_t more);
 /* The packet role has connected, or gone (also: control stops). */
 void control_apply_packet_up(struct control *control);
 void control_apply_packet_down(struct control *control);

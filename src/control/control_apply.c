@@ -141,6 +141,7 @@ static const struct config_store_ops store_ops = {
 struct apply {
 	struct control *control;
 	json_t *errors, *warnings; /* of its text */
+	size_t left_out_count;     /* of both */
 	char *file;                /* NULL: as before (rollback) */
 	apply_done_fn done;
 	void *context;
@@ -154,14 +155,39 @@ static void apply_destroy(struct apply *apply)
 	free(apply);
 }
 
+/* A third of a message for each of errors, warnings and changes. */
+#define LIST_SIZE (IPC_MESSAGE_SIZE / 3 - 1024)
+
+void control_set_bounded(json_t *result, const char *name, json_t *list, size_t more)
+{
+	json_t *bounded = json_array(), *element;
+	size_t index, size = 0;
+	char left_out[32];
+
+	json_array_foreach (list, index, element) {
+		size += json_dumpb(element, NULL, 0, JSON_COMPACT) + 1;
+		if (size > LIST_SIZE)
+			break;
+		json_array_append(bounded, element);
+	}
+	more += json_array_size(list) - index;
+	if (more > 0) {
+		snprintf(left_out, sizeof(left_out), "%s_left_out", name);
+		json_object_set_new(result, left_out, json_integer((json_int_t)more));
+	}
+	json_object_set_new(result, name, bounded);
+	json_decref(list);
+}
+
 static json_t *result_of(const struct apply *apply, const json_t *changes)
 {
-	json_t *result = json_pack("{s:b, s:I, s:O, s:O}", "is_applied", changes != NULL,
-		"generation", apply->control->store.generation, "errors", apply->errors, "warnings",
-		apply->warnings);
+	json_t *result = json_pack("{s:b, s:I}", "is_applied", changes != NULL, "generation",
+		apply->control->store.generation);
 
-	json_object_set_new(
-		result, "changes", changes ? json_incref((json_t *)changes) : json_array());
+	control_set_bounded(result, "errors", json_incref(apply->errors), apply->left_out_count);
+	control_set_bounded(result, "warnings", json_incref(apply->warnings), 0);
+	control_set_bounded(
+		result, "changes", changes ? json_incref((json_t *)changes) : json_array(), 0);
 	return result;
 }
 
@@ -215,6 +241,7 @@ void control_apply_fd(struct control *control, int fd, const char *file, uint64_
 	config_load(fd, file, &document, &report);
 	apply->errors = config_report_json(&report, CONFIG_ERROR);
 	apply->warnings = config_report_json(&report, CONFIG_WARNING);
+	apply->left_out_count = report.left_out_count;
 	config_report_destroy(&report);
 	if (document) {
 		config_store_apply(&control->store, document, confirm_ms, on_changed, apply);

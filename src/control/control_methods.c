@@ -102,12 +102,13 @@ static void reply_checked(struct control *control, struct ipc_request *request, 
 	config_report_init(&report);
 	config_load(fd, file_param(request), &document, &report);
 	close(fd);
-	result = json_pack("{s:b, s:o, s:o}", "is_valid", document != NULL, "errors",
-		config_report_json(&report, CONFIG_ERROR), "warnings",
-		config_report_json(&report, CONFIG_WARNING));
+	result = json_pack("{s:b}", "is_valid", document != NULL);
+	control_set_bounded(
+		result, "errors", config_report_json(&report, CONFIG_ERROR), report.left_out_count);
+	control_set_bounded(result, "warnings", config_report_json(&report, CONFIG_WARNING), 0);
 	if (with_changes)
-		json_object_set_new(result, "changes",
-			document ? config_diff(control->store.running, document) : json_array());
+		control_set_bounded(result, "changes",
+			document ? config_diff(control->store.running, document) : json_array(), 0);
 	config_report_destroy(&report);
 	json_decref(document);
 	ipc_reply(request, result);
@@ -163,6 +164,18 @@ static void handle_config_confirm(struct ipc_request *request, void *context)
 			request, json_pack("{s:I}", "generation", call->control->store.generation));
 }
 
+static json_t *rollback_result(const json_t *result)
+{
+	json_t *left_out = json_object_get(result, "changes_left_out");
+	json_t *answer =
+		json_pack("{s:O, s:O}", "generation", json_object_get(result, "generation"),
+			"changes", json_object_get(result, "changes"));
+
+	if (left_out)
+		json_object_set(answer, "changes_left_out", left_out);
+	return answer;
+}
+
 static void on_rolled_back(void *context, const json_t *result, const struct error *error)
 {
 	struct ipc_request *request = context;
@@ -170,9 +183,7 @@ static void on_rolled_back(void *context, const json_t *result, const struct err
 	if (error)
 		reply_error(request, error);
 	else
-		ipc_reply(request,
-			json_pack("{s:O, s:O}", "generation", json_object_get(result, "generation"),
-				"changes", json_object_get(result, "changes")));
+		ipc_reply(request, rollback_result(result));
 }
 
 static void handle_config_rollback(struct ipc_request *request, void *context)

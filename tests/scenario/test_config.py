@@ -6,6 +6,7 @@
 """
 
 import copy
+import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -137,3 +138,18 @@ def test_changes_at_the_same_time_wait_for_their_turn(lab, daemon):
     assert daemon.cli("status")["config"]["generation"] == generation + 10
     sent, received = pinger.stop()
     assert sent - received <= 1
+
+
+def test_what_is_too_long_for_a_message_is_counted(lab, daemon):
+    """A file of 2,000 partitions: diff and check answer with what fits, and say how much does not."""
+    rows = {f"p{n}": {"adapters": {"eth0": {"attach": f"netdev:none{n}", "vlan": 10,
+                                            "addresses": [f"10.0.{n // 250}.{n % 250}"]}}}
+            for n in range(2000)}
+    write(daemon, lambda config: config["partitions"].update(rows))
+    answer = daemon.cli("config", "diff", daemon.config_path)
+    assert len(answer["changes"]) + answer["changes_left_out"] == 2000
+    write(daemon, lambda config: config["partitions"].update(
+        {f"q{n}": {"adapters": {"eth0": {}}} for n in range(2000)}))
+    answer = json.loads(daemon.command("config", "diff", daemon.config_path, "--json").stdout)
+    assert not answer["is_valid"]
+    assert len(answer["errors"]) + answer["errors_left_out"] == 4000  # no attach, no VLAN

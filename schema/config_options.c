@@ -171,7 +171,7 @@ const struct config_option config_options[] = {
 
 	OPTION("inspection", SECTION, LIVE, HELP("What looks at each packet that crosses the gateway"))
 	OPTION("inspection.engines", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(1, 4),
-		.values = "builtin|none", DEFAULT("[builtin]"),
+		.values = "builtin|external|none", DEFAULT("[builtin]"),
 		HELP("The inspectors, one after the other; none: nothing is inspected"))
 	OPTION("inspection.rules", GLOB, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256), DEFAULT("[]"),
 		EXAMPLE("[/etc/bulkhead/rules/*.rules]"), HELP("Rule files in Suricata's syntax"))
@@ -200,6 +200,12 @@ const struct config_option config_options[] = {
 		HELP("verify: what a receiver would discard for its checksum is not part of a stream"))
 	OPTION("inspection.midstream", ENUM, LIVE, .values = "accept|drop", DEFAULT("accept"),
 		HELP("TCP connections whose start was not seen: follow them from here on, or drop them"))
+	OPTION("inspection.external", SECTION, LIVE,
+		HELP("The engine external: an inline IPS of yours, behind a memif"))
+	OPTION("inspection.external.socket", PATH, LIVE, EXAMPLE("/run/bulkhead/inspect.sock"),
+		HELP("Socket of the memif; the engine's program is its client, with id 0"))
+	OPTION("inspection.external.in-flight", INTEGER, LIVE, RANGE(1, 4096), .unit = "packets",
+		DEFAULT("512"), HELP("Packets of one worker that it may have at a time"))
 	OPTION("inspection.hold-max", INTEGER, LIVE, RANGE(64, 1048576), .unit = "packets",
 		DEFAULT("8192"), HELP("Packets held for a verdict at most"))
 	OPTION("inspection.flows-max", INTEGER, RESTART, RANGE(1024, 16777216), .unit = "flows",

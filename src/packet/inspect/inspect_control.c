@@ -28,6 +28,7 @@
 
 static const struct inspector_ops *const engines[] = {
 	&builtin_inspector,
+	&external_inspector,
 	&none_inspector,
 };
 

@@ -104,3 +104,4 @@ struct inspector_ops {
 
 extern const struct inspector_ops none_inspector;
 extern const struct inspector_ops builtin_inspector;
+extern const struct inspector_ops external_inspector;

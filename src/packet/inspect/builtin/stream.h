@@ -48,9 +48,9 @@ struct stream {
 };
 
 enum stream_result {
+	STREAM_OLD,       /* nothing that was not seen before */
 	STREAM_NEW,       /* contiguous bytes: the window has fresh ones */
 	STREAM_EARLY,     /* stored behind a gap */
-	STREAM_OLD,       /* nothing that was not seen before */
 	STREAM_OUTSIDE,   /* beyond what the receiver's window admits, or behind its FIN */
 	STREAM_NO_MEMORY, /* cannot be stored, or not be compared any more */
 };

@@ -29,7 +29,8 @@ enum stream_flag {
 	STREAM_HAS_FIN = 1 << 4,     /* fin is valid */
 	STREAM_IS_BEYOND = 1 << 5,   /* past the depth: only what was seen is still watched */
 	STREAM_HAS_INGRESS = 1 << 6, /* ingress is valid */
-	STREAM_SAW_SYN = 1 << 7,
+	STREAM_SAW_SYN = 1 << 7,     /* and began with it */
+	STREAM_HAS_SYN = 1 << 8,     /* syn is valid */
 };
 
 struct stream_buffer;
@@ -41,10 +42,11 @@ struct stream {
 	uint32_t acked;               /* up to here the receiver has acknowledged */
 	uint32_t window;              /* largest that the receiver has offered, in bytes */
 	uint32_t fin;                 /* sequence number of the FIN */
+	uint32_t syn;                 /* of the last SYN, which may not have been answered */
 	uint64_t position;            /* stream offset of next */
 	uint32_t ingress;             /* origin that this side's packets come from */
+	uint16_t flags;               /* enum stream_flag */
 	uint8_t scale;                /* window scale that this side announced */
-	uint8_t flags;                /* enum stream_flag */
 };
 
 enum stream_result {

@@ -65,10 +65,14 @@ static void note_scale(struct stream *own, const struct decoded *decoded)
  * a challenge ACK and ignores it (RFC 5961 section 4); if it takes it after all, the SYN-ACK tells.
  */
 static enum tcp_outcome track_syn(struct flow_table *table, struct flow *flow, enum flow_side side,
-	const struct decoded *decoded)
+	const struct decoded *decoded, bool is_trusted)
 {
 	struct stream *own = &flow->streams[side];
 
+	if (is_trusted) {
+		own->syn = decoded->tcp_sequence;
+		own->flags |= STREAM_HAS_SYN;
+	}
 	if ((own->flags & STREAM_SAW_SYN)
 		&& decoded->tcp_sequence + 1 == own->next - (uint32_t)own->position)
 		return TCP_TRACKED; /* the same again */
@@ -81,36 +85,49 @@ static enum tcp_outcome track_syn(struct flow_table *table, struct flow *flow, e
 	return TCP_TRACKED;
 }
 
-/* A SYN-ACK from where the peer is: what it acknowledges is what the connection begins with. */
+/* The answer to a SYN that was not taken for the beginning of a stream: it was one. */
+static void begin_anew(struct flow_table *table, struct flow *flow, enum flow_side *side,
+	const struct decoded *decoded)
+{
+	struct arena *arena = flow_table_arena(table);
+
+	flow_table_restart(table, flow, other(*side));
+	*side = FLOW_SERVER;
+	stream_sync(&flow->streams[FLOW_SERVER], arena, decoded->tcp_sequence + 1, true);
+	stream_sync(&flow->streams[FLOW_CLIENT], arena, decoded->tcp_acknowledgement, true);
+	note_scale(&flow->streams[FLOW_SERVER], decoded);
+	for (int i = 0; i < FLOW_SIDES; i++)
+		flow->streams[i].flags |= STREAM_SAW_SYN;
+}
+
+/* A SYN-ACK from where the peer is. */
 static enum tcp_outcome track_syn_ack(struct flow_table *table, struct flow *flow,
 	enum flow_side *side, const struct decoded *decoded)
 {
-	struct arena *arena = flow_table_arena(table);
 	struct stream *own = &flow->streams[*side], *peer = &flow->streams[other(*side)];
 	uint32_t start = peer->next - (uint32_t)peer->position;
 
-	note_scale(own, decoded);
-	if ((own->flags & STREAM_IS_SYNCED) && (own->flags & STREAM_SAW_SYN)
+	if ((own->flags & STREAM_SAW_SYN)
 		&& own->next - (uint32_t)own->position == decoded->tcp_sequence + 1)
 		return TCP_TRACKED; /* the same again */
-	if ((peer->flags & STREAM_SAW_SYN) && !(own->flags & STREAM_IS_SYNCED)
+	/* Also again with another number, as a server with SYN cookies may, until it is answered.
+	 */
+	if ((peer->flags & STREAM_SAW_SYN)
+		&& (!(own->flags & STREAM_IS_SYNCED) || flow->state == FLOW_NEW)
 		&& !stream_before(decoded->tcp_acknowledgement, start)
 		&& !stream_before(peer->next, decoded->tcp_acknowledgement)) {
-		stream_sync(own, arena, decoded->tcp_sequence + 1, true);
+		note_scale(own, decoded);
+		stream_sync(own, flow_table_arena(table), decoded->tcp_sequence + 1, true);
 		own->flags |= STREAM_SAW_SYN;
 		return TCP_TRACKED;
 	}
-	/* Another connection than the one that is tracked. */
-	flow_table_restart(table, flow, other(*side));
-	*side = FLOW_SERVER;
-	own = &flow->streams[FLOW_SERVER];
-	peer = &flow->streams[FLOW_CLIENT];
-	stream_sync(own, arena, decoded->tcp_sequence + 1, true);
-	stream_sync(peer, arena, decoded->tcp_acknowledgement, true);
-	note_scale(own, decoded);
-	for (int i = 0; i < FLOW_SIDES; i++)
-		flow->streams[i].flags |= STREAM_SAW_SYN;
-	return TCP_TRACKED;
+	if ((peer->flags & STREAM_HAS_SYN) && peer->syn + 1 == decoded->tcp_acknowledgement
+		&& peer->syn + 1 != start) {
+		begin_anew(table, flow, side, decoded);
+		return TCP_TRACKED;
+	}
+	/* Nobody asked for it. */
+	return decoded->payload_size > 0 ? TCP_FORBIDDEN : TCP_IGNORED;
 }
 
 /* RFC 5961 section 3: only the exact sequence number closes; one far off is nobody's. */
@@ -182,7 +199,7 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 	else if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
 		outcome = is_trusted ? track_syn_ack(table, flow, side, decoded) : TCP_FORBIDDEN;
 	else if (flags & TCP_SYN)
-		outcome = track_syn(table, flow, *side, decoded);
+		outcome = track_syn(table, flow, *side, decoded, is_trusted);
 	else
 		outcome = track_plain(table, flow, *side, decoded, settings);
 	if (outcome == TCP_TRACKED && is_trusted && (flags & TCP_ACK))

@@ -111,7 +111,8 @@ static int open_device(struct external *external, const char *path, struct error
 	status = rte_eal_hotplug_add("vdev", device->name, arguments);
 	if (status < 0)
 		return error_set(error, status,
-			"inspection.external.socket: no memif at %s; is its folder writable for the "
+			"inspection.external.socket: no memif at %s; is its folder writable for "
+			"the "
 			"packet role's user?",
 			path);
 	status = rte_eth_dev_get_port_by_name(device->name, &external->port);
@@ -123,8 +124,9 @@ static int open_device(struct external *external, const char *path, struct error
 	if (status == 0)
 		return 0;
 	(void)rte_eal_hotplug_remove("vdev", device->name);
-	return error_set(error, status, "inspection.external.socket: memif at %s with %u queues: %s",
-		path, external->worker_count, strerror(-status));
+	return error_set(error, status,
+		"inspection.external.socket: memif at %s with %u queues: %s", path,
+		external->worker_count, strerror(-status));
 }
 
 /* ---- operations ---- */
@@ -171,8 +173,8 @@ static void external_configure(struct inspector *inspector, const json_t *config
 static int external_create(const json_t *config, uint16_t worker_count, void *compiled,
 	struct inspector **out, struct error *error)
 {
-	const char *path = json_string_value(
-		json_object_get(json_object_get(config, "external"), "socket"));
+	const char *path =
+		json_string_value(json_object_get(json_object_get(config, "external"), "socket"));
 	size_t size = RTE_ALIGN_CEIL(sizeof(struct external), RTE_CACHE_LINE_SIZE);
 	struct external *external = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
 	int status = -ENOMEM;
@@ -180,7 +182,8 @@ static int external_create(const json_t *config, uint16_t worker_count, void *co
 	if (!path) {
 		free(external);
 		return error_set(error, -EINVAL,
-			"inspection.external.socket: the engine external needs a path for its memif");
+			"inspection.external.socket: the engine external needs a path for its "
+			"memif");
 	}
 	if (!external)
 		goto no_memory;

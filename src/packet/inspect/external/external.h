@@ -6,8 +6,9 @@
  * table; what leaves is a copy under a handle (G3). What is not returned in time is left to
  * on-failure, and so is all that it holds when it dies (I4).
  *
- * What returns is not trusted (I10): its handle has to be valid and not used yet, addresses and VLAN
- * those of the packet that was given. Other bytes are taken as a replacement (I3), except for them.
+ * What returns is not trusted (I10): its handle has to be valid and not used yet, addresses and
+ * VLAN those of the packet that was given. Other bytes are taken as a replacement (I3), except for
+ * them.
  */
 #pragma once
 

@@ -134,8 +134,8 @@ static void release_held(struct external *external, uint16_t worker)
 	do {
 		if (room(own) < BURST)
 			return;
-		released = hold_release(inspect_workers[worker]->holds, external->base.owner,
-			packets, BURST);
+		released = hold_release(
+			inspect_workers[worker]->holds, external->base.owner, packets, BURST);
 		for (uint16_t i = 0; i < released; i++)
 			make_ready(own, packets[i], fail(packets[i], DROP_inspect_down));
 	} while (released == BURST);
@@ -208,7 +208,8 @@ static enum verdict send_one(
 		? NULL
 		: make_copy(packet, small);
 	if (copy
-		&& rte_eth_tx_burst(external->port, worker % external->queue_count, &copy, 1) == 1) {
+		&& rte_eth_tx_burst(external->port, worker % external->queue_count, &copy, 1)
+			== 1) {
 		count(&external->workers[worker]->sent, 1);
 		return VERDICT_HELD;
 	}
@@ -219,8 +220,8 @@ static enum verdict send_one(
 	return fail(packet, DROP_inspect_overload);
 }
 
-/* Cut, since an inspector outside takes packets as they are on a wire; unfinished checksums it would
- * let pass without a look. */
+/* Cut, since an inspector outside takes packets as they are on a wire; unfinished checksums it
+ * would let pass without a look. */
 static enum verdict send_finished(
 	struct external *external, uint16_t worker, struct rte_mbuf **packet, uint64_t now_ns)
 {

@@ -5,8 +5,8 @@
  *	[MACs][0x8926 VN-Tag: dst_vif (14 bit) + src_vif (12 bit) = handle]
  *	      [0x8100 VLAN id, the same in both directions][the frame from its Ethernet type on]
  *
- * Suricata keeps tenants with the same addresses apart by the VLAN id, sees both directions of a flow
- * as one, and leaves the VN-Tag alone (facts/dpdk-suricata.md). Pure; any thread.
+ * Suricata keeps tenants with the same addresses apart by the VLAN id, sees both directions of a
+ *flow as one, and leaves the VN-Tag alone (facts/dpdk-suricata.md). Pure; any thread.
  */
 #pragma once
 
@@ -25,9 +25,9 @@
 #define VN_TAG_MACS       12
 #define VN_TAG_FRAME_MIN  14
 
-/* Writes MACs and tags in front of what follows the MACs; out has VN_TAG_MACS + VN_TAG_SIZE bytes. */
-static inline void vn_tag_write(
-	uint8_t *out, const uint8_t *macs, uint32_t handle, uint16_t vlan)
+/* Writes MACs and tags in front of what follows the MACs; out has VN_TAG_MACS + VN_TAG_SIZE bytes.
+ */
+static inline void vn_tag_write(uint8_t *out, const uint8_t *macs, uint32_t handle, uint16_t vlan)
 {
 	uint32_t destination = handle >> 12 & 0x3fff, source = handle & 0xfff;
 
@@ -39,8 +39,7 @@ static inline void vn_tag_write(
 }
 
 /* False: not a frame of ours. */
-static inline bool vn_tag_read(
-	const uint8_t *frame, size_t size, uint32_t *handle, uint16_t *vlan)
+static inline bool vn_tag_read(const uint8_t *frame, size_t size, uint32_t *handle, uint16_t *vlan)
 {
 	uint32_t tag;
 

@@ -350,6 +350,16 @@ static void forged_syn_ack_does_not_hide_the_stream(void **state)
 	assert_int_equal(client_sends(7, "c/passwd"), DROPPED);
 }
 
+/* Found by fuzzing: a client's own SYN-ACK began its stream anew. */
+static void syn_ack_that_nobody_asked_for_does_not_hide_the_stream(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "GET /et"), PASSED);
+	send_tcp(FROM_CLIENT, TCP_SYN | TCP_ACK, CLIENT_START + 6, SERVER_START, NULL);
+	assert_int_equal(client_sends(7, "c/passwd"), DROPPED);
+}
+
 static void reset_far_off_is_dropped(void **state)
 {
 	(void)state;
@@ -433,6 +443,7 @@ int main(void)
 		TEST(datagrams_stand_alone),
 		TEST(forged_reset_and_syn_do_not_hide_the_stream),
 		TEST(forged_syn_ack_does_not_hide_the_stream),
+		TEST(syn_ack_that_nobody_asked_for_does_not_hide_the_stream),
 		TEST(reset_far_off_is_dropped),
 		TEST(data_before_the_handshake_is_answered_is_dropped),
 		TEST(new_connection_on_the_ports_of_a_dropped_one_works),

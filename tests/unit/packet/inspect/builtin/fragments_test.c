@@ -12,7 +12,7 @@
 
 #include "../bench.h"
 
-#define RULES "drop udp any any -> any 53 (msg:\"evil\"; content:\"evil name\"; sid:3;)\n"
+#define RULES      "drop udp any any -> any 53 (msg:\"evil\"; content:\"evil name\"; sid:3;)\n"
 #define PIECES_MAX 8
 
 static int open_group(void **state)

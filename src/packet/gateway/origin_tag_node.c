@@ -36,7 +36,7 @@ static uint32_t flow_hash(const struct rte_mbuf *packet, uint16_t vlan)
 	return decode_flow_hash(&decoded, vlan);
 }
 
-static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet)
+static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet, bool needs_hash)
 {
 	struct packet_metadata *metadata = packet_metadata(packet);
 	const struct switch_port *port = ingress_port(table, &metadata->origin);
@@ -52,7 +52,7 @@ static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet)
 		if (likely(origin->adapter != TRUNK_NONE))
 			trunk_count_from(origin->adapter, rte_pktmbuf_pkt_len(packet));
 	}
-	if (table->has_inspection)
+	if (needs_hash)
 		metadata->flow_hash = flow_hash(packet, metadata->vlan);
 	return true;
 }
@@ -62,9 +62,11 @@ static uint16_t origin_tag_process(
 {
 	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
 	const struct vlan_table *table = publish_read(&vlan_table);
+	/* The hash is for hand-over between workers; with one it would be a fifth of inspection. */
+	bool needs_hash = table && table->has_inspection && worker_count() > 1;
 
 	for (uint16_t i = 0; i < count; i++) {
-		if (unlikely(!tag(table, packets[i]))) {
+		if (unlikely(!tag(table, packets[i], needs_hash))) {
 			drop_mark(packets[i], DROP_vlan_not_member);
 			node_forward(graph, node, ORIGIN_TAG_EDGE_DROP, packets[i]);
 			continue;

@@ -55,14 +55,19 @@ static struct ipc_channel *role_channel(void *context, const char *role)
 static const struct api_server_ops api_ops = {
 	.handle = control_handle, .channel = role_channel, .forget = control_forget};
 
-static void set_principals(struct control *control)
+/* Also when nothing changed in the configuration: users and groups may have. old: what was in force
+ * before, whose unknown names have been told; NULL: nothing. */
+static void set_principals(struct control *control, const json_t *old)
 {
+	const json_t *config = control->settings;
 	struct api_principals readers, operators;
 
-	if (!control->api || !control->settings)
+	if (!control->api || !config)
 		return;
-	principals_resolve(setting_list(control->settings, "control", "readers"), &readers);
-	principals_resolve(setting_list(control->settings, "control", "operators"), &operators);
+	principals_resolve(setting_list(config, "control", "readers"),
+		!old || differs(old, config, "control", "readers"), &readers);
+	principals_resolve(setting_list(config, "control", "operators"),
+		!old || differs(old, config, "control", "operators"), &operators);
 	api_server_set_principals(control->api, &readers, &operators);
 }
 
@@ -85,7 +90,7 @@ static void on_api_socket(void *context, const json_t *result, const json_t *err
 		log_error("api_socket_failed", log_errno(code));
 		return;
 	}
-	set_principals(control);
+	set_principals(control, NULL);
 }
 
 /* Everybody may connect: who may do what is decided by the credentials, which may change while the
@@ -222,7 +227,7 @@ void control_settings_apply(struct control *control, json_t *config)
 	if (!control->api && !old)
 		open_api(control, config);
 	else
-		set_principals(control);
+		set_principals(control, old);
 	if (!old || differs(old, config, "log", "sink") || differs(old, config, "log", "level"))
 		set_log(control, config);
 	if (!old || differs(old, config, "control", "metrics"))

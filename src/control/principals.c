@@ -67,7 +67,7 @@ static bool resolve_one(const char *name, char *buffer, struct api_principals *o
 	return is_found;
 }
 
-void principals_resolve(const json_t *names, struct api_principals *out)
+void principals_resolve(const json_t *names, bool is_new, struct api_principals *out)
 {
 	char *buffer = malloc(NAME_BUFFER_SIZE);
 	size_t index;
@@ -77,7 +77,7 @@ void principals_resolve(const json_t *names, struct api_principals *out)
 	json_array_foreach (names, index, name) {
 		const char *text = json_string_value(name);
 
-		if (buffer && text && !resolve_one(text, buffer, out))
+		if (buffer && text && !resolve_one(text, buffer, out) && is_new)
 			log_warning("principal_unknown", log_str("name", text));
 	}
 	free(buffer);

@@ -5,7 +5,8 @@
 #include "control/api/api_access.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
-/* names: array of "user", "@group", "1000", "@1000". Those that do not exist are logged and left
- * out. */
-void principals_resolve(const json_t *names, struct api_principals *out);
+/* names: array of "user", "@group", "1000", "@1000". Those that do not exist are left out, and
+ * logged when is_new. */
+void principals_resolve(const json_t *names, bool is_new, struct api_principals *out);

@@ -16,7 +16,8 @@ static bool is_head(const char *name)
 {
 	static const char *const heads[] = {"timestamp", "event_type", "seq", "host", "partition",
 		"src_ip", "src_port", "dest_ip", "dest_port", "proto", "alert", "payload",
-		"payload_printable", "packet", "packet_info", NULL};
+		"payload_printable", "packet", "packet_info", "flow", "flow_id", "pkt_src",
+		"stream", "tx_id", NULL};
 
 	for (size_t i = 0; heads[i]; i++) {
 		if (strcmp(heads[i], name) == 0)

@@ -108,6 +108,14 @@ static void add_rule(struct table *table, const json_t *rule)
 	table_add(table, is_refused ? format_string(rule, "reason") : format_string(rule, "msg"));
 }
 
+static void print_coverage(const json_t *result)
+{
+	printf("%lld in force, %lld refused: %.1f%% in force\n",
+		(long long)format_integer(result, "loaded"),
+		(long long)format_integer(result, "refused"),
+		json_number_value(json_object_get(result, "coverage_percent")));
+}
+
 static void print_rules(const json_t *result)
 {
 	static const struct table_column columns[] = {{"PLACE", false, true}, {"SID", true, false},
@@ -120,9 +128,24 @@ static void print_rules(const json_t *result)
 		add_rule(table, rule);
 	format_print_table(table);
 	table_destroy(table);
-	printf("%lld in force, %lld refused: %.1f%%\n", (long long)format_integer(result, "loaded"),
-		(long long)format_integer(result, "refused"),
-		json_number_value(json_object_get(result, "coverage_percent")));
+	print_coverage(result);
+}
+
+/* One line each, as long as it takes: the reason is what matters here. */
+static void print_refused(const json_t *result)
+{
+	json_t *rule;
+	size_t index;
+
+	json_array_foreach (json_object_get(result, "rules"), index, rule) {
+		format_print_styled(STYLE_PLAIN, format_string(rule, "file"));
+		printf(":%lld: ", (long long)format_integer(rule, "line"));
+		if (format_integer(rule, "sid") > 0)
+			printf("sid %lld: ", (long long)format_integer(rule, "sid"));
+		format_print_styled(STYLE_BAD, format_string(rule, "reason"));
+		putchar('\n');
+	}
+	print_coverage(result);
 }
 
 int inspect_rules(struct cli *cli)
@@ -139,6 +162,8 @@ int inspect_rules(struct cli *cli)
 		return CLI_FAILED;
 	if (cli->is_json)
 		cli_print_json(result);
+	else if (cli_value(cli, "refused"))
+		print_refused(result);
 	else
 		print_rules(result);
 	json_decref(result);

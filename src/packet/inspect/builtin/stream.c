@@ -314,10 +314,11 @@ void stream_prepare(struct stream *stream, struct arena *arena, uint32_t sequenc
 void stream_window(
 	const struct stream *stream, const struct stream_step *step, struct stream_window *window)
 {
+	static const uint8_t nothing[1]; /* a step without payload, of a stream without any */
 	const struct stream_buffer *buffer = stream->buffer;
 	uint32_t start = step->fresh > STREAM_HISTORY ? step->fresh - STREAM_HISTORY : 0;
 
-	window->data = buffer->data + start;
+	window->data = buffer ? buffer->data + start : nothing;
 	window->size = step->size - start;
 	window->fresh = step->fresh - start;
 	window->position = stream->position - window->fresh;

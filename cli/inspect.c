@@ -142,6 +142,10 @@ static void print_refused(const json_t *result)
 		printf(":%lld: ", (long long)format_integer(rule, "line"));
 		if (format_integer(rule, "sid") > 0)
 			printf("sid %lld: ", (long long)format_integer(rule, "sid"));
+		if (*format_string(rule, "keyword")) {
+			format_print_styled(STYLE_BOLD, format_string(rule, "keyword"));
+			fputs(": ", stdout);
+		}
 		format_print_styled(STYLE_BAD, format_string(rule, "reason"));
 		putchar('\n');
 	}

@@ -49,9 +49,12 @@ struct control {
 	struct api_server *api;
 	struct event_bus *bus;
 	struct eve_writer *eve;
+	/* Why these could not be opened, for status; "": all is well. */
+	char metrics_problem[ERROR_TEXT_SIZE], eve_problem[ERROR_TEXT_SIZE];
 	struct metrics_server *metrics;
 	struct collection *collection; /* of metrics, under way; NULL: none */
 	bool is_eve_opening;
+	bool is_eve_stale;    /* asked for again while it was being opened */
 	uv_timer_t eve_timer; /* tries again */
 	uint64_t started_ms;
 	char started_at[40];

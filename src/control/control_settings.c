@@ -43,6 +43,13 @@ static int take_descriptor(int *descriptors, size_t count)
 	return fd;
 }
 
+/* Logs a failure and keeps it for status. */
+static void fail(char problem[ERROR_TEXT_SIZE], const char *event, const char *reason)
+{
+	snprintf(problem, ERROR_TEXT_SIZE, "%s", reason);
+	log_error(event, log_str("reason", reason));
+}
+
 /* --- The API's socket --- */
 
 static struct ipc_channel *role_channel(void *context, const char *role)
@@ -114,13 +121,13 @@ static void on_metrics_socket(void *context, const json_t *result, const json_t 
 	if (control->is_stopping || control->metrics)
 		return;
 	if (error) {
-		log_error("metrics_failed", log_str("reason", control_error_text(error)));
+		fail(control->metrics_problem, "metrics_failed", control_error_text(error));
 		return;
 	}
 	if (metrics_server_open(control->role->loop, take_descriptor(descriptors, descriptor_count),
 		    control_collect_metrics, control, &control->metrics, &why)
 		< 0)
-		log_error("metrics_failed", log_str("reason", why.text));
+		fail(control->metrics_problem, "metrics_failed", why.text);
 }
 
 static void open_metrics(struct control *control, const json_t *config)
@@ -133,6 +140,7 @@ static void open_metrics(struct control *control, const json_t *config)
 	control_metrics_abandon(control);
 	metrics_server_close(control->metrics);
 	control->metrics = NULL;
+	control->metrics_problem[0] = '\0';
 	if (!colon)
 		return;
 	/* "[::1]:9580": the brackets are of the endpoint, not of the address. */
@@ -162,11 +170,17 @@ static void on_eve_opened(void *context, const json_t *result, const json_t *err
 	control->is_eve_opening = false;
 	if (control->is_stopping)
 		return;
+	if (control->is_eve_stale) {
+		control->is_eve_stale = false;
+		control_reopen_eve(control);
+		return;
+	}
 	if (error) {
-		log_error("eve_failed", log_str("reason", control_error_text(error)));
+		fail(control->eve_problem, "eve_failed", control_error_text(error));
 		uv_timer_start(&control->eve_timer, on_eve_timer, EVE_RETRY_MS, 0);
 		return;
 	}
+	control->eve_problem[0] = '\0';
 	eve_writer_set(control->eve, take_descriptor(descriptors, descriptor_count));
 }
 
@@ -180,11 +194,14 @@ void control_reopen_eve(struct control *control)
 {
 	const char *sink = setting(control->settings, "events", "eve");
 
+	if (control->is_eve_opening)
+		control->is_eve_stale = true;
 	if (!control->eve || control->is_eve_opening)
 		return;
-	if (!sink || strcmp(sink, "none") == 0)
+	if (!sink || strcmp(sink, "none") == 0) {
+		control->eve_problem[0] = '\0';
 		eve_writer_set(control->eve, -1);
-	else if (strcmp(sink, "syslog") == 0)
+	} else if (strcmp(sink, "syslog") == 0)
 		call_eve(control, "broker.connect_unix",
 			json_pack("{s:s, s:s}", "path", "/dev/log", "type", "dgram"));
 	else if (strncmp(sink, "unix:", 5) == 0)

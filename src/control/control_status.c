@@ -235,5 +235,9 @@ void control_status_reply(struct control *control, struct ipc_request *request)
 	if (control->store.problem[0])
 		add_problem(status, "%s could not take over the configuration: %s", "packet",
 			control->store.problem);
+	if (control->metrics_problem[0])
+		add_problem(status, "%s are not served: %s", "metrics", control->metrics_problem);
+	if (control->eve_problem[0])
+		add_problem(status, "%s cannot be written: %s", "EVE", control->eve_problem);
 	control_broker_call(control, "broker.roles", NULL, on_roles, status);
 }

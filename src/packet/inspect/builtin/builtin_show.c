@@ -135,7 +135,7 @@ static void append_rule(json_t *rules, const json_t *from, bool is_loaded)
 {
 	static const char *const loaded_keys[] = {
 		"file", "line", "sid", "action", "msg", "matches"};
-	static const char *const refused_keys[] = {"file", "line", "sid", "reason"};
+	static const char *const refused_keys[] = {"file", "line", "sid", "keyword", "reason"};
 	json_t *rule = json_object();
 
 	json_object_set_new(rule, "state", json_string(is_loaded ? "loaded" : "refused"));

@@ -140,6 +140,28 @@ int show_ports(struct cli *cli)
 
 /* --- vlans --- */
 
+static void print_trunks(const json_t *trunks)
+{
+	static const struct table_column columns[] = {{"TRUNK", false, true},
+		{"PACKETS OUT", true, false}, {"BYTES OUT", true, false},
+		{"PACKETS IN", true, false}, {"BYTES IN", true, false}};
+	static const char *const fields[] = {"to_gateway_packets", "to_gateway_bytes",
+		"to_partitions_packets", "to_partitions_bytes"};
+	struct table *table = table_create(columns, 5);
+	const json_t *trunk;
+	size_t index;
+
+	json_array_foreach (trunks, index, trunk) {
+		table_add(table, format_string(trunk, "name"));
+		for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+			table_add_format(
+				table, "%lld", (long long)format_integer(trunk, fields[i]));
+	}
+	putchar('\n');
+	format_print_table(table);
+	table_destroy(table);
+}
+
 int show_vlans(struct cli *cli)
 {
 	static const struct table_column columns[] = {{"VLAN", true, false}, {"TRUNK", false, true},
@@ -172,6 +194,8 @@ int show_vlans(struct cli *cli)
 	}
 	format_print_table(table);
 	table_destroy(table);
+	if (json_array_size(json_object_get(result, "trunks")) > 0)
+		print_trunks(json_object_get(result, "trunks"));
 	json_decref(result);
 	return CLI_OK;
 }

@@ -132,7 +132,12 @@ def test_forwarding_table_is_shown_and_flushed(multi):
     assert "host" in {row["kind"] for row in entries().values()}
     multi.daemon.cli("api", "call", "fdb.flush")
     assert all(row["is_static"] for row in entries().values())
-    vlans = {row["vlan"]: row for row in multi.daemon.cli("vlans")["vlans"]}
+    answer = multi.daemon.cli("vlans")
+    trunks = {row["name"]: row for row in answer["trunks"]}
+    assert trunks["trunk-a"]["to_gateway_packets"] > 0  # G2: what went through each trunk
+    assert trunks["trunk-a"]["to_partitions_bytes"] > 0
+    assert "trunk-b" in multi.daemon.command("vlans").stdout
+    vlans = {row["vlan"]: row for row in answer["vlans"]}
     assert vlans[10]["trunk"] == "trunk-a" and vlans[20]["trunk"] == "trunk-b"
     assert {"web.eth0", "app.eth0", "multi.eth0", "host", "uplink"} == set(vlans[10]["members"])
     assert {"multi.eth0", "uplink"} == set(vlans[20]["tagged"])

@@ -9,6 +9,10 @@
 #include <rte_ether.h>
 #include <stdlib.h>
 
+/* A page is closed behind these: one more row, and the trunks, fit into IPC_MESSAGE_SIZE. */
+#define PAGE_SIZE_MAX (32 * 1024)
+#define VLAN_ROW_SIZE 160 /* without the members */
+
 static const char *port_name(uint16_t index)
 {
 	const struct switch_port *port = vlan_table_port(vlan_table, index);
@@ -33,46 +37,89 @@ static const char *failure_policy(uint16_t vlan)
 	return text ? text : "drop";
 }
 
-static json_t *describe_vlan(uint16_t vlan)
+/* Adds the names of the VLAN's ports to the two lists, as many as a message takes; returns their
+ * size in it. */
+static size_t list_members(uint16_t vlan, json_t *members, json_t *tagged)
 {
-	const struct vlan *row = &vlan_table->vlans[vlan];
-	json_t *members = json_array(), *tagged = json_array();
-	const char *trunk = row->trunk == TRUNK_NONE ? "" : vlan_table->trunk_names[row->trunk];
+	bool has_trunk = vlan_table->vlans[vlan].trunk != TRUNK_NONE;
+	char text[32];
+	size_t size = 0;
+	uint32_t more = 0;
 
 	for (uint16_t i = 0; i < vlan_table->port_count; i++) {
 		const struct switch_port *port = vlan_table_port(vlan_table, i);
 
 		/* The physical adapter carries what a trunk leads to. */
 		if (!port || !switch_port_carries(port, vlan)
-			|| (port->kind == PORT_PHYSICAL && row->trunk == TRUNK_NONE))
+			|| (port->kind == PORT_PHYSICAL && !has_trunk))
 			continue;
+		if (size > PAGE_SIZE_MAX) {
+			more++;
+			continue;
+		}
+		size += strlen(port->state->name) + 3;
 		json_array_append_new(switch_port_is_tagged(port, vlan) ? tagged : members,
 			json_string(port->state->name));
 	}
+	snprintf(text, sizeof(text), "and %u more", more);
+	if (more)
+		json_array_append_new(members, json_string(text));
+	return size;
+}
+
+static json_t *describe_vlan(uint16_t vlan, size_t *size)
+{
+	const struct vlan *row = &vlan_table->vlans[vlan];
+	json_t *members = json_array(), *tagged = json_array();
+	const char *trunk = row->trunk == TRUNK_NONE ? "" : vlan_table->trunk_names[row->trunk];
+
+	*size += VLAN_ROW_SIZE + list_members(vlan, members, tagged);
 	return json_pack("{s:i, s:s, s:s, s:s, s:i, s:o, s:o}", "vlan", vlan, "trunk", trunk,
 		"inspect", row->flags & VLAN_INSPECT_ALL ? "all" : "gateway", "on_failure",
 		failure_policy(vlan), "addresses", (int)fdb_control_vlan_count(vlan), "members",
 		members, "tagged", tagged);
 }
 
+static json_t *describe_trunks(void)
+{
+	json_t *trunks = json_array();
+
+	for (int i = 0; i < TRUNKS_MAX; i++) {
+		struct trunk_counters sum = trunk_counters_sum((uint8_t)i);
+
+		if (!vlan_table->trunk_names[i][0])
+			continue;
+		json_array_append_new(trunks,
+			json_pack("{s:s, s:I, s:I, s:I, s:I}", "name", vlan_table->trunk_names[i],
+				"to_gateway_packets", (json_int_t)sum.from_packets,
+				"to_gateway_bytes", (json_int_t)sum.from_bytes,
+				"to_partitions_packets", (json_int_t)sum.to_packets,
+				"to_partitions_bytes", (json_int_t)sum.to_bytes));
+	}
+	return trunks;
+}
+
 static void list_vlans(struct ipc_request *request, void *context)
 {
 	const json_t *params = ipc_request_params(request);
 	const char *after = api_page_after(params);
-	size_t limit = api_page_limit(params);
-	json_t *vlans = json_array(), *answer = json_pack("{s:o}", "vlans", vlans);
+	size_t limit = api_page_limit(params), size = 0;
+	json_t *vlans = json_array(), *answer;
 	uint16_t last = after ? (uint16_t)atoi(after) : 0;
 	char next[8];
 
+	/* The trunks are on the first page only: those who put pages together get them once. */
+	answer = json_pack(
+		"{s:o, s:o}", "vlans", vlans, "trunks", after ? json_array() : describe_trunks());
 	for (uint16_t vlan = (uint16_t)(last + 1); vlan <= ETH_VLAN_ID_MAX; vlan++) {
 		if (!vlan_table->details[vlan].is_configured)
 			continue;
-		if (json_array_size(vlans) == limit) {
+		if (json_array_size(vlans) == limit || size > PAGE_SIZE_MAX) {
 			snprintf(next, sizeof(next), "%u", last);
 			json_object_set_new(answer, "next", json_string(next));
 			break;
 		}
-		json_array_append_new(vlans, describe_vlan(vlan));
+		json_array_append_new(vlans, describe_vlan(vlan, &size));
 		last = vlan;
 	}
 	ipc_reply(request, answer);

@@ -33,4 +33,3 @@ static inline void trunk_count_to(uint8_t trunk, uint32_t bytes)
 
 /* Control thread. */
 struct trunk_counters trunk_counters_sum(uint8_t trunk);
-void trunk_counters_reset(uint8_t trunk);

@@ -9,17 +9,20 @@ A step raises Surprise when the world did not show what it should; the tour then
 """
 
 import contextlib
+import copy
 import json
 import os
 import pathlib
 import signal
 import socket
 import sys
+import textwrap
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from lab.inspector import Inspector  # noqa: E402
 from lab.netns import CommandFailed, wait_until  # noqa: E402
 from lab.peers import can_ping, curl, iperf3, nginx, ping  # noqa: E402
 from lab.topology import Lab  # noqa: E402
@@ -71,9 +74,10 @@ class Screen:
         self.say(f"    {self.paint('31', '✗')} {text}")
 
     def quote(self, text, limit=14):
-        lines = text.rstrip().splitlines()
+        lines = [part for line in text.rstrip().splitlines()
+                 for part in textwrap.wrap(line, 100, drop_whitespace=False) or [""]]
         for line in lines[:limit]:
-            self.say("      " + self.paint("2", line[:110]))
+            self.say("      " + self.paint("2", line))
         if len(lines) > limit:
             self.say("      " + self.paint("2", f"… {len(lines) - limit} more lines"))
 
@@ -219,8 +223,42 @@ class Tour:
         self.screen.seen("counted as guard_mac, and nothing of it was seen outside")
 
     def inspector_dies(self):
-        """An external inspector is killed: the fail policy decides, and traffic comes back with it"""
-        raise Surprise("not told yet")
+        """An external inspector joins the chain, is killed, and the fail policy decides"""
+        daemon = self.lab.daemon
+        before = copy.deepcopy(daemon.config)
+        socket_path = daemon.run_folder / "inspect.sock"
+        self._chain_external(socket_path, "drop")
+        wait_until(socket_path.exists, what="the inspector's socket")
+        inspector = Inspector(self.lab.folder, socket_path)
+        try:
+            inspector.start()
+            wait_until(lambda: self._external()["state"] == "running", 20, what="the inspector")
+            expect(can_ping(self.lab.outside, "192.0.2.10"), "no traffic through the inspector")
+            self.screen.seen("every packet now goes out to dpdk-testpmd over memif, and comes back: "
+                             f"{self._external()['details']['returned']} returned")
+            inspector.kill()
+            wait_until(lambda: self._external()["state"] == "down", 10, what="its death to be noticed")
+            expect(not ping(self.lab.outside, "192.0.2.10", timeout=1), "a packet passed unseen")
+            self.screen.seen("killed with SIGKILL; on-failure: drop → nothing passes unseen")
+            self._chain_external(socket_path, "pass")
+            expect(can_ping(self.lab.outside, "192.0.2.10"), "on-failure: pass did not let it pass")
+            self.screen.seen("on-failure: pass, applied live → traffic passes, counted")
+            inspector.start()
+            wait_until(lambda: self._external()["state"] == "running", 20, what="its return")
+            self.screen.seen("started again → inspected again")
+        finally:
+            daemon.apply(lambda config: config.update(before))
+            inspector.kill()
+
+    def _chain_external(self, socket_path, on_failure):
+        def change(config):
+            config["inspection"].update({"engines": ["builtin", "external"], "on-failure": on_failure,
+                                         "external": {"socket": str(socket_path)}})
+        self.lab.daemon.apply(change)
+
+    def _external(self):
+        return next(engine for engine in self.lab.daemon.cli("inspect")["engines"]
+                    if engine["name"] == "external")
 
     def numbers(self):
         """The numbers"""

@@ -28,8 +28,8 @@
 
 /* The change under way. */
 static struct {
-	bool is_active;
 	bool is_tolerant; /* missing devices are waited for */
+	bool must_finish; /* finish had no memory */
 	bool is_starting; /* opens are still being started: do not end yet */
 	uint32_t pending; /* opens under way */
 	packet_prepared_fn done;
@@ -37,6 +37,8 @@ static struct {
 	bool has_failed;
 	struct error error; /* of all that failed */
 } change;
+
+static void port_finish(void);
 
 static uv_timer_t timer;
 static bool has_timer;
@@ -184,10 +186,14 @@ static bool stays(const struct port *port)
 	return !port->state->is_prepared && !port->state->is_leaving;
 }
 
-static void publish(bool (*is_visible)(const struct port *port))
+/* When there is no memory the workers go on with what they have: nothing of it may be closed then.
+ */
+static bool publish(bool (*is_visible)(const struct port *port))
 {
-	if (port_table_publish(is_visible, is_polled) < 0)
-		log_error("port_table_not_published", log_str("problem", "no memory"));
+	if (port_table_publish(is_visible, is_polled) == 0)
+		return true;
+	log_error("port_table_not_published", log_str("problem", "no memory"));
+	return false;
 }
 
 /* --- Links --- */
@@ -253,7 +259,10 @@ void port_device_gone(struct port *port, const char *why)
 
 	port_set_link(port, false);
 	port->state->phase = PORT_WAITING;
-	publish(is_in_force);
+	if (!publish(is_in_force)) {
+		port->state->phase = PORT_OPEN;
+		return;
+	}
 	publish_wait();
 	watch_queues(port, false);
 	port->ops->close(port);
@@ -281,6 +290,8 @@ static void on_tick(uv_timer_t *handle)
 {
 	uint64_t now = clock_monotonic_ns();
 
+	if (change.must_finish)
+		port_finish();
 	for (struct port *port = port_next(-1); port; port = port_next(port->index)) {
 		struct port_state *state = port->state;
 
@@ -376,7 +387,6 @@ static void port_abort(void)
 		else if (port)
 			port->state->is_leaving = false;
 	}
-	change.is_active = false;
 }
 
 static void end_prepare(void)
@@ -461,7 +471,6 @@ static void port_prepare(const json_t *config, packet_prepared_fn done, void *co
 	int result;
 
 	memset(&change, 0, sizeof(change));
-	change.is_active = true;
 	change.is_tolerant = !packet_config();
 	change.done = done;
 	change.context = context;
@@ -496,7 +505,9 @@ static void port_commit(void)
 /* Nobody refers to the leaving ports any more, but for walks under way. */
 static void port_finish(void)
 {
-	publish(stays);
+	change.must_finish = !publish(stays);
+	if (change.must_finish)
+		return; /* with the next tick */
 	publish_wait();
 	for (int i = 0; i < PORTS_MAX; i++) {
 		struct port *port = port_table_get((uint16_t)i);
@@ -506,7 +517,6 @@ static void port_finish(void)
 		log_info("port_closed", log_str("port", port->config.name));
 		remove_port(port);
 	}
-	change.is_active = false;
 	for (struct port *port = port_next(-1); port; port = port_next(port->index)) {
 		if (port->state->phase == PORT_OPEN && !port->state->is_link_up)
 			refresh_link(port);

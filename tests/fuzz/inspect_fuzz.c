@@ -44,7 +44,8 @@ static void receive(void)
 		if (decode_frame(frame.bytes, frame.size, &decoded) != DECODE_OK
 			|| decoded.protocol != IPPROTO_TCP || decoded.destination_port != 80
 			|| decoded.is_fragment || !checksum_is_right(&decoded)
-			|| !(decoded.tcp_flags & TCP_ACK) || (decoded.tcp_flags & (TCP_RST | TCP_SYN)))
+			|| !(decoded.tcp_flags & TCP_ACK)
+			|| (decoded.tcp_flags & (TCP_RST | TCP_SYN)))
 			continue;
 		for (uint32_t j = 0; j < decoded.payload_size; j++) {
 			uint32_t at = decoded.tcp_sequence + j - START;

@@ -17,7 +17,7 @@ static const char *const verdict_names[VERDICT_COUNT] = {
 	[VERDICT_DROP] = "drop",
 	[VERDICT_REPLACE] = "replace",
 	[VERDICT_HELD] = "held",
-	[VERDICT_DEEPER] = "deeper",
+	[VERDICT_DEEPER] = "clean",
 	[VERDICT_FAILED] = "failed",
 };
 

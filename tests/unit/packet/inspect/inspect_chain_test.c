@@ -118,8 +118,8 @@ static enum outcome send_one(void)
 static void collect(uint64_t after_ms)
 {
 	bench_forget_output();
-	inspect_chain_collect(inspect_chain, 0,
-		clock_monotonic_ns() + after_ms * CLOCK_NS_PER_MS, &bench_out);
+	inspect_chain_collect(
+		inspect_chain, 0, clock_monotonic_ns() + after_ms * CLOCK_NS_PER_MS, &bench_out);
 }
 
 /* I1 */

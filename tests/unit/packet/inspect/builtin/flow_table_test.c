@@ -75,8 +75,7 @@ static void vlans_are_kept_apart(void **state)
 	enum flow_side side;
 
 	(void)state;
-	assert_ptr_not_equal(
-		get(1, 1000, 10, false, S, &side), get(1, 1000, 20, false, S, &side));
+	assert_ptr_not_equal(get(1, 1000, 10, false, S, &side), get(1, 1000, 20, false, S, &side));
 	assert_int_equal(flow_table_count(table), 2);
 }
 

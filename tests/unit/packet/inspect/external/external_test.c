@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What an inspector outside may return, whatever it is, breaks nothing and reaches nobody else (I10). */
+/* What an inspector outside may return, whatever it is, breaks nothing and reaches nobody else
+ * (I10). */
 #include "packet/inspect/external/external.h"
 #include "packet/inspect/external/vn_tag.h"
 
@@ -28,8 +29,8 @@ static int open_group(void **state)
 static int open_external(void **state)
 {
 	(void)state;
-	external = aligned_alloc(RTE_CACHE_LINE_SIZE,
-		RTE_ALIGN_CEIL(sizeof(*external), RTE_CACHE_LINE_SIZE));
+	external = aligned_alloc(
+		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*external), RTE_CACHE_LINE_SIZE));
 	memset(external, 0, sizeof(*external));
 	external->base.ops = &external_inspector;
 	external->base.owner = OWNER;

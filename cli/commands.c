@@ -173,15 +173,16 @@ const struct command commands[] = {
 		.summary = "Events: alerts, drops, ports, configuration",
 		.arguments = "",
 		.description =
-			"Lists the last events. With --follow, goes on with those that happen from "
-			"now on. "
-			"With --json, each event is one line in the shape of Suricata's EVE.",
-		.options = OPTIONS(OPTION("follow", NULL, "Go on with what happens from now on."),
+			"Lists the last events. With --follow, waits for those that happen from "
+			"now "
+			"on. With --json, each event is one line in the shape of Suricata's EVE.",
+		.options = OPTIONS(OPTION("follow", NULL, "What happens from now on."),
 			OPTION("type", "TYPE",
 				"Only these: alert,drop or port* (all that start so)."),
 			OPTION("partition", "NAME", "Only events of this partition.",
 				.complete = COMPLETE_PARTITION),
-			OPTION("count", "N", "End after N events.")),
+			OPTION("count", "N",
+				"The last N, 50 unless told; with --follow, end after N.")),
 		.examples =
 			EXAMPLES({"bulkhead events --follow --type alert,drop", "Watch attacks."}),
 		.run = follow_events,
@@ -190,10 +191,10 @@ const struct command commands[] = {
 		.name = "trace",
 		.summary = "Watch packets walk the graph, node by node",
 		.arguments = "",
-		.description = "Shows what each node decided about packets that match: the origin "
-			       "tag that they "
-			       "got, the verdict, the port they left by or the reason for which "
-			       "they were dropped.",
+		.description =
+			"Shows what each node decided about packets that match: the origin "
+			"tag that they got, the verdict, the port they left by or the reason "
+			"for which they were dropped.",
 		.options = OPTIONS(FILTER_OPTIONS,
 			OPTION("sampling", "N", "Only one of N packets that match.")),
 		.examples = EXAMPLES(

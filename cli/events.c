@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* events: what happened, and with --follow what happens. */
+/* events: what happened; with --follow what happens from now on. */
 #include "cli/format.h"
 #include "cli/stream.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define RECENT_DEFAULT 50
+
 struct follower {
-	long long left;   /* events to print; < 0: no limit */
-	json_int_t after; /* sequence that has been printed */
+	long long left; /* events to print; < 0: no limit */
 };
 
 /* Fields that have their own place in the line. */
@@ -99,26 +100,16 @@ static void print_one(const struct cli *cli, const json_t *event)
 	}
 }
 
-/* 1: enough. */
-static int take(struct cli *cli, const json_t *event, struct follower *follower)
+static int on_notification(struct cli *cli, const char *method, const json_t *params, void *context)
 {
-	json_int_t sequence = format_integer(event, "seq");
+	struct follower *follower = context;
 
-	/* Events that came between the subscription and the list of recent ones are in both. */
-	if (sequence <= follower->after)
+	if (strcmp(method, "event") != 0)
 		return 0;
-	follower->after = sequence;
-	print_one(cli, event);
+	print_one(cli, json_object_get(params, "event"));
 	if (follower->left > 0)
 		follower->left--;
 	return follower->left == 0;
-}
-
-static int on_notification(struct cli *cli, const char *method, const json_t *params, void *context)
-{
-	if (strcmp(method, "event") != 0)
-		return 0;
-	return take(cli, json_object_get(params, "event"), context);
 }
 
 /* "alert,drop" as an array. */
@@ -136,49 +127,49 @@ static json_t *split(const char *text)
 	return list;
 }
 
-static int print_recent(struct cli *cli, json_t *filter, struct follower *follower)
+/* The last count ones. */
+static int print_recent(struct cli *cli, json_t *filter, size_t count)
 {
-	json_t *result, *event;
-	size_t index;
-	int enough = 0;
+	json_t *result, *event, *events;
+	size_t index, size;
 
-	if (cli_call_paged(cli, "events.recent", json_incref(filter), &result) != 0)
-		return -1;
-	json_array_foreach (json_object_get(result, "events"), index, event) {
-		if (!enough)
-			enough = take(cli, event, follower);
+	if (cli_call_paged(cli, "events.recent", filter, &result) != 0)
+		return CLI_FAILED;
+	events = json_object_get(result, "events");
+	size = json_array_size(events);
+	json_array_foreach (events, index, event) {
+		if (index + count >= size)
+			print_one(cli, event);
 	}
 	json_decref(result);
-	fflush(stdout);
-	return enough;
+	return CLI_OK;
+}
+
+static int follow(struct cli *cli, json_t *filter, long long count)
+{
+	struct follower follower = {.left = count};
+	json_t *result;
+
+	if (cli_call(cli, "events.subscribe", filter, &result) != 0)
+		return CLI_FAILED;
+	json_decref(result);
+	return stream_follow(cli, 0, on_notification, &follower);
 }
 
 int follow_events(struct cli *cli)
 {
 	const char *count = cli_value(cli, "count"), *types = cli_value(cli, "type");
-	struct follower follower = {.left = count ? atoll(count) : -1};
-	json_t *filter = json_object(), *result;
-	int enough;
+	bool is_following = cli_value(cli, "follow") != NULL;
+	json_t *filter = json_object();
 
-	if (count && follower.left <= 0) {
+	if (count && (strspn(count, "0123456789") != strlen(count) || atoll(count) <= 0)) {
 		json_decref(filter);
 		return cli_usage(cli, "--count %s: must be a whole number above 0", count);
 	}
 	if (types)
 		json_object_set_new(filter, "types", split(types));
 	cli_param_string(cli, filter, "partition", "partition");
-	if (cli_value(cli, "follow")) {
-		if (cli_call(cli, "events.subscribe", json_deep_copy(filter), &result) != 0) {
-			json_decref(filter);
-			return CLI_FAILED;
-		}
-		json_decref(result);
-	}
-	enough = print_recent(cli, filter, &follower);
-	json_decref(filter);
-	if (enough < 0)
-		return CLI_FAILED;
-	if (enough || !cli_value(cli, "follow"))
-		return CLI_OK;
-	return stream_follow(cli, 0, on_notification, &follower);
+	if (is_following)
+		return follow(cli, filter, count ? atoll(count) : -1);
+	return print_recent(cli, filter, count ? (size_t)atoll(count) : RECENT_DEFAULT);
 }

@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* In the place of libc's: numeric addresses are converted, names end the run. */
+/* In the place of libc's: a name ends the run. */
 int getaddrinfo(const char *restrict node, const char *restrict service,
 	const struct addrinfo *restrict hints, struct addrinfo **restrict result)
 {

@@ -4,6 +4,7 @@
 #include "packet/engine/metadata.h"
 #include "packet/engine/names.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <rte_byteorder.h>
@@ -32,29 +33,50 @@ static bool is_word(const char *token, size_t size)
 	return false;
 }
 
-/* Nothing that could be the name of a host: hexadecimal digits with colons (MAC and IPv6
- * addresses), decimal digits with dots or dashes (IPv4 addresses, ranges), or 0x and hexadecimal
- * digits. */
-static bool is_number(const char *token, size_t size)
+static bool is_address(const char *token, size_t size)
 {
-	static const char hex[] = "0123456789abcdefABCDEF";
-	bool has_colon = memchr(token, ':', size) != NULL;
-	size_t i = 0;
+	char text[INET6_ADDRSTRLEN];
+	struct rte_ether_addr mac;
+	struct in6_addr address;
 
-	if (size > 2 && token[0] == '0' && (token[1] == 'x' || token[1] == 'X'))
-		return strspn(token + 2, hex) >= size - 2;
-	for (; i < size; i++) {
-		if (has_colon && token[i] != ':' && token[i] != '.' && !strchr(hex, token[i]))
+	if (size >= sizeof(text))
+		return false;
+	memcpy(text, token, size);
+	text[size] = '\0';
+	return inet_pton(AF_INET6, text, &address) == 1 || rte_ether_unformat_addr(text, &mac) == 0;
+}
+
+/* "10", "10.1", "192.0.2.10": digits, and up to three dots between them. A dash instead of dots is
+ * for portrange alone; elsewhere "0-1" would be a host's name. */
+static bool is_decimal(const char *token, size_t size, bool is_range)
+{
+	uint32_t marks = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (isdigit((unsigned char)token[i]))
+			continue;
+		if (token[i] != (is_range ? '-' : '.') || i == 0 || i + 1 == size
+			|| !isdigit((unsigned char)token[i - 1]))
 			return false;
-		if (!has_colon && token[i] != '.' && token[i] != '-'
-			&& !isdigit((unsigned char)token[i]))
-			return false;
+		marks++;
 	}
-	return true;
+	return marks <= (is_range ? 1 : 3);
+}
+
+/* Nothing that libpcap could take for the name of a host. */
+static bool is_number(const char *token, size_t size, bool is_range)
+{
+	if (size > 2 && token[0] == '0' && (token[1] == 'x' || token[1] == 'X'))
+		return strspn(token + 2, "0123456789abcdefABCDEF") >= size - 2;
+	if (memchr(token, ':', size))
+		return is_address(token, size);
+	return is_decimal(token, size, is_range);
 }
 
 static int check_words(const char *text, struct error *error)
 {
+	bool is_range = false; /* the word before was portrange */
+
 	while (*text) {
 		size_t size = strcspn(text, " \t\r\n()[]=<>!&|+*/%^,\\");
 
@@ -62,11 +84,12 @@ static int check_words(const char *text, struct error *error)
 			text++;
 			continue;
 		}
-		if (!is_word(text, size) && !is_number(text, size))
+		if (!is_word(text, size) && !is_number(text, size, is_range))
 			return error_set(error, -EINVAL,
 				"filter: \"%.*s\" is no word of pcap-filter(7); names are not "
 				"looked up here, write addresses and numbers",
 				(int)(size > 64 ? 64 : size), text);
+		is_range = size == strlen("portrange") && strncmp(text, "portrange", size) == 0;
 		text += size;
 	}
 	return 0;

@@ -425,7 +425,8 @@ static void trace_can_be_stopped(void **state)
 static void refuses_names_in_filters(void **state)
 {
 	static const char *const bad[] = {"host www.example.com", "host 1.example.com", "port http",
-		"net cafe", "gateway 1.2.3.4", "udp and", "ether[70000000000] = 1"};
+		"net cafe", "host 2001d:::8b1", "host 1.2.3.4.5", "gateway 1.2.3.4", "udp and",
+		"ether[70000000000] = 1"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

@@ -7,6 +7,7 @@
 
 import hashlib
 import os
+import socket
 
 import pytest
 
@@ -14,6 +15,7 @@ from lab.netns import CommandFailed, veth, wait_until
 from lab.peers import can_ping, curl, iperf3, nginx, ping
 
 SIZE = 20_000_000
+UDP_SEGMENT = 103  # linux/udp.h
 SUPER_FRAME = 10_000  # bytes; a mean above this means that frames pass unsegmented
 
 
@@ -39,6 +41,26 @@ def test_kernel_peers_super_frames_pass_whole(make_lab):
     assert sent / (after["tx_packets"] - before["tx_packets"]) > SUPER_FRAME
     assert sorted(after["offloads"]) == ["checksum", "tso4", "tso6"]
     assert daemon.drops().get("rx_malformed", 0) == 0
+
+
+def test_udp_super_frames_are_cut(make_lab):
+    """G11: what UDP_SEGMENT leaves to the device arrives as single datagrams, everywhere."""
+    lab = make_lab(partitions=("web", "app"))
+    lab.start()
+    assert can_ping(lab["web"], "192.0.2.11")
+    data = os.urandom(5300)
+    for namespace, address in ((lab["app"], "192.0.2.11"), (lab.outside, "192.0.2.100"),
+                               (lab.hv1, "192.0.2.1")):
+        receiver = namespace.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sender = lab["web"].inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        with receiver, sender:
+            receiver.bind(("0.0.0.0", 7777))
+            receiver.settimeout(5)
+            sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+            sender.sendto(data, (address, 7777))
+            got = [receiver.recv(70000) for _ in range(6)]
+        assert [len(part) for part in got] == [1000] * 5 + [300]
+        assert b"".join(got) == data
 
 
 def test_super_frames_are_finished_for_a_peer_that_takes_none(make_lab):

@@ -143,6 +143,28 @@ def test_forwarding_table_is_shown_and_flushed(multi):
     assert {"multi.eth0", "uplink"} == set(vlans[20]["tagged"])
 
 
+def test_many_addresses_are_learned_and_listed(make_lab):
+    """G1: 5,000 stations outside are learned; frames for them no longer go to everybody."""
+    lab = make_lab(partitions=("web", "app"))
+    daemon = lab.start()
+    outside, web, app = lab.outside.wire("eth0"), lab["web"].wire("eth0"), lab["app"].wire("eth0")
+    stations = [f"0e01{number:08x}" for number in range(5000)]
+
+    def tell():
+        for station in stations:
+            outside.send(frame("ffffffffffff", station, b"here I am"))
+        return len(daemon.cli("fdb", "--port", "uplink")["entries"]) >= len(stations)
+
+    wait_until(tell, timeout=30, interval=0.5)
+    listed = {row["mac"].replace(":", "") for row in daemon.cli("fdb")["entries"]}
+    assert set(stations) <= listed
+    app.drain(0.1)
+    for station in stations[::100]:
+        web.send(frame(station, WEB, b"for one"))
+    assert not [got for got in app.drain() if b"for one" in got]
+    assert sum(b"for one" in got for got in outside.drain()) == 50
+
+
 def test_addresses_age(make_lab):
     """G1: an address that is not heard any more is forgotten."""
     lab = make_lab(partitions=("web",))

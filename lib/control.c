@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define TIMEOUT_MS        65000 /* a little more than the daemon gives its roles */
+#define PAGE_LIMIT        250   /* what the daemon gives at most (API_PAGE_LIMIT_MAX) */
 #define NOTIFICATIONS_MAX 65536 /* that may wait while a call is under way */
 
 struct bulkhead_control {
@@ -336,6 +337,22 @@ static void join_page(json_t *all, json_t *page)
 	}
 }
 
+/* One page; a page that is too long for a message is asked for with a smaller limit, which stays.
+ */
+static int call_page(struct bulkhead_control *control, const char *method, json_t *params,
+	json_t **page, struct bulkhead_control_error *error)
+{
+	for (;;) {
+		int code =
+			bulkhead_control_call(control, method, json_copy(params), -1, page, error);
+		json_int_t limit = json_integer_value(json_object_get(params, "limit"));
+
+		if (code != -EREMOTEIO || error->code != IPC_INTERNAL_ERROR || limit <= 1)
+			return code;
+		json_object_set_new(params, "limit", json_integer(limit / 4 > 1 ? limit / 4 : 1));
+	}
+}
+
 int bulkhead_control_call_paged(struct bulkhead_control *control, const char *method,
 	json_t *params, json_t **result, struct bulkhead_control_error *error)
 {
@@ -344,8 +361,10 @@ int bulkhead_control_call_paged(struct bulkhead_control *control, const char *me
 
 	if (!params)
 		params = json_object();
+	if (!json_object_get(params, "limit"))
+		json_object_set_new(params, "limit", json_integer(PAGE_LIMIT));
 	do {
-		code = bulkhead_control_call(control, method, json_copy(params), -1, &page, error);
+		code = call_page(control, method, params, &page, error);
 		if (code < 0)
 			break;
 		if (!all) {

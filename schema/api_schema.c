@@ -29,7 +29,7 @@ static const struct api_param page_params[] = {
 		.type = API_INTEGER,
 		.minimum = 1,
 		.maximum = API_PAGE_LIMIT_MAX,
-		.help = "elements of this page, 100 unless told"},
+		.help = "elements of this page, 100 unless told; fewer may come"},
 	{.name = NULL},
 };
 

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define API_PAGE_LIMIT_DEFAULT 100
-#define API_PAGE_LIMIT_MAX     500
+#define API_PAGE_LIMIT_MAX     250 /* of the longest elements, ports: still one message */
 
 enum api_access {
 	API_READER,   /* members of the readers' group, operators and root */

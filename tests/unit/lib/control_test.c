@@ -142,6 +142,17 @@ static void puts_pages_together(void **state)
 	with_daemon(texts, call_paged);
 }
 
+static void asks_for_less_when_a_page_is_too_long(void **state)
+{
+	static const char *const texts[] = {
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32603,\"message\":\"long\"}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"total\":3,\"list\":[1,2],\"next\":"
+		"\"2\"}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"total\":3,\"list\":[3]}}", NULL};
+
+	with_daemon(texts, call_paged);
+}
+
 static void call_gone(void)
 {
 	json_t *result = NULL;
@@ -178,6 +189,7 @@ int main(void)
 		cmocka_unit_test(keeps_notifications_that_come_before_the_answer),
 		cmocka_unit_test(tells_the_refusal_of_the_daemon),
 		cmocka_unit_test(puts_pages_together),
+		cmocka_unit_test(asks_for_less_when_a_page_is_too_long),
 		cmocka_unit_test(says_when_the_connection_is_gone),
 		cmocka_unit_test(gives_text_as_memory_that_cannot_change),
 	};

@@ -65,7 +65,7 @@ static void takes_params_that_fit(void **state)
 	assert_int_equal(check("status.get", "{}", NULL), 0);
 	assert_int_equal(check("fdb.list",
 				 "{\"vlan\": 4094, \"mac\": \"52:54:00:00:10:AB\", \"port\": "
-				 "\"web.eth0\", \"limit\": 500, \"after\": \"x\"}",
+				 "\"web.eth0\", \"limit\": 250, \"after\": \"x\"}",
 				 NULL),
 		0);
 	assert_int_equal(check("port.list", "{\"kind\": \"host\"}", NULL), 0);
@@ -85,7 +85,7 @@ static void rejects_params_that_do_not_fit(void **state)
 		{"fdb.list", "{\"mac\": \"52-54-00-00-10-01\"}"},
 		{"fdb.list", "{\"mac\": \"52:54:00:00:10:0g\"}"},
 		{"fdb.list", "{\"limit\": 0}"},
-		{"fdb.list", "{\"limit\": 501}"},
+		{"fdb.list", "{\"limit\": 251}"},
 		{"fdb.list", "{\"after\": 7}"},
 		{"fdb.list", "{\"vlan\": null}"},
 		{"port.list", "{\"kind\": \"hos\"}"},

@@ -99,6 +99,9 @@ static int parse_icode(struct rule_parser *parser, struct rule *rule, char *valu
 
 static int parse_dsize(struct rule_parser *parser, struct rule *rule, char *value)
 {
+	for (size_t i = 0; i < rule->test_count; i++)
+		if (parser->tests[i].field == RULE_FIELD_DSIZE)
+			return RULE_INVALID(parser, "given twice in one rule");
 	return add_number_test(parser, rule, RULE_FIELD_DSIZE, value, UINT16_MAX);
 }
 

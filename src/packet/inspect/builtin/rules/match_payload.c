@@ -354,8 +354,10 @@ static enum outcome match_byte_jump(struct payload_matcher *matcher, size_t inde
 		target -= (int64_t)matcher->payload->position;
 	else
 		target += (int64_t)end;
-	if (target < 0 || target >= size)
+	/* As with Suricata 7: before the payload is its start, and beyond its end is nowhere. */
+	if (target > size)
 		return fail(item);
+	target = target < 0 ? 0 : target;
 	matcher->state[index].start = matcher->state[index].end = (uint32_t)target;
 	outcome = match_from(matcher, index + 1, (size_t)target);
 	/* Not relative: it leads to the same place from wherever the items before it matched. */

@@ -229,6 +229,7 @@ static void a_wrong_option_is_told_by_its_keyword(void **state)
 		{OPTIONS("byte_test:1,>,1;"), "byte_test", "missing"},
 		{OPTIONS("byte_jump:1,0,hex;"), "byte_jump", "need string"},
 		{OPTIONS("dsize:>70000;"), "dsize", "70000"},
+		{OPTIONS("dsize:>7; dsize:<9;"), "dsize", "twice"},
 		{OPTIONS("ttl:9<>10;"), "ttl", "no number lies"},
 		{OPTIONS("flags:X;"), "flags", "expected"},
 		{OPTIONS("flow:sideways;"), "flow", "sideways"},

@@ -28,7 +28,7 @@ static const char *const words[] = {"ah", "and", "arp", "broadcast", "decnet", "
 static bool is_word(const char *token, size_t size)
 {
 	for (size_t i = 0; i < RTE_DIM(words); i++)
-		if (strlen(words[i]) == size && strncasecmp(words[i], token, size) == 0)
+		if (strlen(words[i]) == size && strncmp(words[i], token, size) == 0)
 			return true;
 	return false;
 }
@@ -78,7 +78,7 @@ static int check_words(const char *text, struct error *error)
 	bool is_range = false; /* the word before was portrange */
 
 	while (*text) {
-		size_t size = strcspn(text, " \t\r\n()[]=<>!&|+*/%^,\\");
+		size_t size = strcspn(text, " \t\r\n()[]=<>!&|+*/%^,");
 
 		if (size == 0) {
 			text++;

@@ -153,5 +153,7 @@ int role_run(const char *name, bool is_foreground)
 	uv_run(&process.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&process.loop);
 	log_close();
+	if (sandbox_is_sanitized())
+		_exit(0);
 	return 0;
 }

@@ -235,3 +235,8 @@ int sandbox_confine(const struct role *role, struct error *error)
 	seccomp_release(filter);
 	return status;
 }
+
+bool sandbox_is_sanitized(void)
+{
+	return SANDBOX_IS_SANITIZED;
+}

@@ -148,9 +148,10 @@ def test_rules_are_reloaded_without_losing_a_packet(lab, start):
 def test_wrong_rules_are_refused_and_the_old_ones_stay(lab, start):
     """I5 I6: the error names file and line; nothing has changed."""
     start(PASSWD)
-    lab.write("rules/lab.rules", FORBIDDEN + "drop tcp any any -> any 80 (content:\"x; sid:7;)\n")
+    lab.write("rules/lab.rules", FORBIDDEN + "drop tcp any any -> any 80 (content:\"x; sid:7;)\n"
+              + PASSWD.replace("drop", "drip"))
     done = lab.daemon.command("inspect", "reload")
-    assert done.returncode == 1 and "lab.rules:2" in done.stderr
+    assert done.returncode == 1 and "lab.rules:2" in done.stderr and "lab.rules:3" in done.stderr
     assert curl(lab.outside, url("forbidden.html")) == (0, PAGE)
     assert curl(lab.outside, "--path-as-is", url("../../etc/passwd"), timeout=2)[0] != 0
 

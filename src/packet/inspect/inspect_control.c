@@ -19,6 +19,7 @@
 #include "packet/packet_module.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ static struct {
 	packet_prepared_fn done;
 	void *context;
 } waiting;
+static json_t *refused_report; /* of the last compilation that failed */
 static uint64_t rules_digest;
 static json_t *rules_variables;
 static uint16_t last_owner;
@@ -172,6 +174,13 @@ static void finish_prepare(void)
 		end_prepare(NULL);
 }
 
+static bool is_invalid(const json_t *refusal)
+{
+	const char *kind = json_string_value(json_object_get(refusal, "kind"));
+
+	return kind && strcmp(kind, "invalid") == 0;
+}
+
 static void compile_on_helper(uv_work_t *work)
 {
 	struct change *own = work->data;
@@ -185,16 +194,37 @@ static void compile_on_helper(uv_work_t *work)
 	own->compile_ns = clock_monotonic_ns() - own->started_ns;
 }
 
+/* Each wrong rule, so that all can be mended at once. */
+static void log_refusals(const json_t *report)
+{
+	json_t *refusal;
+	size_t i;
+
+	json_array_foreach (json_object_get(report, "refusals"), i, refusal)
+		if (is_invalid(refusal))
+			log_error("rule_invalid",
+				log_str("file",
+					json_string_value(json_object_get(refusal, "file"))),
+				log_int("line",
+					json_integer_value(json_object_get(refusal, "line"))),
+				log_str("reason",
+					json_string_value(json_object_get(refusal, "reason"))));
+}
+
 static void on_compiled(uv_work_t *work, int cancelled)
 {
 	struct change *own = work->data;
 
 	if (cancelled)
 		own->status = error_set(&own->error, -ECANCELED, "inspection.rules: stopped");
-	if (own->status < 0)
+	if (own->status < 0) {
+		log_refusals(own->report);
+		json_decref(refused_report);
+		refused_report = json_incref(own->report);
 		end_prepare(&own->error);
-	else
+	} else {
 		finish_prepare();
+	}
 }
 
 static bool has_new_rules(const struct change *own)
@@ -389,8 +419,33 @@ static void end_change(void)
 	waiting.done = NULL;
 }
 
+static bool is_inspecting(const struct inspect_chain *chain)
+{
+	for (uint16_t i = 0; i < chain->count; i++)
+		if (chain->engines[i]->ops != &none_inspector)
+			return true;
+	return false;
+}
+
+/* Inspection was switched off: with the graph, inspect_return is gone, and what is held (fragments
+ * whose rest had not come) would stay for good. */
+static void drop_held(const struct inspect_chain *chain)
+{
+	struct rte_mbuf *packets[INSPECT_BURST];
+	uint16_t count;
+
+	for (uint16_t i = 0; i < worker_count(); i++)
+		for (uint16_t j = 0; j < chain->retiring_count; j++)
+			while ((count = hold_release(inspect_workers[i]->holds,
+					chain->retiring[j]->owner, packets, INSPECT_BURST))
+				> 0)
+				rte_pktmbuf_free_bulk(packets, count);
+}
+
 static void inspect_finish(void)
 {
+	if (!is_inspecting(inspect_chain))
+		drop_held(inspect_chain);
 	if (inspect_chain->retiring_count > 0)
 		uv_timer_start(&retire_timer, on_retire,
 			inspect_chain->deadline_ns / CLOCK_NS_PER_MS + RETIRE_MARGIN_MS, 0);
@@ -404,6 +459,33 @@ static void inspect_abort(void)
 
 /* ---- inspect.reload ---- */
 
+/* All errors in one message, a line each; the caller frees it. NULL: no more is known than error.
+ */
+static char *describe_refusals(void)
+{
+	char *text = NULL;
+	size_t size = 0, i;
+	json_t *refusal;
+	FILE *out;
+
+	if (!refused_report)
+		return NULL;
+	out = open_memstream(&text, &size);
+	if (!out)
+		return NULL;
+	fprintf(out, "the rules were refused, the old ones stay in force");
+	json_array_foreach (json_object_get(refused_report, "refusals"), i, refusal)
+		if (is_invalid(refusal))
+			fprintf(out, "\n%s:%lld: %s",
+				json_string_value(json_object_get(refusal, "file")),
+				json_integer_value(json_object_get(refusal, "line")),
+				json_string_value(json_object_get(refusal, "reason")));
+	fclose(out);
+	json_decref(refused_report);
+	refused_report = NULL;
+	return text;
+}
+
 static void on_reloaded(void *context, const struct error *error)
 {
 	struct ipc_request *request = reloading;
@@ -413,8 +495,11 @@ static void on_reloaded(void *context, const struct error *error)
 	reloading = NULL;
 	if (error) {
 		/* end_prepare() has thrown the change away. */
+		char *text = describe_refusals();
+
 		log_error("rules_refused", log_str("error", error->text));
-		ipc_reply_failed(request, -EINVAL, error->text);
+		ipc_reply_failed(request, -EINVAL, text ? text : error->text);
+		free(text);
 		end_change();
 		return;
 	}
@@ -446,16 +531,25 @@ void inspect_reload(struct ipc_request *request, void *context)
 		return;
 	}
 	reloading = request;
+	json_decref(refused_report);
+	refused_report = NULL;
 	begin(make_change(packet_config(), true, on_reloaded, NULL));
 }
 
 /* ---- start and stop ---- */
 
+static void drain(struct inspector *engine)
+{
+	if (engine->ops->drain)
+		engine->ops->drain(engine);
+}
+
 static void on_worker_records(void *context)
 {
 	for (uint16_t i = 0; inspect_chain && i < inspect_chain->count; i++)
-		if (inspect_chain->engines[i]->ops->drain)
-			inspect_chain->engines[i]->ops->drain(inspect_chain->engines[i]);
+		drain(inspect_chain->engines[i]);
+	for (uint16_t i = 0; inspect_chain && i < inspect_chain->retiring_count; i++)
+		drain(inspect_chain->retiring[i]);
 }
 
 static void on_report(uv_timer_t *timer)
@@ -502,6 +596,8 @@ static void inspect_stop(void)
 	free(chain);
 	json_decref(rules_variables);
 	rules_variables = NULL;
+	json_decref(refused_report);
+	refused_report = NULL;
 }
 
 const struct packet_module inspect_module = {

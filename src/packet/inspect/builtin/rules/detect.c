@@ -408,7 +408,8 @@ static size_t find_floor(
 	if (entry == stream->candidate_count)
 		return 0;
 	floor = (int32_t)(stream->candidates[entry].floor - offset_at(window, 0));
-	return floor > 0 ? (size_t)floor : 0;
+	/* One among the fresh bytes is of a segment that was judged, but did not go on. */
+	return floor > 0 && (size_t)floor <= window->fresh ? (size_t)floor : 0;
 }
 
 /* Keeps the rule in mind: bytes to come may complete it, or must not match again. */

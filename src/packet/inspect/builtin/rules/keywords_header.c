@@ -5,8 +5,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <string.h>
 
 static int add_test(struct rule_parser *parser, struct rule *rule, struct rule_test test)
@@ -130,22 +128,41 @@ static int parse_ack(struct rule_parser *parser, struct rule *rule, char *value)
 	return add_number_test(parser, rule, RULE_FIELD_ACK, value, UINT32_MAX);
 }
 
-/* A number or a name of /etc/protocols, with ! < or > before it. */
+/* IANA's numbers of the protocols that rules name; the sandbox has no /etc/protocols. */
+static bool take_protocol(const char *name, int64_t *out)
+{
+	static const struct {
+		const char *name;
+		uint8_t number;
+	} protocols[] = {{"icmp", 1}, {"igmp", 2}, {"ipv4", 4}, {"tcp", 6}, {"egp", 8}, {"udp", 17},
+		{"ipv6", 41}, {"rsvp", 46}, {"gre", 47}, {"esp", 50}, {"ah", 51}, {"icmpv6", 58},
+		{"ipv6-icmp", 58}, {"ipv6-nonxt", 59}, {"eigrp", 88}, {"ospf", 89}, {"etherip", 97},
+		{"pim", 103}, {"ipcomp", 108}, {"vrrp", 112}, {"l2tp", 115}, {"sctp", 132},
+		{"udplite", 136}};
+
+	if (rule_number(name, 0, UINT8_MAX, out))
+		return true;
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+		*out = protocols[i].number;
+		if (strcasecmp(name, protocols[i].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A number or a name, with ! < or > before it. */
 static int parse_ip_proto(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	struct rule_test test = {.field = RULE_FIELD_IP_PROTO};
 	const char *name = value;
-	const struct protoent *entry;
 	int64_t number;
 
 	test.comparison = take_comparison(&name);
-	if (!rule_number(name, 0, UINT8_MAX, &number)) {
-		entry = getprotobyname(name);
-		if (!entry)
-			return RULE_INVALID(parser,
-				"\"%.40s\" is no number up to 255, and no protocol's name", name);
-		number = entry->p_proto;
-	}
+	if (!take_protocol(name, &number))
+		return RULE_INVALID(parser,
+			"\"%.40s\" is no number up to 255, and no protocol's name that is known "
+			"here",
+			name);
 	test.low = (uint32_t)number;
 	return add_test(parser, rule, test);
 }

@@ -48,7 +48,8 @@ static void protocol_chooses_packets(void **state)
 		{"icmp any any -> any any (", false}, {"sctp any any -> any any (", false},
 		{"ip any any -> any any (ip_proto:6;", true},
 		{"ip any any -> any any (ip_proto:!tcp;", false},
-		{"ip any any -> any any (ip_proto:>5;", true});
+		{"ip any any -> any any (ip_proto:>5;", true},
+		{"ip any any -> any any (ip_proto:TCP;", true});
 	CHECK(&udp, to_server, {"udp any any -> any any (", true},
 		{"tcp any any -> any any (", false}, {"tcp-pkt any any -> any any (", false});
 	CHECK(&icmp, to_server, {"icmp any any -> any any (", true},

@@ -257,6 +257,23 @@ static void replaces_bytes_of_this_packet_and_drops_for_those_that_have_gone(voi
 	free(feed);
 }
 
+/* The caller judged a segment and dropped it for another reason: it comes again. */
+static void a_segment_that_did_not_go_on_is_judged_again(void **state)
+{
+	struct ruleset *ruleset = compile_rules(
+		"alert tcp any any -> any any (content:\"first\"; content:\"second\"; sid:1;)");
+	struct feed *feed = calloc(1, sizeof(*feed));
+
+	feed_open(feed, ruleset);
+	assert_int_equal(feed_text(feed, "first "), 0);
+	assert_int_equal(feed_text(feed, "second"), 1);
+	feed->size -= 6;
+	assert_int_equal(feed_text(feed, "second"), 1);
+	assert_int_equal(feed_text(feed, "second"), 0);
+	ruleset_destroy(ruleset);
+	free(feed);
+}
+
 /* Offsets in streams are 64 bits; what is remembered has 32 of them. */
 static void goes_on_behind_four_gigabytes(void **state)
 {
@@ -292,6 +309,7 @@ int main(void)
 		cmocka_unit_test(a_match_in_the_stream_acts_on_the_flow),
 		cmocka_unit_test(packet_rules_see_segments_alone),
 		cmocka_unit_test(replaces_bytes_of_this_packet_and_drops_for_those_that_have_gone),
+		cmocka_unit_test(a_segment_that_did_not_go_on_is_judged_again),
 		cmocka_unit_test(goes_on_behind_four_gigabytes),
 	};
 

@@ -7,10 +7,12 @@
 
 import hashlib
 import os
+import subprocess
 import socket
 
 import pytest
 
+from lab.daemon import make_run_folder
 from lab.netns import CommandFailed, veth, wait_until
 from lab.peers import can_ping, curl, iperf3, nginx, ping
 
@@ -132,3 +134,28 @@ def test_frames_above_the_mtu_are_counted(make_lab):
     assert can_ping(lab["web"], "192.0.2.11")
     assert not ping(lab["web"], "192.0.2.11", size=3000, options=("-M", "do"))
     assert daemon.drops()["tx_too_big"] >= 1
+
+
+def test_partition_behind_a_memif_is_reached(lab):
+    """A program with a memif (testpmd, which answers pings) comes, is found up, and answers; it goes, and
+    the port is down."""
+    path = make_run_folder(lab.folder) / "vnf.sock"
+    lab.config["partitions"]["vnf"] = {"adapters": {"eth0": {"attach": f"memif:{path}", "vlan": 10}}}
+    daemon = lab.start()
+    assert not port(daemon, "vnf.eth0")["is_up"]
+    with open(lab.folder / "vnf.log", "wb") as log:
+        vnf = subprocess.Popen(
+            ["dpdk-testpmd", "--no-huge", "-m", "96", "--no-pci", "--no-telemetry",
+             "--file-prefix", f"{lab.folder.name}-vnf", "--vdev",
+             f"net_memif0,role=client,id=0,socket={path},socket-abstract=no", "--",
+             "--forward-mode=icmpecho", "--port-topology=loop", "--auto-start",
+             "--total-num-mbufs=8192", "--stats-period=60"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: port(daemon, "vnf.eth0")["is_up"], what="the memif's link")
+        assert can_ping(lab.outside, "192.0.2.50")
+        assert ping(lab["web"], "192.0.2.50", count=3)
+    finally:
+        vnf.kill()
+        vnf.wait(10)
+    wait_until(lambda: not port(daemon, "vnf.eth0")["is_up"], what="the loss of the link")

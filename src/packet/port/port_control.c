@@ -295,6 +295,9 @@ static void on_tick(uv_timer_t *handle)
 	for (struct port *port = port_next(-1); port; port = port_next(port->index)) {
 		struct port_state *state = port->state;
 
+		/* Some drivers (memif) tell nobody when their peer comes or goes. */
+		if (state->phase == PORT_OPEN && !port->interface_index)
+			port_set_link(port, ethdev_refresh(port));
 		if (state->is_link_up != state->is_announced
 			&& now - state->changed_at_ns >= LINK_DEBOUNCE_NS)
 			announce(port);

@@ -11,7 +11,7 @@ Skipped where Suricata is not installed. I6
 Not compared, since Suricata 7.0 deviates from its own manual there: "dsize:!n", which bounds the
 contents as if it were a depth; negated contents with endswith, of which it looks at the first place
 alone; tests without a position between relative ones, behind which it does not try other places of
-the contents before; "flags:!S", which it looks for in packets with SYN, FIN or RST alone; within
+the contents before; "flags:!S" and "flags:*SA", which it looks for in packets with SYN, FIN or RST alone; within
 with a negative distance that reaches before the payload, which wraps around.
 """
 import json
@@ -103,7 +103,7 @@ def rule(rng, sid):
     if header.startswith("icmp"):
         options.append(f"itype:{rng.choice(['', '<', '>'])}{rng.choice([1, 3, 8])}")
     if header.startswith("tcp"):
-        options.append(f"flags:{rng.choice(['', '+', '*'])}{rng.choice(['S', 'A', 'SA', 'PA', 'F'])}"
+        options.append(f"flags:{rng.choice(['', '+'])}{rng.choice(['S', 'A', 'SA', 'PA', 'F'])}"
                        f"{rng.choice(['', ',A', ',12'])}")
     text = "; ".join(options)
     if text.count("dsize") > 1:

@@ -365,19 +365,34 @@ static void on_packet_config(void *context, const json_t *result, const json_t *
 		begin_first(control);
 }
 
-/* All problems as text: for the daemon's last words. */
-static void summarise(const struct config_report *report, const char *path, char *out, size_t size)
+/*
+ * The daemon's last words when its file has errors. All of them go to the log, a line each; out
+ * gets as many whole lines as the broker can tell of.
+ */
+static void tell_errors(
+	const struct config_report *report, const char *path, char *out, size_t size)
 {
-	char *text = NULL;
-	size_t text_size = 0;
-	FILE *stream = open_memstream(&text, &text_size);
+	json_t *errors = config_report_json(report, CONFIG_ERROR);
+	size_t told = 0, used, index;
+	json_t *error;
 
-	if (stream) {
-		config_report_print(report, stream);
-		fclose(stream);
+	used = (size_t)snprintf(out, size,
+		"the configuration has %zu errors; all of them: bulkhead config check %s",
+		report->error_count, path);
+	used = used < size ? used : size;
+	json_array_foreach (errors, index, error) {
+		const char *line = json_string_value(json_object_get(error, "message"));
+		size_t length = strlen(line);
+
+		log_error("config_error", log_str("text", line));
+		if (told == index && used + length + 2 <= size) {
+			out[used++] = '\n';
+			memcpy(out + used, line, length + 1);
+			used += length;
+			told++;
+		}
 	}
-	snprintf(out, size, "%s has %zu errors:\n%s", path, report->error_count, text ? text : "");
-	free(text);
+	json_decref(errors);
 }
 
 static void on_first_opened(void *context, const json_t *result, const json_t *error,
@@ -400,9 +415,9 @@ static void on_first_opened(void *context, const json_t *result, const json_t *e
 	control->config_file = strdup(path);
 	config_report_init(&report);
 	if (config_load(descriptors[0], path, &control->first, &report) < 0) {
-		summarise(&report, path, control->first_error, sizeof(control->first_error));
 		log_error("config_invalid", log_str("file", path),
 			log_uint("errors", report.error_count));
+		tell_errors(&report, path, control->first_error, sizeof(control->first_error));
 	}
 	config_report_destroy(&report);
 	/* The API is there from now on, and says that the daemon is starting. */

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 
+from lab.daemon import BUILD
 from lab.netns import wait_until
 from lab.peers import can_ping
 from tests.scenario.test_roles import Pinger
@@ -52,6 +53,21 @@ def test_check_names_all_that_is_wrong_without_a_daemon(lab, daemon):
     assert [line.split(": ")[0].rsplit("/", 1)[-1] for line in lines[:3]] == [
         "wrong.yaml:1:1", "wrong.yaml:2:24", "wrong.yaml:3:14"], done.stderr
     assert "did you mean gateway?" in lines[0] and "the unit is missing" in lines[1]
+
+
+def test_start_with_a_wrong_file_tells_all_that_is_wrong(lab, daemon):
+    """A daemon that cannot start for its file names each error in its log, none of them cut, and the
+    command that lists them."""
+    daemon.stop()
+    path = lab.write("wrong.yaml", "".join(f"wrong-{number}: {{}}\n" for number in range(12)))
+    done = lab.hv1.run(BUILD / "src/main/bulkheadd", "--foreground", "--config", path, check=False)
+    assert done.returncode == 1
+    logged = [line for line in done.stderr.splitlines() if " config_error " in line]
+    assert [f"wrong-{number}: unknown key" in line for number, line in enumerate(logged)] == [True] * 12
+    last_words = done.stderr[done.stderr.index("bulkheadd: the role"):].splitlines()
+    assert f"12 errors; all of them: bulkhead config check {path}" in last_words[0]
+    told = [line for line in last_words if line.startswith(f"{path}:")]
+    assert told and all("log, control" in line for line in told)
 
 
 def test_sighup_applies_the_file_and_refuses_a_wrong_one(daemon):

@@ -5,6 +5,7 @@
     192.0.2.100            sea0 192.0.2.1 ──veth-db═══eth0── db             VLAN 20  192.0.2.20
                                           ──veth-cache═eth0─ cache          VLAN 20  192.0.2.21
 
+With GUESTS=1 a fourth partition is a QEMU guest on vhost-user (app, VLAN 10, 192.0.2.11).
 A step raises Surprise when the world did not show what it should; the tour then ends with exit code 1.
 """
 
@@ -22,6 +23,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from lab.guest import GuestUnavailable  # noqa: E402
 from lab.inspector import Inspector  # noqa: E402
 from lab.netns import CommandFailed, wait_until  # noqa: E402
 from lab.peers import can_ping, curl, iperf3, nginx, ping  # noqa: E402
@@ -29,6 +31,7 @@ from lab.topology import Lab  # noqa: E402
 
 WEB_MAC = "52:54:00:00:10:01"
 UNKNOWN_MAC = bytes.fromhex("525400abcdef")
+WITH_GUEST = os.environ.get("GUESTS") == "1"
 TOUR_ETHERTYPE = b"\x88\xb5"  # IEEE 802 local experimental
 
 RULES = """\
@@ -91,9 +94,11 @@ class Tour:
         self.page = b"<h1>served by the partition web</h1>\n" * 100
 
     def steps(self):
-        return (self.page_served, self.walk, self.vlans, self.host, self.unknown_address,
-                self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies,
-                self.numbers)
+        steps = [self.page_served, self.walk, self.vlans, self.host, self.unknown_address,
+                 self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies]
+        if WITH_GUEST:
+            steps.append(self.guest)
+        return (*steps, self.numbers)
 
     def page_served(self):
         """A page of the partition web is served to the outside, through the gateway"""
@@ -260,6 +265,19 @@ class Tour:
         return next(engine for engine in self.lab.daemon.cli("inspect")["engines"]
                     if engine["name"] == "external")
 
+    def guest(self):
+        """A QEMU guest on vhost-user, with segmentation offload, uses all of it unmodified"""
+        try:
+            guest = self.lab.boot_guest("app")
+        except GuestUnavailable as reason:
+            raise Surprise(str(reason)) from reason
+        expect(guest.can_ping("192.0.2.100"), "the guest does not reach the outside")
+        page = guest.run("wget -q -O - http://192.0.2.10/index.html | wc -c").strip()
+        expect(page == str(len(self.page)), f"the guest got {page} bytes")
+        self.screen.seen(f"Linux {guest.run('uname -r')} reaches the outside, and got web's page")
+        self.screen.seen("its NIC: " + " ".join(guest.run(
+            "ethtool -k eth0 | grep -E '^(tx-checksumming|tcp-segmentation-offload)'").split("\n")))
+
     def numbers(self):
         """The numbers"""
         report = iperf3(self.lab, "web", "outside", "192.0.2.10")
@@ -289,6 +307,8 @@ def build():
         lab.config["inspection"] = {
             "engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
             "variables": {"HOME_NET": ["192.0.2.0/24"]}}
+        if WITH_GUEST:
+            lab.guest_row("app")
         lab.start()
     except BaseException:
         lab.close()

@@ -510,8 +510,8 @@ static enum verdict inspect_fragment(struct job *job)
 		return inspect_datagram(job);
 	case FRAGMENT_REFUSED:
 		count(&job->own->counters.fragments_refused);
-		release_datagram(job->own, datagram, VERDICT_DROP, DROP_inspect_malformed);
-		return drop(packet, DROP_inspect_malformed);
+		release_datagram(job->own, datagram, VERDICT_DROP, DROP_inspect_fragment);
+		return drop(packet, DROP_inspect_fragment);
 	case FRAGMENT_FULL:
 		break;
 	}

@@ -169,6 +169,7 @@ static void refuses_overlaps_and_what_belongs_to_them(void **state)
 	assert_int_equal(submit(to_packet(&overlap, FROM_CLIENT, 0)), DROPPED);
 	collect(0);
 	assert_int_equal(bench_out.drop_count, 2);
+	assert_int_equal(dropped_for(), DROP_inspect_fragment);
 	assert_int_equal(send_piece(2), DROPPED);
 	assert_int_equal(hold_count(inspect_workers[0]->holds), 0);
 }

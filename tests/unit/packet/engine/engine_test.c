@@ -23,13 +23,20 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define WORKERS  2
-#define BURST    32
-#define REBUILDS 1000
+#include "tests/unit/wait.h"
+
+#define WORKERS      2
+#define BURST        32
+#define REBUILDS     1000
+#define REBUILDS_NS  (10 * CLOCK_NS_PER_S) /* fewer rebuilds on a machine that is that slow */
+#define WAKES        50
+#define LONG_NAP_US  50000                 /* times eight for those who rest: 400 ms */
+#define WAKES_MAX_NS (10 * CLOCK_NS_PER_S) /* half of what so many such naps last */
 
 /* Atomic; per worker, written by it. */
 static uint64_t produced[WORKERS_MAX], consumed[WORKERS_MAX];
@@ -182,6 +189,16 @@ static void set_composition(bool has_inspection)
 	graph_commit();
 }
 
+static void set_handoff(bool has_handoff)
+{
+	struct graph_composition composition = {
+		.has_inspection = has_handoff, .has_handoff = has_handoff};
+	struct error error;
+
+	assert_int_equal(graph_prepare(&composition, &error), 0);
+	graph_commit();
+}
+
 static uint64_t sum(const uint64_t *counters)
 {
 	uint64_t total = 0;
@@ -203,23 +220,29 @@ static const struct graph_node_counters *counters_of(const char *name)
 	return NULL;
 }
 
+/* Also ends the walks that saw it on: then all they produced is consumed, or in a ring. */
+static void stop_source(void)
+{
+	__atomic_store_n(&source_is_on, false, __ATOMIC_RELAXED);
+	publish_wait();
+}
+
 /* G12 */
 static void loses_no_packet_when_the_graph_is_rebuilt_under_load(void **state)
 {
-	uint64_t inspected;
+	uint64_t end_ns = clock_monotonic_ns() + REBUILDS_NS, inspected;
 
 	(void)state;
 	set_composition(false);
 	__atomic_store_n(&source_is_on, true, __ATOMIC_RELAXED);
-	for (int i = 0; i < REBUILDS; i++)
+	for (int i = 0; i < REBUILDS && clock_monotonic_ns() < end_ns; i++)
 		set_composition(i % 2 == 0);
-	usleep(20000);
-	__atomic_store_n(&source_is_on, false, __ATOMIC_RELAXED);
-	publish_wait();
-	usleep(2000);
-	publish_wait();
+	set_composition(true);
+	assert_becomes(counters_of("inspect")->packets > 0);
+	set_composition(false);
+	assert_becomes(counters_of("inspect")->packets < sum(produced));
+	stop_source();
 	inspected = counters_of("inspect")->packets;
-	assert_true(sum(produced) > 0);
 	assert_true(inspected > 0 && inspected < sum(produced));
 	assert_int_equal(sum(produced), sum(consumed));
 	assert_int_equal(counters_of("source")->packets, sum(produced));
@@ -270,25 +293,21 @@ static void aborted_graph_leaves_the_running_one(void **state)
 /* Also packets that are under way between workers when the graph changes arrive. */
 static void each_flow_is_inspected_by_the_worker_that_owns_it(void **state)
 {
-	struct graph_composition composition = {0};
-	struct error error;
-
 	(void)state;
 	assert_int_equal(sum(produced), sum(consumed));
 	__atomic_store_n(&misplaced, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&source_is_on, true, __ATOMIC_RELAXED);
 	for (int i = 0; i < 200; i++) {
-		composition.has_inspection = composition.has_handoff = i % 2 == 0;
-		assert_int_equal(graph_prepare(&composition, &error), 0);
-		graph_commit();
+		set_handoff(i % 2 == 0);
 		usleep(i % 20 == 0 ? 2000 : 0);
 	}
-	__atomic_store_n(&source_is_on, false, __ATOMIC_RELAXED);
-	for (int i = 0; i < 1000 && rte_mempool_in_use_count(packet_pool) > 0; i++)
-		usleep(1000);
-	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
+	set_handoff(true);
+	assert_becomes(counters_of("handoff_rx")->packets > 0);
+	set_handoff(false);
+	stop_source();
+	assert_becomes(rte_mempool_in_use_count(packet_pool) == 0);
+	publish_wait(); /* the walk that freed the last one has counted it */
 	assert_int_equal(__atomic_load_n(&misplaced, __ATOMIC_RELAXED), 0);
-	assert_true(counters_of("handoff_rx")->packets > 0);
 	assert_int_equal(sum(produced), sum(consumed) + drop_count(DROP_handoff_full));
 }
 
@@ -306,42 +325,60 @@ static void frees_retired_objects_after_a_grace_period(void **state)
 	destroyed = 0;
 	for (int i = 0; i < 100; i++)
 		publish_retire(malloc(16), count_destroyed);
-	for (int i = 0; i < 1000 && destroyed < 100; i++) {
-		usleep(1000);
-		uv_run(&loop, UV_RUN_NOWAIT);
-	}
-	assert_int_equal(destroyed, 100);
+	assert_becomes((uv_run(&loop, UV_RUN_NOWAIT), destroyed == 100));
+}
+
+/* Of all threads; unlike time asleep, it does not depend on who else wants the processor. */
+static uint64_t processor_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * CLOCK_NS_PER_S + (uint64_t)used.tv_nsec;
 }
 
 static void idle_workers_nap(void **state)
 {
+	uint64_t started_ns = clock_monotonic_ns(), used_ns = processor_ns();
 	struct worker_statistics before, after;
-	uint64_t started_ns = clock_monotonic_ns();
 
 	(void)state;
 	worker_read_statistics(0, &before);
 	usleep(500000);
-	worker_read_statistics(0, &after);
-	/* At least nine tenths of the time asleep. */
-	assert_true(after.nap_ns - before.nap_ns > (clock_monotonic_ns() - started_ns) * 9 / 10);
+	used_ns = processor_ns() - used_ns;
+	assert_true(used_ns < (clock_monotonic_ns() - started_ns) / 10);
+	assert_becomes((worker_read_statistics(0, &after), after.naps > before.naps));
+	assert_true(after.nap_ns > before.nap_ns);
 }
 
+static uint64_t walks_of_first(void)
+{
+	struct worker_statistics statistics;
+
+	worker_read_statistics(0, &statistics);
+	return statistics.walks;
+}
+
+/* Each byte is followed by a walk; were it the end of the nap that brings the walk, so many would
+ * take twice as long as they may. */
 static void descriptor_ends_a_nap_at_once(void **state)
 {
-	struct worker_statistics before, after;
+	uint64_t started_ns;
 	int pipe_fds[2];
 
 	(void)state;
 	assert_int_equal(pipe(pipe_fds), 0);
-	workers_set_nap_max(500000);
-	usleep(100000);
+	workers_set_nap_max(LONG_NAP_US);
 	assert_int_equal(worker_watch(0, pipe_fds[0]), 0);
-	usleep(600000);
-	worker_read_statistics(0, &before);
-	assert_int_equal(write(pipe_fds[1], "x", 1), 1);
-	usleep(50000);
-	worker_read_statistics(0, &after);
-	assert_true(after.walks > before.walks);
+	usleep(2 * 8 * LONG_NAP_US); /* naps double up to there; shorter ones make it no stricter */
+	started_ns = clock_monotonic_ns();
+	for (int i = 0; i < WAKES; i++) {
+		uint64_t before = walks_of_first();
+
+		assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+		assert_becomes(walks_of_first() > before);
+	}
+	assert_true(clock_monotonic_ns() - started_ns < WAKES_MAX_NS);
 	worker_unwatch(0, pipe_fds[0]);
 	workers_set_nap_max(250);
 	close(pipe_fds[0]);

@@ -35,11 +35,12 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/wait.h"
+
 #define BURST        8
 #define FRAME_SIZE   60
 #define PORT         7
 #define VLAN         10
-#define WAIT_TURNS   3000 /* of a millisecond */
 #define DROPPED_PORT 2003
 
 static uv_loop_t loop;
@@ -217,7 +218,6 @@ static void on_answer(void *context, const json_t *result, const json_t *error, 
 
 static void turn(void)
 {
-	usleep(1000);
 	uv_run(&loop, UV_RUN_NOWAIT);
 }
 
@@ -226,17 +226,13 @@ static json_t *call(const char *method, json_t *params, int fd)
 	answer = NULL;
 	assert_int_equal(
 		ipc_call(client, method, params, &fd, fd >= 0 ? 1 : 0, 5000, on_answer, NULL), 0);
-	for (int i = 0; i < WAIT_TURNS && !answer; i++)
-		turn();
-	assert_non_null(answer);
+	assert_becomes((turn(), answer));
 	return answer;
 }
 
 static void wait_for_end(void)
 {
-	for (int i = 0; i < WAIT_TURNS && !json_object_get(end, "reason"); i++)
-		turn();
-	assert_non_null(json_object_get(end, "reason"));
+	assert_becomes((turn(), json_object_get(end, "reason")));
 }
 
 static void set_composition(bool has_inspection)
@@ -524,8 +520,7 @@ static void capture_into_a_pipe_that_nobody_reads_stops_within_its_bound(void **
 	id = json_integer_value(json_object_get(result, "capture"));
 	json_decref(result);
 	send_bursts(20000);
-	for (int i = 0; i < 500; i++)
-		turn();
+	assert_becomes((turn(), __atomic_load_n(&burst_wanted, __ATOMIC_RELAXED) <= 0));
 	/* The reader goes away: the capture ends by itself and says why. */
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);
@@ -533,7 +528,7 @@ static void capture_into_a_pipe_that_nobody_reads_stops_within_its_bound(void **
 	assert_int_equal(json_integer_value(json_object_get(end, "capture")), id);
 	assert_true(json_integer_value(json_object_get(end, "lost")) > 0);
 	assert_string_equal(json_string_value(json_object_get(end, "reason")), "Broken pipe");
-	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
+	assert_becomes(rte_mempool_in_use_count(packet_pool) == 0);
 }
 
 static void capture_refuses_a_terminal_and_an_unknown_node(void **state)

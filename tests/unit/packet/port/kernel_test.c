@@ -35,7 +35,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 2000
+#define WAIT_MS 20000
 
 static struct frame frame, result;
 static struct port *port;

@@ -110,16 +110,23 @@ static int close_chain(void **state)
 	return 0;
 }
 
+/* Around the last send_one(): the deadline runs from somewhere between them. */
+static uint64_t before_ns, after_ns;
+
 static enum outcome send_one(void)
 {
-	return submit(make_udp(FROM_CLIENT, 2000, "x"));
+	enum outcome outcome;
+
+	before_ns = clock_monotonic_ns();
+	outcome = submit(make_udp(FROM_CLIENT, 2000, "x"));
+	after_ns = clock_monotonic_ns();
+	return outcome;
 }
 
-static void collect(uint64_t after_ms)
+static void collect(uint64_t now_ns)
 {
 	bench_forget_output();
-	inspect_chain_collect(
-		inspect_chain, 0, clock_monotonic_ns() + after_ms * CLOCK_NS_PER_MS, &bench_out);
+	inspect_chain_collect(inspect_chain, 0, now_ns, &bench_out);
 }
 
 /* I1 */
@@ -149,7 +156,7 @@ static void held_packets_come_back_later(void **state)
 	fakes[1]->verdict = VERDICT_HELD;
 	assert_int_equal(send_one(), HELD);
 	assert_int_equal(send_one(), HELD);
-	collect(0);
+	collect(before_ns);
 	assert_int_equal(bench_out.pass_count, 2);
 }
 
@@ -160,15 +167,15 @@ static void deadline_is_decided_by_policy(void **state)
 	fakes[0]->verdict = VERDICT_HELD;
 	assert_int_equal(send_one(), HELD);
 	fakes[0]->returned = fakes[0]->held; /* never given back */
-	collect(40);
+	collect(before_ns + 40 * CLOCK_NS_PER_MS);
 	assert_int_equal(bench_out.pass_count + bench_out.drop_count, 0);
-	collect(60);
+	collect(after_ns + 60 * CLOCK_NS_PER_MS);
 	assert_int_equal(bench_out.drop_count, 1);
 	assert_int_equal(dropped_for(), DROP_inspect_deadline);
 	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_PASS;
 	assert_int_equal(send_one(), HELD);
 	fakes[0]->returned = fakes[0]->held;
-	collect(200);
+	collect(after_ns + 200 * CLOCK_NS_PER_MS);
 	/* On, but not past the second one. */
 	assert_int_equal(bench_out.pass_count, 1);
 	assert_int_equal(fakes[1]->seen, 1);
@@ -185,7 +192,7 @@ static void overload_is_decided_by_policy(void **state)
 	assert_int_equal(dropped_for(), DROP_inspect_overload);
 	inspect_chain->vlan_policy[BENCH_VLAN] = FAILURE_PASS;
 	assert_int_equal(send_one(), PASSED);
-	collect(0);
+	collect(before_ns);
 }
 
 /* I4 */
@@ -235,7 +242,7 @@ static void hostile_returns_reach_nobody(void **state)
 	fakes[0]->is_hostile = true;
 	assert_int_equal(send_one(), HELD);
 	assert_int_equal(send_one(), HELD);
-	collect(0);
+	collect(before_ns);
 	assert_int_equal(bench_out.pass_count, 2);
 }
 
@@ -249,7 +256,7 @@ static void replaced_inspector_gives_back_what_it_holds(void **state)
 	inspect_chain->count = 1;
 	inspect_chain->retiring[0] = &fakes[0]->base;
 	inspect_chain->retiring_count = 1;
-	collect(0);
+	collect(before_ns);
 	assert_int_equal(bench_out.pass_count, 1);
 	assert_int_equal(fakes[1]->seen, 0);
 }

@@ -27,6 +27,11 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/wait.h"
+
+#define CONFIRM_MS 2000 /* plenty for the call that confirms */
+#define WAIT_MS    (WAIT_BOUND_NS / CLOCK_NS_PER_MS)
+
 static const char config_text[] = "host: hv1\n"
 				  "adapters:\n"
 				  "  uplink: {device: \"netdev:eth1\"}\n"
@@ -157,7 +162,8 @@ static void on_packet_request(struct ipc_request *request, void *context)
 	else if (strcmp(method, "trace.start") == 0)
 		start_trace(request);
 	else if (strcmp(method, "trace.stop") == 0) {
-		world.trace_stops++;
+		/* Relaxed: its only writer; read by the client's thread. */
+		__atomic_store_n(&world.trace_stops, world.trace_stops + 1, __ATOMIC_RELAXED);
 		ipc_reply(request, json_object());
 	} else if (strcmp(method, "capture.start") == 0) {
 		int fd = ipc_request_take_descriptor(request, 0);
@@ -316,7 +322,9 @@ static void call_and_note(const char *method, json_t *params, int fd, const char
 
 static void wait_for_state(const char *wanted)
 {
-	for (int i = 0; i < 500; i++) {
+	uint64_t end_ns = clock_monotonic_ns() + WAIT_BOUND_NS;
+
+	do {
 		json_t *status = client ? call("status.get", NULL, -1) : NULL;
 		const char *state = json_string_value(json_object_get(status, "state"));
 		bool is_there = state && strcmp(state, wanted) == 0;
@@ -326,8 +334,7 @@ static void wait_for_state(const char *wanted)
 			return;
 		if (!client)
 			bulkhead_control_open(world.socket_path, &client, &refusal);
-		usleep(10000);
-	}
+	} while (wait_step(end_ns));
 	note("never %s: %s", wanted, refusal.message);
 }
 
@@ -392,15 +399,30 @@ static void applies_all_or_nothing_and_rolls_back(void **state)
 	assert_int_equal(world.commits, 3);
 }
 
+/* A rollback makes a generation too. */
+static void wait_for_generation(json_int_t wanted)
+{
+	uint64_t end_ns = clock_monotonic_ns() + WAIT_BOUND_NS;
+	json_int_t generation;
+
+	do {
+		json_t *status = call("status.get", NULL, -1),
+		       *config = json_object_get(status, "config");
+
+		generation = json_integer_value(json_object_get(config, "generation"));
+		json_decref(status);
+	} while (generation < wanted && wait_step(end_ns));
+}
+
 static void *apply_unconfirmed(void *argument)
 {
 	begin(NULL);
 	apply(with_line("log: {level: debug}\n"), 1000);
-	usleep(1300000);
+	wait_for_generation(3);
 	call_and_note("config.show", json_pack("{s:s}", "key", "log.level"), -1, "config");
-	apply(with_line("log: {level: error}\n"), 1000);
+	apply(with_line("log: {level: error}\n"), CONFIRM_MS);
 	call_and_note("config.confirm", NULL, -1, "generation");
-	usleep(1300000);
+	usleep((CONFIRM_MS + 300) * 1000);
 	call_and_note("config.show", json_pack("{s:s}", "key", "log.level"), -1, "config");
 	return end();
 }
@@ -422,7 +444,7 @@ static void *lose_packet(void *argument)
 	for (int i = 0; i < 2; i++) {
 		json_t *notification = NULL;
 
-		if (bulkhead_control_next(client, 2000, &notification, &refusal) == 0)
+		if (bulkhead_control_next(client, WAIT_MS, &notification, &refusal) == 0)
 			note("%s ", json_string_value(json_object_get(notification, "method")));
 		json_decref(notification);
 	}
@@ -489,6 +511,7 @@ static void refuses_what_a_client_must_not_do(void **state)
 static void *leave_trace(void *argument)
 {
 	int fd = memfd_create("capture", MFD_CLOEXEC);
+	uint64_t end_ns = clock_monotonic_ns() + WAIT_BOUND_NS;
 	char text[8] = "";
 
 	begin(NULL);
@@ -497,8 +520,8 @@ static void *leave_trace(void *argument)
 	note("%zd", pread(fd, text, sizeof(text), 0));
 	close(fd);
 	end();
-	for (int i = 0; i < 200 && world.trace_stops == 0; i++)
-		usleep(10000);
+	while (__atomic_load_n(&world.trace_stops, __ATOMIC_RELAXED) == 0 && wait_step(end_ns))
+		;
 	return NULL;
 }
 
@@ -529,7 +552,7 @@ static void *follow(void *argument)
 	for (int i = 0; i < 2; i++) {
 		json_t *notification = NULL, *event;
 
-		bulkhead_control_next(client, 2000, &notification, &refusal);
+		bulkhead_control_next(client, WAIT_MS, &notification, &refusal);
 		event = json_object_get(json_object_get(notification, "params"), "event");
 		note("%lld", (long long)json_integer_value(json_object_get(event, "i")));
 		json_decref(notification);
@@ -558,6 +581,7 @@ static void *never_read(void *argument)
 {
 	struct bulkhead_control *slow = NULL;
 	struct bulkhead_control_error error;
+	uint64_t end_ns = clock_monotonic_ns() + WAIT_BOUND_NS;
 	json_t *result = NULL;
 
 	begin(NULL);
@@ -565,7 +589,7 @@ static void *never_read(void *argument)
 	bulkhead_control_call(slow, "events.subscribe", NULL, -1, &result, &error);
 	json_decref(result);
 	world.poked = publish_many;
-	for (int i = 0; i < 200; i++) {
+	do {
 		json_t *status = call("status.get", NULL, -1);
 		bool is_alone = json_integer_value(json_object_get(status, "clients")) == 1;
 
@@ -576,7 +600,7 @@ static void *never_read(void *argument)
 		}
 		uv_async_send(&world.poke);
 		usleep(10000);
-	}
+	} while (wait_step(end_ns));
 	bulkhead_control_close(slow);
 	return end();
 }

@@ -272,6 +272,9 @@ static int supervised_exec(struct supervised *supervised, int fd)
 		.args = arguments,
 		.env = roles_environment(),
 		.cwd = "/",
+		/* A session of its own: a role that was taken over does not type into the terminal
+		 * that the daemon was started from (TIOCSTI). */
+		.flags = UV_PROCESS_DETACHED,
 		.exit_cb = supervised_on_exit,
 		.stdio = descriptors,
 		.stdio_count = sizeof(descriptors) / sizeof(descriptors[0]),

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <sys/fsuid.h>
 #include <unistd.h>
 
 int identity_find(struct identity *out, struct error *error)
@@ -24,12 +23,10 @@ int identity_find(struct identity *out, struct error *error)
 	return 0;
 }
 
-/* setfsuid tells no error; what it set is read back, and root's rights are not used by mistake. */
-static void identity_switch(uid_t uid, gid_t gid)
+/* Root's rights are not used by mistake: what cannot be switched ends the process. */
+static void identity_check(int status)
 {
-	setfsgid(gid);
-	setfsuid(uid);
-	if ((uid_t)setfsuid((uid_t)-1) != uid || (gid_t)setfsgid((gid_t)-1) != gid)
+	if (status < 0)
 		abort();
 }
 
@@ -37,11 +34,15 @@ void identity_assume(const struct identity *identity, gid_t group)
 {
 	if (geteuid() != 0)
 		return; /* not root (unit tests): nothing to step down from */
-	identity_switch(identity->uid, group == (gid_t)-1 ? identity->gid : group);
+	identity_check(setresgid(
+		(gid_t)-1, group == (gid_t)-1 ? identity->gid : group, (gid_t)-1));
+	identity_check(setresuid((uid_t)-1, identity->uid, (uid_t)-1));
 }
 
 void identity_resume(void)
 {
-	if (geteuid() == 0)
-		identity_switch(0, getegid());
+	if (getuid() != 0)
+		return;
+	identity_check(setresuid((uid_t)-1, 0, (uid_t)-1));
+	identity_check(setresgid((gid_t)-1, getgid(), (gid_t)-1));
 }

@@ -301,6 +301,30 @@ static void connects_where_the_roles_user_may(void **state)
 		IPC_FAILED);
 }
 
+/* A server that trusts root (the system bus) must not take the role for it. */
+static void connections_speak_for_the_roles_user(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), accepted;
+
+	NEEDS_ROOT();
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", at("trusting.sock"));
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(chmod(address.sun_path, 0666), 0);
+	assert_int_equal(ask_path("broker.connect_unix", address.sun_path), 0);
+	accepted = accept(fd, NULL, NULL);
+	assert_true(accepted >= 0);
+	assert_int_equal(getsockopt(accepted, SOL_SOCKET, SO_PEERCRED, &peer, &size), 0);
+	assert_int_equal(peer.uid, broker.identity.uid);
+	assert_int_equal(peer.gid, broker.identity.gid);
+	assert_int_equal(geteuid(), 0);
+	close(accepted);
+	close(fd);
+}
+
 static void tap_outlives_the_role(void **state)
 {
 	json_t *params = json_pack("{s:s, s:i, s:i, s:s, s:[s, s]}", "interface", "bulk0", "queues",
@@ -396,6 +420,7 @@ int main(void)
 		REQUEST_TEST(appends_as_the_roles_user_and_through_no_link),
 		REQUEST_TEST(listens_with_mode_and_replaces_only_stale_sockets),
 		REQUEST_TEST(connects_where_the_roles_user_may),
+		REQUEST_TEST(connections_speak_for_the_roles_user),
 		REQUEST_TEST(tap_outlives_the_role),
 		REQUEST_TEST(takes_over_no_interface_of_others),
 		REQUEST_TEST(opens_packet_sockets_on_an_interface),

@@ -257,7 +257,9 @@ static enum decode_malformed step_ipv6_extension(struct decoded *out)
 	uint32_t left = l3_readable_end(out) - out->ip_payload_offset;
 	uint32_t size = 8;
 
-	if (left < 8)
+	/* A second fragment header would be another datagram in this one, which reassembly of the
+	 * first leaves in pieces. */
+	if (left < 8 || (out->protocol == PROTOCOL_FRAGMENT && out->has_fragment_header))
 		return DECODE_IPV6_EXTENSION;
 	if (out->protocol == PROTOCOL_FRAGMENT) {
 		uint16_t fragment = network_load16(extension + 2);

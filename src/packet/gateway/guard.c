@@ -136,6 +136,12 @@ static enum drop_reason check_nd(const struct guard *guard, const struct decoded
 		return DROP_guard_nd;
 	if (decoded->icmp_type == ND_NEIGHBOUR_ADVERTISEMENT && !allows_ipv6(guard, nd.target))
 		return DROP_guard_nd;
+	/* A solicitation claims its source for the MAC address that it brings (RFC 4861, sections
+	 * 6.2.6 and 7.2.3); that is checked here for ports whose sources are not. */
+	if (decoded->icmp_type != ND_NEIGHBOUR_ADVERTISEMENT && nd.link_address
+		&& memcmp(decoded->source, zero_address, 16) != 0
+		&& !allows_ipv6(guard, decoded->source))
+		return DROP_guard_nd;
 	return DROP_none;
 }
 

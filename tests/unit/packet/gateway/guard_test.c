@@ -341,6 +341,16 @@ static void nd_claims_only_own_addresses(void **state)
 	assert_int_equal(check_nd(zero, 143, own_ip6, macs[0]), DROP_none);
 }
 
+/* Solicitations change neighbours' tables too, by their source (RFC 4861 section 7.2.3). */
+static void nd_without_ip_holds_solicitations_to_own_addresses(void **state)
+{
+	guard.flags = GUARD_MAC | GUARD_ND;
+	assert_int_equal(check_nd(own_ip6, 135, other_ip6, macs[0]), DROP_none);
+	assert_int_equal(check_nd(link_local, 135, other_ip6, macs[0]), DROP_none);
+	assert_int_equal(check_nd(other_ip6, 135, own_ip6, macs[0]), DROP_guard_nd);
+	assert_int_equal(check_nd(other_ip6, 136, own_ip6, macs[0]), DROP_none);
+}
+
 static void refuses_router_advertisements(void **state)
 {
 	struct frame frame;
@@ -499,6 +509,7 @@ int main(void)
 		TEST(arp_claims_only_own_addresses),
 		TEST(refuses_arp_that_it_cannot_read),
 		TEST(nd_claims_only_own_addresses),
+		TEST(nd_without_ip_holds_solicitations_to_own_addresses),
 		TEST(refuses_router_advertisements),
 		TEST(router_advertisement_cannot_hide_behind_extension_headers),
 		TEST(router_advertisement_cannot_hide_in_fragments),

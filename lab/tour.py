@@ -350,6 +350,9 @@ def main():
                 stay(screen, lab)
     except KeyboardInterrupt:
         return 0
+    except (CommandFailed, TimeoutError, OSError) as error:
+        screen.wrong(f"the lab could not be brought up: {error}")
+        return 1
     return 1 if failures else 0
 
 

@@ -21,6 +21,8 @@
 #define LOG_SITE_BURST 20
 #define LOG_SITE_RATE  5
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
 #define LOG_LINE_SIZE   2048
 #define LOG_FIELDS_MAX  24
 #define LOG_ERRNO_SLOTS 8
@@ -227,6 +229,11 @@ static void log_write_journal(enum log_level level, const char *event, const cha
 
 void log_open(enum log_sink sink, int fd, const char *role, enum log_level level)
 {
+	/* sd_journal_sendv() says success where nobody listens. */
+	bool has_no_journal = sink == LOG_SINK_JOURNALD && access(JOURNAL_SOCKET, F_OK) < 0;
+
+	if (has_no_journal)
+		sink = LOG_SINK_STDERR;
 	pthread_mutex_lock(&log_state.mutex);
 	if (log_state.fd >= 0 && log_state.fd != fd)
 		close(log_state.fd);
@@ -235,6 +242,9 @@ void log_open(enum log_sink sink, int fd, const char *role, enum log_level level
 	log_state.level = level;
 	snprintf(log_state.role, sizeof(log_state.role), "%s", role);
 	pthread_mutex_unlock(&log_state.mutex);
+	if (has_no_journal)
+		log_warning("journal_missing", log_str("path", JOURNAL_SOCKET),
+			log_str("effect", "the log goes to stderr"));
 }
 
 void log_set_level(enum log_level level)

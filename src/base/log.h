@@ -43,6 +43,7 @@ struct log_site {
 
 /*
  * Chooses the sink: "stderr", "journald" or a path is opened by the caller and passed as fd.
+ * Where no journal is, stderr takes its place, with a warning.
  * role is the value of the role= field of every line. Call once, before other threads start.
  */
 enum log_sink { LOG_SINK_STDERR, LOG_SINK_JOURNALD, LOG_SINK_FILE };

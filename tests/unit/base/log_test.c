@@ -119,6 +119,23 @@ static void long_value_is_cut_and_the_line_still_ends(void **state)
 	assert_true(strlen(sink_text()) < 4096);
 }
 
+static void goes_to_stderr_where_no_journal_is(void **state)
+{
+	int saved;
+
+	if (access("/run/systemd/journal/socket", F_OK) == 0)
+		skip(); /* journald runs here, and would get it */
+	saved = dup(STDERR_FILENO);
+	dup2(sink_fd, STDERR_FILENO);
+	log_open(LOG_SINK_JOURNALD, -1, "packet", LOG_LEVEL_INFO);
+	log_info("event");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_int_equal(sink_lines(), 2);
+	assert_non_null(strstr(sink_text(), "warning journal_missing role=packet"));
+	assert_non_null(strstr(sink_text(), "info event role=packet"));
+}
+
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, open_sink, close_sink)
 
 int main(void)
@@ -131,6 +148,7 @@ int main(void)
 		LOG_TEST(level_below_the_threshold_is_silent),
 		LOG_TEST(call_site_is_limited_and_tells_what_it_suppressed),
 		LOG_TEST(long_value_is_cut_and_the_line_still_ends),
+		LOG_TEST(goes_to_stderr_where_no_journal_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

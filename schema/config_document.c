@@ -27,11 +27,13 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-static int document_to_memory(const char *text, size_t size, int *out)
+static int text_to_memory(const char *text, size_t size, int *out)
 {
-	int fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r;
+	int fd, r;
 
+	if (size > DOCUMENT_SIZE_MAX)
+		return -E2BIG;
+	fd = memfd_create("configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, text, size);
@@ -62,12 +64,23 @@ int config_document_attach(json_t *params, const json_t *document, int *fd, stru
 		if (json_object_set_new(params, "config", json_deep_copy(document)) < 0)
 			r = error_set(error, -ENOMEM, "no memory for the configuration document");
 	} else {
-		r = document_to_memory(text, size, fd);
+		r = text_to_memory(text, size, fd);
 		if (r < 0)
 			error_set(error, r, "cannot pass the configuration in memory: %s",
 				strerror(-r));
 	}
 	free(text);
+	return r;
+}
+
+int config_document_to_memory(const json_t *document, int *fd, struct error *error)
+{
+	char *text = json_dumps(document, JSON_COMPACT);
+	int r = text ? text_to_memory(text, strlen(text), fd) : -ENOMEM;
+
+	free(text);
+	if (r < 0)
+		error_set(error, r, "cannot put the configuration into memory: %s", strerror(-r));
 	return r;
 }
 

@@ -15,5 +15,8 @@
 /* Sender: adds `config` to params, or sets *fd (else -1), which the caller closes after sending. */
 int config_document_attach(json_t *params, const json_t *document, int *fd, struct error *error);
 
+/* Sender: the document as sealed memory, whatever its length; the caller closes the descriptor. */
+int config_document_to_memory(const json_t *document, int *fd, struct error *error);
+
 /* Receiver: the document of params or of fd (-1: none; stays the caller's), as a new reference. */
 int config_document_receive(const json_t *params, int fd, json_t **document, struct error *error);

@@ -36,12 +36,15 @@ struct control {
 	/* The configuration. Writer: control_apply.c. */
 	struct config_store store;
 	uv_timer_t config_timers[CONFIG_TIMER_COUNT];
-	char *config_file;
 	char applied_at[40];
-	/* At the start: the file's text and the packet role's answer about what runs are awaited.
-	 */
+	/* At the start: what the control before has left or, if nothing, the file's text, and the
+	 * packet role's answer about what runs are awaited. */
 	bool is_file_read, is_packet_asked;
+	json_t *kept;  /* config_store_states(), with applied_at in each; NULL: nothing */
 	json_t *first; /* from the file; NULL: it has errors */
+	char *first_file;
+	json_t *packet_document; /* NULL: the packet role runs none */
+	json_int_t packet_generation;
 	char first_error[ERROR_TEXT_SIZE];
 
 	/* Control's own. */
@@ -72,7 +75,8 @@ void control_apply_fd(struct control *control, int fd, const char *file, uint64_
 /* Reads the file of the broker's --config again and applies it. */
 void control_reload(struct control *control, apply_done_fn done, void *context);
 void control_rollback(struct control *control, apply_done_fn done, void *context);
-int control_confirm(struct control *control, struct error *error);
+/* done gets no result of its own, and error NULL when it is confirmed. */
+void control_confirm(struct control *control, apply_done_fn done, void *context);
 /* Sets result's list (taken), as much of it as fits into a message beside others; what does not is
  * counted in NAME_left_out, with more that are not in the list. */
 void control_set_bounded(json_t *result, const char *name, json_t *list, size_t more);
@@ -103,6 +107,9 @@ void control_metrics_abandon(struct control *control);
 /* --- control_role.c --- */
 /* A call to the broker; as ipc_call, but done is called in any case. params is consumed. */
 void control_broker_call(struct control *control, const char *method, json_t *params,
+	ipc_reply_fn done, void *context);
+/* The same with a descriptor (borrowed). */
+void control_broker_give(struct control *control, const char *method, json_t *params, int fd,
 	ipc_reply_fn done, void *context);
 /* A timer of control's, which keeps it alive until the timer is closed. */
 void control_timer_init(struct control *control, uv_timer_t *timer);

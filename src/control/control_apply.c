@@ -110,12 +110,55 @@ static uint64_t store_now(void *context)
 	return uv_now(control->role->loop);
 }
 
+/* Each state is told to the control after this one with the time since when it runs. */
+static void keep_states(struct control *control, json_t *states, ipc_reply_fn done, void *context)
+{
+	json_t *runs = json_object_get(states, "runs"), *next = json_object_get(states, "next");
+	char now[sizeof(control->applied_at)];
+	struct error error;
+	int fd = -1;
+
+	clock_format(clock_wall_ns(), now);
+	if (runs)
+		json_object_set_new(runs, "applied_at", json_string(control->applied_at));
+	if (next)
+		json_object_set_new(next, "applied_at", json_string(now));
+	if (config_document_to_memory(states, &fd, &error) < 0)
+		log_error("config_not_kept", log_str("reason", error.text));
+	json_decref(states);
+	/* Without a descriptor the broker refuses, and done hears of it. */
+	control_broker_give(control, "broker.keep", NULL, fd, done, context);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_states_kept(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	struct control *control = context;
+
+	config_store_kept(&control->store, error ? control_error_text(error) : NULL);
+}
+
+static void store_keep(void *context, json_t *states)
+{
+	keep_states(context, states, on_states_kept, context);
+}
+
+static void on_running_kept(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	if (error)
+		log_error("config_not_kept", log_str("reason", control_error_text(error)));
+}
+
 static void store_on_running(void *context, bool is_first, const json_t *changes)
 {
 	struct control *control = context;
 	json_int_t generation = control->store.generation;
 
 	clock_format(clock_wall_ns(), control->applied_at);
+	keep_states(control, config_store_states(&control->store), on_running_kept, control);
 	control_settings_apply(control, control->store.running);
 	log_info("config_applied", log_int("generation", generation),
 		log_uint("changes", json_array_size(changes)),
@@ -132,6 +175,7 @@ static const struct config_store_ops store_ops = {
 	.restart = store_restart,
 	.set_timer = store_set_timer,
 	.now_ms = store_now,
+	.keep = store_keep,
 	.on_running = store_on_running,
 };
 
@@ -142,7 +186,6 @@ struct apply {
 	struct control *control;
 	json_t *errors, *warnings; /* of its text */
 	size_t left_out_count;     /* of both */
-	char *file;                /* NULL: as before (rollback) */
 	apply_done_fn done;
 	void *context;
 };
@@ -151,7 +194,6 @@ static void apply_destroy(struct apply *apply)
 {
 	json_decref(apply->errors);
 	json_decref(apply->warnings);
-	free(apply->file);
 	free(apply);
 }
 
@@ -196,36 +238,27 @@ static void on_changed(void *context, const json_t *changes, const struct error 
 	struct apply *apply = context;
 	json_t *result = error ? NULL : result_of(apply, changes);
 
-	if (error) {
+	if (error)
 		log_error("config_failed", log_str("reason", error->text));
-	} else if (apply->file) {
-		free(apply->control->config_file);
-		apply->control->config_file = apply->file;
-		apply->file = NULL;
-	}
 	apply->done(apply->context, result, error);
 	json_decref(result);
 	apply_destroy(apply);
 }
 
-static struct apply *apply_create(
-	struct control *control, const char *file, apply_done_fn done, void *context)
+static struct apply *apply_create(struct control *control, apply_done_fn done, void *context)
 {
 	struct apply *apply = calloc(1, sizeof(*apply));
 
 	if (!apply)
 		abort(); /* a role without memory cannot go on; the broker starts it again */
-	*apply = (struct apply){.control = control,
-		.file = file ? strdup(file) : NULL,
-		.done = done,
-		.context = context};
+	*apply = (struct apply){.control = control, .done = done, .context = context};
 	return apply;
 }
 
 void control_apply_fd(struct control *control, int fd, const char *file, uint64_t confirm_ms,
 	apply_done_fn done, void *context)
 {
-	struct apply *apply = apply_create(control, file, done, context);
+	struct apply *apply = apply_create(control, done, context);
 	struct config_report report;
 	struct error error;
 	json_t *document = NULL, *result;
@@ -244,7 +277,7 @@ void control_apply_fd(struct control *control, int fd, const char *file, uint64_
 	apply->left_out_count = report.left_out_count;
 	config_report_destroy(&report);
 	if (document) {
-		config_store_apply(&control->store, document, confirm_ms, on_changed, apply);
+		config_store_apply(&control->store, document, file, confirm_ms, on_changed, apply);
 		return;
 	}
 	result = result_of(apply, NULL);
@@ -289,20 +322,52 @@ void control_reload(struct control *control, apply_done_fn done, void *context)
 
 void control_rollback(struct control *control, apply_done_fn done, void *context)
 {
-	struct apply *apply = apply_create(control, NULL, done, context);
+	struct apply *apply = apply_create(control, done, context);
 
 	apply->errors = json_array();
 	apply->warnings = json_array();
 	config_store_rollback(&control->store, on_changed, apply);
 }
 
-int control_confirm(struct control *control, struct error *error)
-{
-	int code = config_store_confirm(&control->store, error);
+/* Somebody waits to hear that the configuration stays. */
+struct confirmation {
+	apply_done_fn done;
+	void *context;
+	json_int_t generation;
+};
 
-	if (code == 0)
-		log_info("config_confirmed", log_int("generation", control->store.generation));
-	return code;
+static void on_confirmation_kept(void *context, const json_t *result, const json_t *error,
+	int *descriptors, size_t descriptor_count)
+{
+	struct confirmation *confirmation = context;
+	json_t *answer = json_pack("{s:I}", "generation", confirmation->generation);
+	struct error why;
+
+	if (error)
+		error_set(&why, -EIO,
+			"it is confirmed, but will be rolled back should the control role end: %s",
+			control_error_text(error));
+	confirmation->done(confirmation->context, error ? NULL : answer, error ? &why : NULL);
+	json_decref(answer);
+	free(confirmation);
+}
+
+void control_confirm(struct control *control, apply_done_fn done, void *context)
+{
+	struct confirmation *confirmation = calloc(1, sizeof(*confirmation));
+	struct error error;
+
+	if (!confirmation)
+		abort(); /* see apply_create() */
+	if (config_store_confirm(&control->store, &error) < 0) {
+		done(context, NULL, &error);
+		free(confirmation);
+		return;
+	}
+	log_info("config_confirmed", log_int("generation", control->store.generation));
+	*confirmation = (struct confirmation){done, context, control->store.generation};
+	keep_states(
+		control, config_store_states(&control->store), on_confirmation_kept, confirmation);
 }
 
 /* --- The start: what the file says, or what a packet role that outlived control runs. --- */
@@ -319,25 +384,54 @@ static void on_first_done(void *context, const json_t *changes, const struct err
 		role_tell_failed(control->role, error->text);
 }
 
+/* document NULL: the packet role was started again, too, and gets what state says. */
+static void take_over(
+	struct control *control, json_t *document, json_int_t generation, const json_t *state)
+{
+	const char *applied_at = json_string_value(json_object_get(state, "applied_at"));
+	struct config_store *store = &control->store;
+
+	config_store_take_over(store, ROLE_PACKET, document, generation, state);
+	if (applied_at)
+		snprintf(control->applied_at, sizeof(control->applied_at), "%s", applied_at);
+	else
+		clock_format(clock_wall_ns(), control->applied_at);
+	control_settings_apply(control, store->running);
+	log_info("config_taken_over", log_int("generation", store->generation),
+		log_str("file", store->file ? store->file : ""),
+		log_bool("is_unconfirmed", store->is_unconfirmed));
+	role_tell_ready(control->role);
+}
+
+/* What runs already goes on, even if the control before could not say where it is from. */
+static bool begin_taken_over(struct control *control)
+{
+	json_t *document = control->packet_document;
+	json_t *state = config_state_find(control->kept, control->packet_generation);
+
+	control->packet_document = NULL;
+	if (document && !state)
+		log_warning(
+			"config_origin_unknown", log_int("generation", control->packet_generation));
+	if (!document && !state)
+		return false;
+	take_over(control, document, control->packet_generation, state);
+	json_decref(control->kept);
+	control->kept = NULL;
+	return true;
+}
+
 static void begin_first(struct control *control)
 {
 	if (!control->is_file_read || !control->is_packet_asked || control->store.running
-		|| !control->packet)
+		|| !control->packet || begin_taken_over(control))
 		return;
 	if (!control->first) {
 		role_tell_failed(control->role, control->first_error);
 		return;
 	}
-	config_store_apply(&control->store, json_incref(control->first), 0, on_first_done, control);
-}
-
-static void take_over(struct control *control, json_t *document, json_int_t generation)
-{
-	config_store_take_over(&control->store, ROLE_PACKET, document, generation);
-	clock_format(clock_wall_ns(), control->applied_at);
-	control_settings_apply(control, document);
-	log_info("config_taken_over", log_int("generation", generation));
-	role_tell_ready(control->role);
+	config_store_apply(&control->store, json_incref(control->first), control->first_file, 0,
+		on_first_done, control);
 }
 
 static void on_packet_config(void *context, const json_t *result, const json_t *error,
@@ -359,10 +453,9 @@ static void on_packet_config(void *context, const json_t *result, const json_t *
 			< 0)
 		log_error("packet_config_invalid", log_str("reason", why.text));
 	control->is_packet_asked = true;
-	if (document)
-		take_over(control, document, generation);
-	else
-		begin_first(control);
+	control->packet_document = document;
+	control->packet_generation = document ? generation : 0;
+	begin_first(control);
 }
 
 /*
@@ -412,7 +505,7 @@ static void on_first_opened(void *context, const json_t *result, const json_t *e
 		return;
 	}
 	path = path ? path : "bulkhead.yaml";
-	control->config_file = strdup(path);
+	control->first_file = strdup(path);
 	config_report_init(&report);
 	if (config_load(descriptors[0], path, &control->first, &report) < 0) {
 		log_error("config_invalid", log_str("file", path),
@@ -423,6 +516,31 @@ static void on_first_opened(void *context, const json_t *result, const json_t *e
 	/* The API is there from now on, and says that the daemon is starting. */
 	if (control->first && !control->settings)
 		control_settings_apply(control, control->first);
+	begin_first(control);
+}
+
+/* A control that ended has left what is to run; its file may say otherwise. */
+static void on_kept(void *context, const json_t *result, const json_t *error, int *descriptors,
+	size_t descriptor_count)
+{
+	struct control *control = context;
+	json_t *running;
+	struct error why;
+
+	if (control->is_stopping)
+		return;
+	if (error)
+		log_error("config_kept_unknown", log_str("reason", control_error_text(error)));
+	else if (descriptor_count > 0
+		&& config_document_receive(NULL, descriptors[0], &control->kept, &why) < 0)
+		log_error("config_kept_invalid", log_str("reason", why.text));
+	running = json_object_get(json_object_get(control->kept, "runs"), "document");
+	if (!running) {
+		control_broker_call(control, "broker.open_config", NULL, on_first_opened, control);
+		return;
+	}
+	control->is_file_read = true;
+	control_settings_apply(control, running);
 	begin_first(control);
 }
 
@@ -441,6 +559,8 @@ void control_apply_packet_down(struct control *control)
 	config_store_role_down(&control->store, ROLE_PACKET);
 	if (!control->store.running)
 		control->is_packet_asked = false;
+	json_decref(control->packet_document);
+	control->packet_document = NULL;
 }
 
 void control_apply_init(struct control *control)
@@ -448,7 +568,7 @@ void control_apply_init(struct control *control)
 	config_store_init(&control->store, &store_ops, control, role_names, ROLE_PACKET);
 	for (int i = 0; i < CONFIG_TIMER_COUNT; i++)
 		control_timer_init(control, &control->config_timers[i]);
-	control_broker_call(control, "broker.open_config", NULL, on_first_opened, control);
+	control_broker_call(control, "broker.kept", NULL, on_kept, control);
 }
 
 void control_apply_close(struct control *control)

@@ -152,16 +152,21 @@ static void handle_config_apply(struct ipc_request *request, void *context)
 	close(fd);
 }
 
+static void on_confirmed(void *context, const json_t *result, const struct error *error)
+{
+	struct ipc_request *request = context;
+
+	if (error)
+		reply_error(request, error);
+	else
+		ipc_reply(request, json_incref((json_t *)result));
+}
+
 static void handle_config_confirm(struct ipc_request *request, void *context)
 {
 	struct method_call *call = context;
-	struct error error;
 
-	if (control_confirm(call->control, &error) < 0)
-		reply_error(request, &error);
-	else
-		ipc_reply(
-			request, json_pack("{s:I}", "generation", call->control->store.generation));
+	control_confirm(call->control, on_confirmed, request);
 }
 
 static json_t *rollback_result(const json_t *result)
@@ -274,7 +279,7 @@ static void handle_config_show(struct ipc_request *request, void *context)
 		return;
 	}
 	result = json_pack("{s:I, s:s}", "generation", control->store.generation, "file",
-		control->config_file ? control->config_file : "");
+		control->store.file ? control->store.file : "");
 	if (format && strcmp(format, "yaml") == 0) {
 		json_t *string;
 

@@ -33,7 +33,9 @@ static void control_put(struct control *control)
 	event_bus_destroy(control->bus);
 	config_store_destroy(&control->store);
 	json_decref(control->settings);
-	free(control->config_file);
+	json_decref(control->kept);
+	json_decref(control->packet_document);
+	free(control->first_file);
 	free(control);
 }
 
@@ -64,7 +66,7 @@ static void on_broker_replied(void *context, const json_t *result, const json_t 
 	free(call);
 }
 
-void control_broker_call(struct control *control, const char *method, json_t *params,
+void control_broker_give(struct control *control, const char *method, json_t *params, int fd,
 	ipc_reply_fn done, void *context)
 {
 	struct broker_call *call = calloc(1, sizeof(*call));
@@ -72,8 +74,8 @@ void control_broker_call(struct control *control, const char *method, json_t *pa
 
 	if (call) {
 		*call = (struct broker_call){control, done, context};
-		code = ipc_call(control->role->broker, method, params, NULL, 0, BROKER_TIMEOUT_MS,
-			on_broker_replied, call);
+		code = ipc_call(control->role->broker, method, params, &fd, fd >= 0 ? 1 : 0,
+			BROKER_TIMEOUT_MS, on_broker_replied, call);
 	} else {
 		json_decref(params);
 	}
@@ -88,6 +90,12 @@ void control_broker_call(struct control *control, const char *method, json_t *pa
 		return;
 	}
 	control->references++;
+}
+
+void control_broker_call(struct control *control, const char *method, json_t *params,
+	ipc_reply_fn done, void *context)
+{
+	control_broker_give(control, method, params, -1, done, context);
 }
 
 /* What the packet role sends: events, and records for those who trace. */

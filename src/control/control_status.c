@@ -183,9 +183,9 @@ static void on_roles(void *context, const json_t *result, const json_t *error, i
 
 static json_t *config_part(const struct control *control)
 {
-	json_t *config = json_pack("{s:s, s:I, s:s}", "file",
-		control->config_file ? control->config_file : "", "generation",
-		control->store.generation, "applied_at", control->applied_at);
+	json_t *config =
+		json_pack("{s:s, s:I, s:s}", "file", control->store.file ? control->store.file : "",
+			"generation", control->store.generation, "applied_at", control->applied_at);
 	uint64_t now = uv_now(control->role->loop);
 
 	if (control->store.is_unconfirmed)

@@ -7,8 +7,13 @@
 #include "main/params.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Of a role's memory across restarts: the state of a configuration in all its versions. */
+#define BROKER_KEPT_MAX (64 * 1024 * 1024)
 
 static void broker_set_role_log(struct ipc_request *request, void *context)
 {
@@ -111,6 +116,59 @@ static void broker_restart_role(struct ipc_request *request, void *context)
 		ipc_reply(request, json_object());
 }
 
+/* Sealed: what the role gets back is what it gave, and what is kept cannot grow. */
+static int check_kept(int fd, struct error *error)
+{
+	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	struct stat info;
+	int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &info) < 0)
+		return error_set(error, -EINVAL,
+			"the descriptor must be memory of memfd_create(2) with all seals");
+	if (info.st_size > BROKER_KEPT_MAX)
+		return error_set(error, -E2BIG, "no more than %d MiB are kept for a role",
+			BROKER_KEPT_MAX / (1024 * 1024));
+	return 0;
+}
+
+static void broker_keep(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {NULL};
+	struct supervised *from = context;
+	int fd = ipc_request_take_descriptor(request, 0);
+	struct error error = {0};
+	int status = params_only(ipc_request_params(request), names, &error);
+
+	if (status == 0)
+		status = check_kept(fd, &error);
+	if (status < 0) {
+		if (fd >= 0)
+			close(fd);
+		ipc_reply_failed(request, status, error.text);
+		return;
+	}
+	if (from->has_kept)
+		close(from->kept_fd);
+	from->kept_fd = fd;
+	from->has_kept = true;
+	ipc_reply(request, json_object());
+}
+
+static void broker_kept(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {NULL};
+	struct supervised *from = context;
+	struct error error = {0};
+	int status = params_only(ipc_request_params(request), names, &error);
+
+	if (status < 0)
+		ipc_reply_failed(request, status, error.text);
+	else
+		ipc_reply_with_descriptors(
+			request, json_object(), &from->kept_fd, from->has_kept ? 1 : 0);
+}
+
 static const struct ipc_method broker_methods[] = {
 	{"broker.open_config", broker_open_config},
 	{"broker.open_rules", broker_open_rules},
@@ -124,6 +182,8 @@ static const struct ipc_method broker_methods[] = {
 	{"broker.set_role_log", broker_set_role_log},
 	{"broker.roles", broker_list_roles},
 	{"broker.restart_role", broker_restart_role},
+	{"broker.keep", broker_keep},
+	{"broker.kept", broker_kept},
 	{0},
 };
 

@@ -39,6 +39,9 @@ struct supervised {
 	struct backoff backoff;
 	bool is_asked_to_restart;
 	char reason[BROKER_REASON_SIZE]; /* why it ended last; "" when it did not */
+	bool has_kept;
+	int kept_fd; /* has_kept: sealed memory that the role wants back when it was started again
+		      */
 };
 
 enum broker_phase { BROKER_STARTING, BROKER_RUNNING, BROKER_STOPPING };

@@ -37,7 +37,7 @@ const struct role roles[] = {
 		.peers = LIST("packet"),
 		.requests = LIST("broker.open_config", "broker.open_append", "broker.listen_unix",
 			"broker.connect_unix", "broker.listen_tcp", "broker.set_role_log",
-			"broker.roles", "broker.restart_role"),
+			"broker.roles", "broker.restart_role", "broker.keep", "broker.kept"),
 		.method_prefixes = LIST("config.", "events.", "api.", "status."),
 		.capabilities = 0,
 		.sandbox = &sandbox_control,

@@ -7,7 +7,9 @@
 
 import copy
 import json
+import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -169,3 +171,47 @@ def test_what_is_too_long_for_a_message_is_counted(lab, daemon):
     answer = json.loads(daemon.command("config", "diff", daemon.config_path, "--json").stdout)
     assert not answer["is_valid"]
     assert len(answer["errors"]) + answer["errors_left_out"] == 4000  # no attach, no VLAN
+
+
+@pytest.mark.parametrize("roles", [("control",), ("control", "packet")])
+def test_a_change_that_nobody_confirms_goes_back_though_roles_die(lab, daemon, roles):
+    """apply --confirm 3s, then SIGKILL of control, or of control and packet: what ran before is back in
+    time, is said to come from its file, and traffic goes on."""
+    before = daemon.cli("status")["config"]
+    old = deadline(daemon)
+    write(daemon, set_deadline("85ms"))
+    path = lab.write("tried.yaml", daemon.config_path.read_text())
+    assert daemon.command("config", "apply", path, "--confirm", "3s").returncode == 0
+    assert daemon.cli("status")["config"]["file"] == str(path)
+    end = time.monotonic() + 3
+    pids = {role: daemon.role_pid(role) for role in roles}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    for role, pid in pids.items():
+        daemon.wait_role(role, pid)
+    if time.monotonic() < end - 0.5:
+        assert "confirm_left_ms" in daemon.cli("status")["config"]
+        assert deadline(daemon) == "85ms"
+    wait_until(lambda: deadline(daemon) == old, end - time.monotonic() + 8, what="the rollback")
+    after = daemon.cli("status")["config"]
+    assert after["file"] == before["file"] and "confirm_left_ms" not in after
+    wait_until(lambda: can_ping(lab.outside, "192.0.2.10"), 10, what="the partition")
+
+
+def test_a_change_can_be_confirmed_after_control_was_started_again(lab, daemon):
+    """config confirm reaches the control role that took over from the one that applied the change; status
+    says which file runs since when, also after another restart."""
+    write(daemon, set_deadline("95ms"))
+    path = lab.write("tried.yaml", daemon.config_path.read_text())
+    assert daemon.command("config", "apply", path, "--confirm", "20s").returncode == 0
+    applied = daemon.cli("status")["config"]
+    daemon.wait_role("control", daemon.kill_role("control"))
+    taken = daemon.cli("status")["config"]
+    assert 0 < taken.pop("confirm_left_ms") < applied.pop("confirm_left_ms")
+    assert taken == applied and taken["file"] == str(path)
+    assert daemon.command("config", "confirm").returncode == 0
+    daemon.wait_role("control", daemon.kill_role("control"))
+    assert daemon.cli("status")["config"] == applied
+    assert daemon.command("config", "rollback").returncode == 0
+    assert deadline(daemon) != "95ms"
+    assert daemon.cli("status")["config"]["file"] == str(daemon.config_path)

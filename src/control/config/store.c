@@ -11,6 +11,7 @@ enum step {
 	STEP_WAIT,
 	STEP_RESTART,
 	STEP_PREPARE,
+	STEP_KEEP,
 	STEP_COMMIT,
 	STEP_ABORT,
 	STEP_ABORT_TRIAL, /* it was good: the role is started again, and prepares once more */
@@ -19,6 +20,7 @@ enum step {
 struct config_change {
 	struct list node; /* in store->waiting */
 	json_t *document; /* NULL until it begins: a rollback's is the previous one of then */
+	char *file;       /* as document */
 	json_t *changes;
 	uint64_t confirm_ms;
 	bool is_again; /* what runs, for roles that were started again */
@@ -45,6 +47,7 @@ static void destroy_change(struct config_change *change)
 {
 	json_decref(change->document);
 	json_decref(change->changes);
+	free(change->file);
 	free(change);
 }
 
@@ -89,6 +92,58 @@ void config_store_destroy(struct config_store *store)
 	json_decref(store->running);
 	json_decref(store->previous);
 	store->running = store->previous = NULL;
+	free(store->file);
+	free(store->previous_file);
+	store->file = store->previous_file = NULL;
+}
+
+static char *copy_text(const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		abort(); /* a role without memory cannot go on; the broker starts it again */
+	return copy;
+}
+
+/* --- What outlives the process --- */
+
+json_t *config_store_states(const struct config_store *store)
+{
+	const struct config_change *change = store->change;
+	json_t *states = json_object();
+
+	if (store->running)
+		json_object_set_new(states, "runs",
+			json_pack("{s:I, s:O, s:s*, s:O*, s:s*, s:I}", "generation",
+				store->generation, "document", store->running, "file", store->file,
+				"previous", store->previous, "previous_file", store->previous_file,
+				"confirm_due_ms", (json_int_t)store->confirm_due_ms));
+	if (change && change->step == STEP_KEEP)
+		json_object_set_new(states, "next",
+			json_pack("{s:I, s:O, s:s*, s:O*, s:s*, s:I}", "generation",
+				store->generation + 1, "document", change->document, "file",
+				change->file, "previous", store->running, "previous_file",
+				store->file, "confirm_due_ms",
+				(json_int_t)(change->confirm_ms ? store->ops->now_ms(store->context)
+							+ change->confirm_ms
+								: 0)));
+	return states;
+}
+
+json_t *config_state_find(const json_t *states, json_int_t generation)
+{
+	json_t *runs = json_object_get(states, "runs"), *next = json_object_get(states, "next");
+
+	/* A role that lost its memory cannot say whether it had committed: what was certain wins.
+	 */
+	if (generation == 0)
+		return runs;
+	if (json_integer_value(json_object_get(runs, "generation")) == generation)
+		return runs;
+	if (json_integer_value(json_object_get(next, "generation")) == generation)
+		return next;
+	return NULL;
 }
 
 /* --- Beginning --- */
@@ -202,8 +257,10 @@ static void begin(struct config_store *store, struct config_change *change)
 		end(store, change, &error);
 		return;
 	}
-	if (change->is_rollback)
+	if (change->is_rollback) {
 		change->document = json_incref(store->previous);
+		change->file = copy_text(store->previous_file);
+	}
 	change->changes = config_diff(store->running, change->document);
 	if (!change->changes) {
 		error_set(&error, -ENOMEM, "no memory to compare the configurations");
@@ -270,8 +327,12 @@ static void succeed(struct config_store *store, struct config_change *change)
 	bool is_first = store->running == NULL;
 
 	json_decref(store->previous);
+	free(store->previous_file);
 	store->previous = store->running;
+	store->previous_file = store->file;
 	store->running = json_incref(change->document);
+	store->file = change->file;
+	change->file = NULL;
 	store->generation++;
 	store->problem[0] = '\0';
 	/* A role that died while it committed gets it when it is back. */
@@ -309,6 +370,13 @@ static void commit(struct config_store *store, struct config_change *change)
 		step_done(store, change);
 }
 
+/* What a rollback needs has to be safe before there is anything to roll back. */
+static void keep(struct config_store *store, struct config_change *change)
+{
+	change->step = STEP_KEEP;
+	store->ops->keep(store->context, config_store_states(store));
+}
+
 static void abort_prepared(struct config_store *store, struct config_change *change)
 {
 	change->step = STEP_ABORT;
@@ -338,11 +406,13 @@ static void step_done(struct config_store *store, struct config_change *change)
 {
 	bool has_failed = change->failure.text[0] != '\0';
 
-	if (change->step == STEP_PREPARE && has_failed)
+	if ((change->step == STEP_PREPARE || change->step == STEP_KEEP) && has_failed)
 		abort_prepared(store, change);
 	else if (change->step == STEP_PREPARE && change->wants_restart && !change->did_restart)
 		abort_trial(store, change);
-	else if (change->step == STEP_PREPARE)
+	else if (change->step == STEP_PREPARE && !change->is_again)
+		keep(store, change);
+	else if (change->step == STEP_PREPARE || change->step == STEP_KEEP)
 		commit(store, change);
 	else if (change->step == STEP_ABORT_TRIAL)
 		restart_for(store, change);
@@ -376,6 +446,18 @@ void config_store_answered(
 		change->committed |= 1u << role;
 	if (--change->answers_due == 0)
 		step_done(store, change);
+}
+
+void config_store_kept(struct config_store *store, const char *error_text)
+{
+	struct config_change *change = store->change;
+
+	if (!change || change->step != STEP_KEEP)
+		return; /* the store was closed meanwhile */
+	if (error_text)
+		error_set(
+			&change->failure, -EIO, "it cannot be kept for a rollback: %s", error_text);
+	step_done(store, change);
 }
 
 void config_store_role_up(struct config_store *store, unsigned int role)
@@ -434,8 +516,8 @@ static struct config_change *new_change(
 	return change;
 }
 
-void config_store_apply(struct config_store *store, json_t *document, uint64_t confirm_ms,
-	config_done_fn done, void *context)
+void config_store_apply(struct config_store *store, json_t *document, const char *file,
+	uint64_t confirm_ms, config_done_fn done, void *context)
 {
 	struct config_change *change = new_change(store, done, context);
 
@@ -444,6 +526,7 @@ void config_store_apply(struct config_store *store, json_t *document, uint64_t c
 		return;
 	}
 	change->document = document;
+	change->file = copy_text(file);
 	change->confirm_ms = confirm_ms;
 	list_append(&store->waiting, &change->node);
 	store->waiting_count++;
@@ -473,13 +556,27 @@ int config_store_confirm(struct config_store *store, struct error *error)
 	return 0;
 }
 
-void config_store_take_over(
-	struct config_store *store, unsigned int role, json_t *document, json_int_t generation)
+static const char *text_of(const json_t *state, const char *name)
 {
-	json_decref(store->running);
-	store->running = document;
-	store->generation = generation;
-	store->roles[role].is_configured = true;
+	return json_string_value(json_object_get(state, name));
+}
+
+void config_store_take_over(struct config_store *store, unsigned int role, json_t *document,
+	json_int_t generation, const json_t *state)
+{
+	uint64_t due_ms = (uint64_t)json_integer_value(json_object_get(state, "confirm_due_ms"));
+	uint64_t now_ms = store->ops->now_ms(store->context);
+
+	config_store_destroy(store);
+	store->roles[role].is_configured = document != NULL;
+	store->running = document ? document : json_incref(json_object_get(state, "document"));
+	store->generation =
+		document ? generation : json_integer_value(json_object_get(state, "generation"));
+	store->file = copy_text(text_of(state, "file"));
+	store->previous = json_incref(json_object_get(state, "previous"));
+	store->previous_file = copy_text(text_of(state, "previous_file"));
+	if (due_ms)
+		arm_confirm(store, due_ms > now_ms ? due_ms - now_ms : 1);
 	begin_next(store);
 }
 

@@ -3,13 +3,16 @@
  * The store: the configuration that runs, and the transaction that changes it. A change is prepared
  * by all path roles, then committed by all; when one refuses, those that had prepared abort, and
  * nothing has changed. One change at a time, the others wait their turn. A role that was started
- * again gets what runs. A change can be left unconfirmed: it is then rolled back after a while.
+ * again gets what runs. A change can be left unconfirmed: it is then rolled back after a while,
+ *also when this process was started again meanwhile, for what is needed to do so is kept elsewhere
+ *before the roles commit.
  *
  * Knows roles, clocks and sockets only through its ops. One thread.
  *
- *	        begin ─► prepare ─┬─► commit ─► running
+ *	        begin ─► prepare ─┬─► keep ─► commit ─► running
  *	                          ├─► abort  ─► as before
- *	                          └─► abort  ─► restart of the role ─► prepare ─► commit or abort
+ *	                          └─► abort  ─► restart of the role ─► prepare ─► keep, commit or
+ *abort
  */
 #pragma once
 
@@ -51,6 +54,9 @@ struct config_store_ops {
 	/* Lets config_store_timer() run once after after_ms; 0 stops it. */
 	void (*set_timer)(void *context, enum config_timer timer, uint64_t after_ms);
 	uint64_t (*now_ms)(void *context);
+	/* Lets states (taken) outlive this process; config_store_kept() follows, not from within.
+	 */
+	void (*keep)(void *context, json_t *states);
 	/* store->running is new. changes as of config_diff(), borrowed. */
 	void (*on_running)(void *context, bool is_first, const json_t *changes);
 };
@@ -66,9 +72,10 @@ struct config_role_state {
 
 struct config_store {
 	/* Written by the store, read by its owner. */
-	json_t *running;       /* NULL: none yet */
-	json_t *previous;      /* what a rollback goes back to; NULL: nothing */
-	json_int_t generation; /* counts what ran */
+	json_t *running;            /* NULL: none yet */
+	json_t *previous;           /* what a rollback goes back to; NULL: nothing */
+	char *file, *previous_file; /* where they came from; NULL: unknown */
+	json_int_t generation;      /* counts what ran */
 	bool is_unconfirmed;
 	uint64_t confirm_due_ms;       /* of now_ms() */
 	char problem[ERROR_TEXT_SIZE]; /* why a role cannot take what runs; "" : none */
@@ -94,16 +101,25 @@ void config_store_close(struct config_store *store);
 /* After close. */
 void config_store_destroy(struct config_store *store);
 
-/* Takes document (also on failure). confirm_ms 0: for good. done may run within this call. */
-void config_store_apply(struct config_store *store, json_t *document, uint64_t confirm_ms,
-	config_done_fn done, void *context);
+/* Takes document (also on failure), which file (its name) says. confirm_ms 0: for good. done may
+ * run within this call. */
+void config_store_apply(struct config_store *store, json_t *document, const char *file,
+	uint64_t confirm_ms, config_done_fn done, void *context);
 /* Goes back to the previous one, before all changes that wait. */
 void config_store_rollback(struct config_store *store, config_done_fn done, void *context);
 /* -ENOENT: nothing waits for it. */
 int config_store_confirm(struct config_store *store, struct error *error);
-/* At the start, from a role that outlived control: document (taken) runs already. */
-void config_store_take_over(
-	struct config_store *store, unsigned int role, json_t *document, json_int_t generation);
+/* What has to outlive this process: {"runs": state, "next": state}. `next` is what the roles are
+ * about to commit; either may be absent. */
+json_t *config_store_states(const struct config_store *store);
+/* The state (borrowed) of the generation that a role runs; 0, it runs none: the one that had to
+ * run. NULL: none. */
+json_t *config_state_find(const json_t *states, json_int_t generation);
+/* At the start: document (taken) of that generation runs in a role that outlived this process, or
+ * (NULL) the role is to be given what state says. state (NULL: unknown) is the one of
+ * config_state_find(). A rollback that it waits for happens in time, or at once. */
+void config_store_take_over(struct config_store *store, unsigned int role, json_t *document,
+	json_int_t generation, const json_t *state);
 
 /* What the owner's sockets and timers bring. */
 void config_store_role_up(struct config_store *store, unsigned int role);
@@ -111,5 +127,7 @@ void config_store_role_down(struct config_store *store, unsigned int role);
 /* error_text NULL: done. flags of enum config_answer. */
 void config_store_answered(
 	struct config_store *store, unsigned int role, const char *error_text, unsigned int flags);
+/* error_text NULL: what ops->keep was given is safe. */
+void config_store_kept(struct config_store *store, const char *error_text);
 void config_store_restart_failed(struct config_store *store, const char *error_text);
 void config_store_timer(struct config_store *store, enum config_timer timer);

@@ -99,6 +99,10 @@ static void on_broker_request(struct ipc_request *request, void *context)
 		reply_fd(request, json_pack("{s:s}", "path", "/etc/b.yaml"), text_fd(config_text));
 	else if (strcmp(method, "broker.listen_unix") == 0)
 		reply_fd(request, json_object(), listen_unix());
+	else if (strcmp(method, "broker.keep") == 0)
+		ipc_reply(request, json_object());
+	else if (strcmp(method, "broker.kept") == 0)
+		ipc_reply(request, json_object());
 	else if (strcmp(method, "broker.set_role_log") == 0)
 		ipc_reply(request, json_object());
 	else if (strcmp(method, "broker.roles") == 0)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,7 +25,8 @@
 #define ALL_REQUESTS                                                                               \
 	"broker.open_config", "broker.open_rules", "broker.open_append", "broker.listen_unix",     \
 		"broker.connect_unix", "broker.listen_tcp", "broker.open_tap", "broker.close_tap", \
-		"broker.open_packet_socket", "broker.roles", "broker.restart_role"
+		"broker.open_packet_socket", "broker.roles", "broker.restart_role", "broker.keep", \
+		"broker.kept"
 
 static const char *const requests[] = {ALL_REQUESTS, NULL};
 static const struct role role = {.name = "tester", .requests = requests};
@@ -149,16 +151,22 @@ static void on_answer(void *context, const json_t *result, const json_t *error, 
 	}
 }
 
-/* Makes the request and returns the error's code, 0 on success. */
-static int ask(const char *method, json_t *params)
+/* Makes the request, with a descriptor unless it is -1; returns the error's code, 0 on success. */
+static int ask_with(const char *method, json_t *params, int fd)
 {
 	int before = answer.count;
 
 	close_answer();
-	assert_int_equal(ipc_call(client, method, params, NULL, 0, 5000, on_answer, NULL), 0);
+	assert_int_equal(
+		ipc_call(client, method, params, &fd, fd >= 0 ? 1 : 0, 5000, on_answer, NULL), 0);
 	while (answer.count == before)
 		uv_run(&broker.loop, UV_RUN_ONCE);
 	return answer.error_code;
+}
+
+static int ask(const char *method, json_t *params)
+{
+	return ask_with(method, params, -1);
 }
 
 #define NEEDS_ROOT()                                                                               \
@@ -408,6 +416,43 @@ static void tells_the_roles(void **state)
 		ask("broker.restart_role", json_pack("{s:s}", "role", "tester")), IPC_FAILED);
 }
 
+static int memory_with(const char *text, int seals)
+{
+	int fd = memfd_create("kept", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	fcntl(fd, F_ADD_SEALS, seals);
+	return fd;
+}
+
+static int keep(const char *text, int seals)
+{
+	int fd = memory_with(text, seals), code = ask_with("broker.keep", NULL, fd);
+
+	close(fd);
+	return code;
+}
+
+static void gives_back_what_it_kept_last_if_it_was_sealed(void **state)
+{
+	const int all = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	char text[8] = {0};
+
+	NEEDS_ROOT();
+	assert_int_equal(ask("broker.kept", NULL), 0);
+	assert_int_equal(answer.fd_count, 0);
+	assert_int_equal(keep("old", all), 0);
+	assert_int_equal(keep("new", all), 0);
+	assert_int_equal(keep("bad", F_SEAL_WRITE), IPC_FAILED);
+	assert_int_equal(ask("broker.keep", NULL), IPC_FAILED);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ask("broker.kept", NULL), 0);
+		assert_int_equal(answer.fd_count, 1);
+		assert_int_equal(pread(answer.fds[0], text, 7, 0), 3);
+		assert_string_equal(text, "new");
+	}
+}
+
 #define REQUEST_TEST(name) cmocka_unit_test_teardown(name, forget_answer)
 
 int main(void)
@@ -426,6 +471,7 @@ int main(void)
 		REQUEST_TEST(opens_packet_sockets_on_an_interface),
 		REQUEST_TEST(listens_on_unprivileged_ports_only),
 		REQUEST_TEST(tells_the_roles),
+		REQUEST_TEST(gives_back_what_it_kept_last_if_it_was_sealed),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -19,6 +19,8 @@ struct fake {
 	struct config_store store;
 	char log[LOG_SIZE];
 	uint64_t now_ms, timers[CONFIG_TIMER_COUNT];
+	json_t *kept;                  /* the states that would outlive the process */
+	bool is_keep_due, keeps_later; /* the answer to it */
 	bool refuses_to_send;
 	char result[ERROR_TEXT_SIZE]; /* of the last change that ended: "done" or why not */
 	size_t change_count;
@@ -79,11 +81,21 @@ static void fake_running(void *context, bool is_first, const json_t *changes)
 	assert_true(json_is_array(changes));
 }
 
+static void fake_keep(void *context, json_t *states)
+{
+	struct fake *fake = context;
+
+	json_decref(fake->kept);
+	fake->kept = states;
+	fake->is_keep_due = true;
+}
+
 static const struct config_store_ops fake_ops = {
 	.send = fake_send,
 	.restart = fake_restart,
 	.set_timer = fake_set_timer,
 	.now_ms = fake_now,
+	.keep = fake_keep,
 	.on_running = fake_running,
 };
 
@@ -111,12 +123,20 @@ static void expect(struct fake *fake, const char *log)
 static void apply(struct fake *fake, const char *host, uint64_t confirm_ms)
 {
 	fake->result[0] = '\0';
-	config_store_apply(&fake->store, document(host, 1), confirm_ms, on_done, fake);
+	config_store_apply(&fake->store, document(host, 1), host, confirm_ms, on_done, fake);
+}
+
+static void answer_keep(struct fake *fake, const char *error)
+{
+	fake->is_keep_due = false;
+	config_store_kept(&fake->store, error);
 }
 
 static void answer(struct fake *fake, unsigned int role, const char *error)
 {
 	config_store_answered(&fake->store, role, error, 0);
+	if (fake->is_keep_due && !fake->keeps_later)
+		answer_keep(fake, NULL);
 }
 
 /* A store with two roles up, which runs the document "one". */
@@ -149,6 +169,7 @@ static int teardown(void **state)
 
 	config_store_close(&fake->store);
 	config_store_destroy(&fake->store);
+	json_decref(fake->kept);
 	free(fake);
 	return 0;
 }
@@ -414,7 +435,7 @@ static void rolls_back_on_demand_and_only_once(void **state)
 /* A change that needs a restart is tried first, and has come as far as the restart. */
 static void begin_restart(struct fake *fake)
 {
-	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	config_store_apply(&fake->store, document("one", 2), "one", 0, on_done, fake);
 	expect(fake, "prepare 0 #2 one; prepare 1 #2 one; ");
 	answer_all(fake);
 	expect(fake, "abort 0 #2; abort 1 #2; ");
@@ -426,7 +447,7 @@ static void refuses_before_it_restarts_what_cannot_be(void **state)
 {
 	struct fake *fake = *state;
 
-	config_store_apply(&fake->store, document("one", 2), 0, on_done, fake);
+	config_store_apply(&fake->store, document("one", 2), "one", 0, on_done, fake);
 	fake->log[0] = '\0';
 	answer(fake, 0, "no such interface");
 	answer(fake, 1, NULL);
@@ -515,7 +536,7 @@ static void takes_over_what_a_role_runs(void **state)
 
 	config_store_init(&fake.store, &fake_ops, &fake, names, 0);
 	config_store_role_up(&fake.store, 0);
-	config_store_take_over(&fake.store, 0, document("old", 1), 7);
+	config_store_take_over(&fake.store, 0, document("old", 1), 7, NULL);
 	expect(&fake, "");
 	assert_string_equal(running(&fake), "old");
 	apply(&fake, "new", 0);
@@ -523,6 +544,100 @@ static void takes_over_what_a_role_runs(void **state)
 	config_store_close(&fake.store);
 	assert_string_equal(fake.result, "the daemon is stopping");
 	config_store_destroy(&fake.store);
+}
+
+static void keeps_before_it_commits_and_refuses_what_cannot_be_kept(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->keeps_later = true;
+	apply(fake, "two", 60000);
+	fake->log[0] = '\0';
+	answer_all(fake);
+	assert_true(fake->is_keep_due);
+	expect(fake, "");
+	answer_keep(fake, "no memory");
+	expect(fake, "abort 0 #2; abort 1 #2; ");
+	answer_all(fake);
+	assert_non_null(strstr(fake->result, "no memory"));
+	assert_string_equal(running(fake), "one");
+}
+
+/* The store of a process that was started again, with what the one before had kept last. */
+static void start_again(
+	struct fake *again, const struct fake *before, const char *running, json_int_t generation)
+{
+	static const char *const names[] = {"packet", NULL};
+	json_t *state = config_state_find(before->kept, generation);
+
+	assert_non_null(state);
+	again->now_ms = before->now_ms + 20000;
+	config_store_init(&again->store, &fake_ops, again, names, 0);
+	config_store_role_up(&again->store, 0);
+	config_store_take_over(
+		&again->store, 0, running ? document(running, 1) : NULL, generation, state);
+}
+
+static void rolls_back_in_time_what_a_process_before_left_unconfirmed(void **state)
+{
+	struct fake *fake = *state, again = {.log = ""};
+
+	fake->now_ms = 1000;
+	fake->keeps_later = true;
+	apply(fake, "two", 60000);
+	answer_all(fake);
+	/* It ends here: the role may have committed before it did, and may not have. */
+	start_again(&again, fake, "two", 2);
+	assert_true(again.store.is_unconfirmed);
+	assert_int_equal(again.timers[CONFIG_TIMER_CONFIRM], 40000);
+	assert_string_equal(again.store.file, "two");
+	config_store_timer(&again.store, CONFIG_TIMER_CONFIRM);
+	expect(&again, "prepare 0 #3 one; ");
+	answer(&again, 0, NULL);
+	answer(&again, 0, NULL);
+	assert_string_equal(running(&again), "one");
+	assert_string_equal(again.store.file, "one");
+	config_store_close(&again.store);
+	config_store_destroy(&again.store);
+	json_decref(again.kept);
+
+	again = (struct fake){.log = ""};
+	start_again(&again, fake, "one", 1);
+	assert_false(again.store.is_unconfirmed);
+	assert_string_equal(again.store.file, "one");
+	config_store_close(&again.store);
+	config_store_destroy(&again.store);
+}
+
+static void rolls_back_at_once_when_the_time_is_over(void **state)
+{
+	struct fake *fake = *state, again = {.log = ""};
+	struct error error;
+
+	fake->now_ms = 1000;
+	fake->keeps_later = true;
+	apply(fake, "two", 5000);
+	answer_all(fake);
+	start_again(&again, fake, "two", 2);
+	assert_int_equal(again.timers[CONFIG_TIMER_CONFIRM], 1);
+	assert_int_equal(config_store_confirm(&again.store, &error), 0);
+	config_store_close(&again.store);
+	config_store_destroy(&again.store);
+}
+
+static void gives_what_was_certain_to_a_role_that_lost_its_memory_too(void **state)
+{
+	struct fake *fake = *state, again = {.log = ""};
+
+	fake->keeps_later = true;
+	apply(fake, "two", 60000);
+	answer_all(fake);
+	start_again(&again, fake, NULL, 0);
+	expect(&again, "prepare 0 #1 one; ");
+	assert_string_equal(running(&again), "one");
+	assert_int_equal(again.store.generation, 1);
+	config_store_close(&again.store);
+	config_store_destroy(&again.store);
 }
 
 static void ends_all_changes_when_it_closes(void **state)
@@ -580,6 +695,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			fails_when_the_restarted_role_stays_away, setup, teardown),
 		cmocka_unit_test(takes_over_what_a_role_runs),
+		cmocka_unit_test_setup_teardown(
+			keeps_before_it_commits_and_refuses_what_cannot_be_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			rolls_back_in_time_what_a_process_before_left_unconfirmed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			rolls_back_at_once_when_the_time_is_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			gives_what_was_certain_to_a_role_that_lost_its_memory_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_all_changes_when_it_closes, setup, teardown),
 	};
 

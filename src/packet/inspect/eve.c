@@ -2,6 +2,7 @@
 #include "packet/inspect/eve.h"
 
 #include "base/clock.h"
+#include "wire/network.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -19,6 +20,24 @@ static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 void eve_copy_text(char out[EVE_TEXT_SIZE], const char *text)
 {
 	snprintf(out, EVE_TEXT_SIZE, "%s", text ? text : "");
+}
+
+/* What struct decoded has no field for. ip_version says that the IP header is whole. */
+static void fill_headers(struct eve_record *record, const struct decoded *decoded)
+{
+	const uint8_t *ip = decoded->frame + decoded->l3_offset;
+
+	if (decoded->ip_version == 4) {
+		record->ip_length = network_load16(ip + 2);
+		record->ip_id = network_load16(ip + 4);
+	} else if (decoded->ip_version == 6) {
+		record->ip_length = network_load16(ip + 4);
+		record->flow_label = network_load32(ip) & 0xfffff;
+	}
+	/* Of this one the start may be all that there is. */
+	if (decoded->protocol == IPPROTO_UDP && decoded->l4_offset
+		&& decoded->l4_offset + 6 <= decoded->captured_size)
+		record->udp_length = network_load16(decoded->frame + decoded->l4_offset + 4);
 }
 
 void eve_fill(struct eve_record *record, enum eve_type type, const struct decoded *decoded,
@@ -43,6 +62,7 @@ void eve_fill(struct eve_record *record, enum eve_type type, const struct decode
 	record->ttl = decoded->ttl;
 	record->dscp_ecn = decoded->dscp_ecn;
 	record->frame_size = decoded->frame_size;
+	fill_headers(record, decoded);
 	record->vlan = metadata->vlan;
 	record->origin = metadata->origin;
 	if (decoded->frame_size >= sizeof(record->destination_mac))
@@ -139,9 +159,21 @@ static json_t *drop_to_json(const struct eve_record *record, const struct eve_na
 {
 	json_t *drop = json_object();
 
-	set_number(drop, "len", record->frame_size);
-	set_number(drop, "tos", record->dscp_ecn);
-	set_number(drop, "ttl", record->ttl);
+	if (record->ip_version == 4) {
+		set_number(drop, "len", record->ip_length);
+		set_number(drop, "tos", record->dscp_ecn);
+		set_number(drop, "ttl", record->ttl);
+		set_number(drop, "ipid", record->ip_id);
+	} else if (record->ip_version == 6) {
+		set_number(drop, "len", record->ip_length);
+		set_number(drop, "tc", record->dscp_ecn);
+		set_number(drop, "hoplimit", record->ttl);
+		set_number(drop, "flowlbl", record->flow_label);
+	} else {
+		set_number(drop, "len", record->frame_size); /* Suricata has no such events */
+	}
+	if (record->udp_length)
+		set_number(drop, "udplen", record->udp_length);
 	if (record->protocol == IPPROTO_TCP) {
 		set_number(drop, "tcpseq", record->tcp_sequence);
 		set_number(drop, "tcpack", record->tcp_acknowledgement);

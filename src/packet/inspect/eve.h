@@ -29,6 +29,9 @@ struct eve_record {
 	uint32_t tcp_sequence, tcp_acknowledgement;
 	uint16_t tcp_window;
 	uint32_t gid, sid, rev;
+	/* As in its header: IPv4's total length, IPv6's payload length; 0: no IP. */
+	uint16_t ip_length, ip_id, udp_length;
+	uint32_t flow_label;
 	uint32_t frame_size;
 	uint16_t payload_size; /* of payload */
 	uint16_t vlan;

@@ -159,6 +159,46 @@ static void ring_gives_records_in_order_and_counts_what_is_lost(void **state)
 	event_ring_destroy(ring);
 }
 
+/* I9: Suricata's `len` is the IP header's, not the frame's. */
+static void drop_has_the_headers_of_suricata(void **state)
+{
+	static const uint8_t ipv4[] =
+		"\x52\x54\x00\x00\x10\x01\x52\x54\x00\x00\xff\x01\x08\x00"
+		"\x45\x08\x00\x1d\x12\x34\x00\x00\x3f\x11\x00\x00\xc0\x00\x02\x64\xc0\x00\x02\x0a"
+		"\x00\x35\x27\x0f\x00\x09\x00\x00x padding of the frame";
+	static const uint8_t ipv6[] =
+		"\x52\x54\x00\x00\x10\x01\x52\x54\x00\x00\xff\x01\x86\xdd"
+		"\x60\x1a\xbc\xde\x00\x08\x3b\x40"
+		"\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\x02"
+		"12345678";
+	const struct packet_metadata metadata = {.vlan = 10, .origin = {.kind = ORIGIN_PHYSICAL}};
+	struct decoded decoded;
+	struct eve_record record;
+	json_t *event, *drop;
+
+	(void)state;
+	decode_frame(ipv4, sizeof(ipv4) - 1, &decoded);
+	eve_fill(&record, EVE_DROP, &decoded, &metadata);
+	event = eve_to_json(&record, &names);
+	drop = json_object_get(event, "drop");
+	assert_int_equal(number_at(drop, "len"), 29);
+	assert_int_equal(number_at(drop, "tos"), 8);
+	assert_int_equal(number_at(drop, "ttl"), 63);
+	assert_int_equal(number_at(drop, "ipid"), 0x1234);
+	assert_int_equal(number_at(drop, "udplen"), 9);
+	json_decref(event);
+
+	decode_frame(ipv6, sizeof(ipv6) - 1, &decoded);
+	eve_fill(&record, EVE_DROP, &decoded, &metadata);
+	event = eve_to_json(&record, &names);
+	drop = json_object_get(event, "drop");
+	assert_int_equal(number_at(drop, "len"), 8);
+	assert_int_equal(number_at(drop, "tc"), 1);
+	assert_int_equal(number_at(drop, "hoplimit"), 64);
+	assert_int_equal(number_at(drop, "flowlbl"), 0xabcde);
+	json_decref(event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +207,7 @@ int main(void)
 		cmocka_unit_test(drop_tells_why),
 		cmocka_unit_test(frame_without_ip_has_no_addresses),
 		cmocka_unit_test(ring_gives_records_in_order_and_counts_what_is_lost),
+		cmocka_unit_test(drop_has_the_headers_of_suricata),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

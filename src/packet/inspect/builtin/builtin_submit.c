@@ -150,8 +150,6 @@ static bool make_writable(struct job *job)
 		return false;
 	*packet_metadata(copy) = *packet_metadata(*job->packet);
 	packet_metadata(copy)->flags &= (uint8_t)~PACKET_IS_COPY;
-	rte_pktmbuf_free(*job->packet);
-	*job->packet = copy;
 	if (!job->is_copied) {
 		job->is_copied = copy->nb_segs > 1;
 		job->frame = job->is_copied
@@ -159,6 +157,8 @@ static bool make_writable(struct job *job)
 			: rte_pktmbuf_mtod(copy, uint8_t *);
 		job->decoded.frame = job->frame;
 	}
+	rte_pktmbuf_free(*job->packet); /* only now: the frame may have been in it */
+	*job->packet = copy;
 	return true;
 }
 

@@ -12,6 +12,8 @@
  */
 #define STEPS_MIN      10000
 #define STEPS_PER_BYTE 4
+/* A search of pcre reads the bytes, one of a chain again and again: it costs a step for so many. */
+#define PCRE_BYTES_PER_STEP 64
 /* Of PCRE2, per search: Suricata's match-limit is 3,500, its recursion limit 1,500. */
 #define PCRE_MATCH_LIMIT 10000
 #define PCRE_DEPTH_LIMIT 1500
@@ -65,6 +67,18 @@ static enum outcome fail(const struct rule_item *item)
 static int64_t index_of(const struct payload_matcher *matcher, uint64_t position)
 {
 	return (int64_t)(position - matcher->payload->position);
+}
+
+/* False, and counted, when the evaluation may cost no more. */
+static bool take_steps(struct payload_matcher *matcher, size_t steps)
+{
+	if (matcher->steps < steps) {
+		matcher->steps = 0;
+		matcher->limits_exceeded++;
+		return false;
+	}
+	matcher->steps -= (uint32_t)steps;
+	return true;
 }
 
 /* ---- content ---- */
@@ -223,6 +237,9 @@ static enum outcome match_pcre(struct payload_matcher *matcher, size_t index, si
 	while (offset <= matcher->payload->size) {
 		enum outcome outcome;
 
+		if (!take_steps(
+			    matcher, 1 + (matcher->payload->size - offset) / PCRE_BYTES_PER_STEP))
+			return HOPELESS;
 		found = search(matcher, item, subject, offset, &start, &end);
 		if (found < 0) {
 			matcher->limits_exceeded++;
@@ -370,11 +387,8 @@ static enum outcome match_from(struct payload_matcher *matcher, size_t index, si
 {
 	if (index == matcher->item_count)
 		return MATCHED;
-	if (matcher->steps-- == 0) {
-		matcher->steps = 0;
-		matcher->limits_exceeded++;
+	if (!take_steps(matcher, 1))
 		return HOPELESS;
-	}
 	switch (matcher->items[index].type) {
 	case RULE_CONTENT:
 		return matcher->items[index].is_negated ? match_absence(matcher, index, position)

@@ -2,6 +2,9 @@
 /* Payload options of rules, each where it matches and where it does not. I6 */
 #include "detect_fixture.h"
 
+#include "packet/inspect/builtin/rules/match_payload.h"
+#include "packet/inspect/builtin/rules/ruleset.h"
+
 struct sample {
 	const char *options, *payload;
 	size_t size; /* 0: of the text */
@@ -163,6 +166,25 @@ static void fast_pattern_changes_nothing_but_speed(void **state)
 			"x012345678901234567890123456789012345678x", 0, false});
 }
 
+/* ReDoS: each of 64,000 starts would read the rest of the payload, four thousand million bytes. */
+static void pcre_in_a_chain_is_bounded_by_what_it_reads(void **state)
+{
+	struct ruleset *ruleset = compile_rules(
+		"alert udp any any -> any any (pcre:\"/a[^b]*c/\"; content:\"z\"; distance:0; "
+		"within:1; sid:1;)");
+	static uint8_t bytes[64000];
+	struct payload payload = {bytes, sizeof(bytes), 0};
+	struct payload_matcher matcher;
+
+	assert_int_equal(payload_matcher_open(&matcher), 0);
+	memset(bytes, 'a', sizeof(bytes));
+	bytes[sizeof(bytes) - 1] = 'c';
+	assert_false(payload_matches(&matcher, ruleset->rules[0], &payload));
+	assert_int_equal(matcher.limits_exceeded, 1);
+	payload_matcher_close(&matcher);
+	ruleset_destroy(ruleset);
+}
+
 static void pcre_matches_with_its_options(void **state)
 {
 	CHECK({"pcre:\"/a.c/\";", "xabc", 0, true}, {"pcre:\"/a.c/\";", "ABC", 0, false},
@@ -267,6 +289,7 @@ int main(void)
 		cmocka_unit_test(many_decoys_do_not_hide_a_match),
 		cmocka_unit_test(startswith_and_endswith_pin_the_ends),
 		cmocka_unit_test(fast_pattern_changes_nothing_but_speed),
+		cmocka_unit_test(pcre_in_a_chain_is_bounded_by_what_it_reads),
 		cmocka_unit_test(pcre_matches_with_its_options),
 		cmocka_unit_test(isdataat_asks_for_more_bytes),
 		cmocka_unit_test(byte_test_compares_numbers),

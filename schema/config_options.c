@@ -252,8 +252,9 @@ const struct config_option config_options[] = {
 		DEFAULT("[]"), EXAMPLE("[monitor, \"@adm\"]"),
 		HELP("Users and @groups that may look, but change nothing"))
 	OPTION("control.operators", PRINCIPAL, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
-		DEFAULT("[\"@bulkhead\"]"), EXAMPLE("[\"@bulkhead\"]"),
-		HELP("Users and @groups that may also change; root always may"))
+		DEFAULT("[]"), EXAMPLE("[alice, \"@netadmins\"]"),
+		HELP("Users and @groups that may also change; root always may. Not the group that "
+		     "runs virtual machines: it has the sockets of the guests"))
 	/* clang-format on */
 };
 

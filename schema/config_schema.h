@@ -49,7 +49,7 @@
  *  "events": {"eve": "/var/log/bulkhead/eve.json"},
  *  "log": {"sink": "stderr", "level": "info"},
  *  "control": {"socket": "/run/bulkhead/control.sock", "metrics": "127.0.0.1:9580",
- *              "group": "bulkhead", "readers": [], "operators": ["@bulkhead"]}}
+ *              "group": "bulkhead", "readers": [], "operators": []}}
  *
  * inspection.variables: each is one string in the syntax of Suricata's rules (a YAML list becomes
  * "[a,b]"), and Suricata's usual ones are there with their usual defaults. inspection.on-failure

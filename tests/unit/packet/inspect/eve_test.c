@@ -119,7 +119,7 @@ static void drop_tells_why(void **state)
 static void frame_without_ip_has_no_addresses(void **state)
 {
 	struct eve_record record = make_record(EVE_ALERT);
-	const struct eve_names none = {NULL};
+	const struct eve_names none = {0};
 	json_t *event;
 
 	(void)state;

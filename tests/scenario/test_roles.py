@@ -86,13 +86,34 @@ def test_tcp_connection_survives_the_packet_role(lab):
     assert result["got"] == (0, page)
 
 
+def test_death_of_the_broker_ends_the_daemon_and_a_new_one_starts(lab):
+    """The broker is the one role that is not survived (decision 0007): without a supervisor the others
+    end, nothing is left behind, and what the init system starts next works at once."""
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    pids = [row["pid"] for row in daemon.cli("status")["roles"]]
+    daemon.process.kill()
+    daemon.process.wait(10)
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), 10, what="the end of all roles")
+    daemon.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    assert can_ping(lab.hv1, "192.0.2.10")
+
+
+def is_alive(pid):
+    """Whether the process runs; one that ended and waits for its parent does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_stop_is_orderly_and_leaves_nothing(lab):
     """SIGTERM: exit code 0, no process, no socket, no interface is left."""
     daemon = lab.start()
     pids = [row["pid"] for row in daemon.cli("status")["roles"]]
     assert daemon.stop() == 0
-    wait_until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids), 5,
-               what="the end of all roles")
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), 5, what="the end of all roles")
     assert not daemon.socket_path.exists()
     assert "sea0" not in lab.hv1.run("ip", "-br", "link")
 

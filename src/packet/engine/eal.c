@@ -181,6 +181,16 @@ static void log_arguments(const struct arguments *arguments)
 	log_debug("eal_start", log_str("argv", line));
 }
 
+/* EAL makes a folder for files that it shares with other processes, and never takes it away. As it
+ * shares none, the folder is empty: one would be left behind by each start. */
+static void remove_runtime_folder(void)
+{
+	const char *path = rte_eal_get_runtime_dir();
+
+	if (path && path[0] && rmdir(path) < 0 && errno != ENOENT)
+		log_debug("eal_folder_stays", log_str("path", path));
+}
+
 int eal_start(const struct eal_config *config, struct error *error)
 {
 	struct arguments arguments = {0};
@@ -211,6 +221,7 @@ int eal_start(const struct eal_config *config, struct error *error)
 	}
 	eal.is_running = true;
 	eal.config = *config;
+	remove_runtime_folder();
 	status = packet_metadata_register();
 	if (status < 0)
 		return error_set(error, status, "no room in the mbuf for our metadata: %s",

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FRAME_MAX 65600
 
@@ -207,6 +208,7 @@ static inline struct rte_mempool *frames_start(const char *name)
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s-%d", name, (int)getpid());
 	if (rte_eal_init(10, arguments) < 0 || packet_metadata_register() < 0)
 		return NULL;
+	(void)rmdir(rte_eal_get_runtime_dir()); /* empty, and EAL leaves it */
 	return rte_pktmbuf_pool_create(
 		"frames", 4096, 64, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 }

@@ -26,6 +26,8 @@ class Inspector:
                        "rsize=10",
              "--", "--port-topology=loop", "--forward-mode=io", "--total-num-mbufs=8192", "--auto-start",
              "--stats-period=60"],
+            # What EAL leaves behind goes with the lab's folder.
+            env={**os.environ, "RUNTIME_DIRECTORY": str(self.folder)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         return self

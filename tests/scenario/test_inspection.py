@@ -129,9 +129,8 @@ def test_rules_are_reloaded_without_losing_a_packet(lab, start):
     start(PASSWD)
     with connect(lab) as connection:
         connection.sendall(b"GET /forb")
-        flood = subprocess.Popen(["ip", "netns", "exec", lab.outside.name, "ping", "-n", "-q",
-                                  "-i", "0.005", "-c", "600", ADDRESS],
-                                 stdout=subprocess.PIPE, text=True)
+        flood = lab.outside.start("ping", "-n", "-q", "-i", "0.005", "-c", "600", ADDRESS,
+                                  stdout=subprocess.PIPE, text=True)
         time.sleep(0.5)
         lab.write("rules/lab.rules", PASSWD + FORBIDDEN)
         answer = lab.daemon.cli("inspect", "reload")
@@ -159,9 +158,8 @@ def test_wrong_rules_are_refused_and_the_old_ones_stay(lab, start):
 def test_engines_are_swapped_with_traffic_flowing(lab, start):
     """I5: none and builtin in turn, under a ping flood."""
     start(PASSWD)
-    flood = subprocess.Popen(["ip", "netns", "exec", lab.outside.name, "ping", "-n", "-q",
-                              "-i", "0.005", "-c", "800", ADDRESS],
-                             stdout=subprocess.PIPE, text=True)
+    flood = lab.outside.start("ping", "-n", "-q", "-i", "0.005", "-c", "800", ADDRESS,
+                              stdout=subprocess.PIPE, text=True)
     for engine in ("none", "builtin", "none", "builtin"):
         def change(config, engine=engine):
             config["inspection"]["engines"] = [engine]

@@ -150,6 +150,7 @@ def test_partition_behind_a_memif_is_reached(lab):
              f"net_memif0,role=client,id=0,socket={path},socket-abstract=no", "--",
              "--forward-mode=icmpecho", "--port-topology=loop", "--auto-start",
              "--total-num-mbufs=8192", "--stats-period=60"],
+            env={**os.environ, "RUNTIME_DIRECTORY": str(lab.folder)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         wait_until(lambda: port(daemon, "vnf.eth0")["is_up"], what="the memif's link")

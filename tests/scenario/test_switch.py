@@ -294,11 +294,13 @@ def test_storms_and_rates_are_limited(make_lab):
     web, app, outside = (lab[name].wire("eth0") for name in ("web", "app", "outside"))
     assert can_ping(lab["web"], "192.0.2.11")
     outside.drain(0.05)
+    started = time.monotonic()
     for _ in range(500):
         web.send(frame("ffffffffffff", WEB, b"storm"))
     heard = sum(b"storm" in got for got in outside.drain())
-    assert 5 <= heard <= 200
-    assert daemon.drops()["storm"] >= 300
+    most = 100 + 100 * (time.monotonic() - started)
+    assert 5 <= heard <= most
+    assert daemon.drops()["storm"] >= 500 - most
     time.sleep(0.5)
     for source, wire, target, other in ((WEB, web, APP, app), (APP, app, WEB, web)):
         started = time.monotonic()
@@ -318,8 +320,8 @@ def test_trace_shows_the_origin_tag(make_lab):
     assert can_ping(lab.outside, "192.0.2.10")
     process = lab.hv1.start(daemon.bulkhead, "--socket", daemon.socket_path, "trace", "--protocol",
                             "icmp", "--count", 4, "--timeout", 10, stdout=-1, text=True)
-    time.sleep(0.7)
-    assert ping(lab.outside, "192.0.2.10", count=3)
+    while process.poll() is None:  # it begins some time after its start
+        assert ping(lab.outside, "192.0.2.10")
     text, _ = process.communicate(timeout=20)
     assert "origin trunk" in text and "trunk-a" in text and "web.eth0" in text
     assert "origin physical" in text and "uplink" in text

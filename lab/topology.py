@@ -8,15 +8,18 @@
 VLAN 10 is the uplink's native VLAN (untagged on the wire), VLAN 20 is tagged there.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 from lab.daemon import Daemon, make_run_folder
 from lab.guest import Guest
 from lab.netns import Namespace, veth, wait_until
 
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOST_ADDRESS = "192.0.2.1"
 OUTSIDE_ADDRESS = "192.0.2.100"
 OUTSIDE_MAC = "52:54:00:00:ff:01"
@@ -123,21 +126,20 @@ class Lab:
         return path
 
     def close(self):
-        """Removes everything, whatever state it is in."""
-        error = None
-        for guest in self.guests.values():
-            guest.stop()
-        if self.daemon:
-            try:
-                self.daemon.stop()
-            except Exception as caught:  # keep cleaning up; told below
-                error = caught
-        for namespace in self.namespaces.values():
-            namespace.close()
-        if not os.environ.get("BULKHEAD_KEEP"):
-            shutil.rmtree(self.folder, ignore_errors=True)
-        if error:
-            raise error
+        """Removes everything, whatever state it is in. Signals wait until that is done."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        try:
+            with contextlib.ExitStack() as steps:  # each is taken, the last one first, whatever others do
+                if not os.environ.get("BULKHEAD_KEEP"):
+                    steps.callback(shutil.rmtree, self.folder, ignore_errors=True)
+                for namespace in self.namespaces.values():
+                    steps.callback(namespace.close)
+                if self.daemon:
+                    steps.callback(self.daemon.stop)
+                for guest in self.guests.values():
+                    steps.callback(guest.stop)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def __enter__(self):
         return self

@@ -1,15 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the scenarios. Run with /usr/bin/python3 -m pytest tests/scenario (as root)."""
 
+import contextlib
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
-from lab.topology import Lab  # noqa: E402
+from lab.topology import ENDING_SIGNALS, Lab  # noqa: E402
+
+
+def pytest_configure():
+    """Whoever ends the tests, in whatever way and how often, finds nothing left behind."""
+    def end(number, _):
+        for each in ENDING_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for each in ENDING_SIGNALS:
+        signal.signal(each, end)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -21,19 +34,18 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture
 def make_lab(request):
     """make_lab(**arguments of Lab): labs that are removed at the end, their logs shown on failure."""
-    labs = []
+    with contextlib.ExitStack() as labs:
+        made = []
 
-    def make(**arguments):
-        labs.append(Lab(**arguments))
-        return labs[-1]
+        def make(**arguments):
+            made.append(labs.enter_context(Lab(**arguments)))
+            return made[-1]
 
-    yield make
-    report = getattr(request.node, "report_call", None)
-    for lab in labs:
-        if lab.daemon and report is not None and report.failed:
-            print(f"--- {lab.daemon.log_path}\n{lab.daemon.log()[-8000:]}")
-    for lab in labs:
-        lab.close()
+        yield make
+        report = getattr(request.node, "report_call", None)
+        for lab in made:
+            if lab.daemon and report is not None and report.failed:
+                print(f"--- {lab.daemon.log_path}\n{lab.daemon.log()[-8000:]}")
 
 
 @pytest.fixture

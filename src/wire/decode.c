@@ -408,15 +408,15 @@ static uint64_t mix(uint64_t value)
 	return value ^ value >> 33;
 }
 
-static uint64_t hash_endpoint(const uint8_t address[16], uint16_t port, bool is_ipv6)
+static uint64_t hash_address(const uint8_t address[16], bool is_ipv6)
 {
 	uint64_t low, high;
 
 	if (!is_ipv6)
-		return mix((uint64_t)network_load32(address) << 16 | port);
+		return mix(network_load32(address));
 	memcpy(&high, address, sizeof(high));
 	memcpy(&low, address + 8, sizeof(low));
-	return mix(mix(high + port) + low);
+	return mix(mix(high) + low);
 }
 
 static uint64_t hash_station(const uint8_t *address)
@@ -424,26 +424,19 @@ static uint64_t hash_station(const uint8_t *address)
 	return mix((uint64_t)network_load32(address) << 16 | network_load16(address + 4));
 }
 
-/*
- * Fragments hash without ports, since later ones have none. Ends commute in the sum, so both
- * directions agree.
- */
-uint32_t decode_flow_hash(const struct decoded *decoded, uint16_t vlan)
+/* Ends commute in the sum, so both directions agree. */
+uint32_t decode_pair_hash(const struct decoded *decoded, uint16_t vlan)
 {
-	bool has_ports = !decoded->is_fragment;
 	uint64_t sum;
 
 	if (decoded->ip_version) {
 		bool is_ipv6 = decoded->ip_version == 6;
 
-		sum = hash_endpoint(decoded->source, has_ports ? decoded->source_port : 0, is_ipv6)
-			+ hash_endpoint(decoded->destination,
-				has_ports ? decoded->destination_port : 0, is_ipv6);
-		sum += decoded->protocol;
+		sum = hash_address(decoded->source, is_ipv6)
+			+ hash_address(decoded->destination, is_ipv6);
 	} else if (decoded->captured_size >= ETH_HEADER_SIZE) {
 		sum = hash_station(decoded->frame)
 			+ hash_station(decoded->frame + ETH_ADDRESS_SIZE);
-		sum += decoded->ethertype;
 	} else {
 		sum = 0;
 	}

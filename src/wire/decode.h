@@ -83,5 +83,6 @@ enum decode_malformed decode_headers(
 
 const char *decode_malformed_name(enum decode_malformed malformed); /* "ipv4_total_length" */
 
-/* Symmetric hash over VLAN, addresses, ports and protocol: the same for both directions. */
-uint32_t decode_flow_hash(const struct decoded *decoded, uint16_t vlan);
+/* Symmetric hash over the VLAN and the pair of hosts: IP addresses, or MAC addresses where there is
+ * no IP. Not over ports and protocol: later fragments and ICMP errors of a flow have it too. */
+uint32_t decode_pair_hash(const struct decoded *decoded, uint16_t vlan);

@@ -19,5 +19,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_headers(data, size - 64, size, &decoded);
 		checksum_is_right(&decoded);
 	}
-	return (int)(decode_flow_hash(&decoded, 10) & 0);
+	return (int)(decode_pair_hash(&decoded, 10) & 0);
 }

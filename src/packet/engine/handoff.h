@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Hand-over of packets between workers, so that all packets of a flow, both directions, are
- * inspected by one worker: flow_hash modulo workers. A ring per pair of workers, written by the one
- * and read by the other. In the graph only with inspection and more than one worker.
+ * Hand-over of packets between workers, so that all packets between two hosts of a VLAN are
+ * inspected by one worker: pair_hash modulo workers. So a flow's both directions, its fragments
+ * (later ones have no ports), its ICMP errors, and the flows that an application protocol opens
+ * beside it meet in one worker's tables; the price is that two hosts never use two workers. A ring
+ * per pair of workers, written by the one and read by the other. In the graph only with inspection
+ * and more than one worker.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * origin_tag -> handoff -> inspect, on this worker or, through a ring and handoff_rx, on the one
- * that owns the flow. A full ring drops: waiting would stop both workers.
+ * that owns the pair of hosts. A full ring drops: waiting would stop both workers.
  */
 #include "packet/engine/handoff.h"
 
@@ -79,13 +79,14 @@ static uint16_t handoff_process(
 
 	for (uint16_t i = 0; i < size; i++) {
 		struct rte_mbuf *packet = objects[i];
-		uint16_t to = (uint16_t)(packet_metadata(packet)->flow_hash % count);
+		uint16_t to = (uint16_t)(packet_metadata(packet)->pair_hash % count);
 
 		if (to == worker_index) {
+			trace_step(packet, "handoff", "stays with worker %u", to);
 			node_forward(graph, node, HANDOFF_EDGE_INSPECT, packet);
 			continue;
 		}
-		trace_step(packet, "handoff", "to worker %u, which owns the flow", to);
+		trace_step(packet, "handoff", "to worker %u", to);
 		staged[to][staged_count[to]++] = packet;
 		if (staged_count[to] == BURST) {
 			hand_over(graph, node, to, staged[to], BURST);

@@ -51,14 +51,14 @@ struct packet_metadata {
 	struct origin origin; /* by origin_tag; ingress_port already by rx */
 	uint16_t vlan;        /* by *_input: the VLAN the frame belongs to */
 	uint16_t egress_port; /* by forwarding nodes, for tx */
-	uint32_t flow_hash;  /* symmetric over addresses, ports, protocol, VLAN; by origin_tag, with
-				several workers */
-	uint8_t tci_bits;    /* PCP and DEI of the tag that came in (TCI >> 12) */
-	uint8_t priority;    /* IEEE 802.1p 0..7, in force */
-	uint8_t flags;       /* enum packet_flag */
-	uint8_t drop_reason; /* enum drop_reason, set by whoever picks the drop edge */
-	uint32_t trace_id;   /* valid with PACKET_IS_TRACED */
-	uint32_t reserved;   /* SA index, with the distributor */
+	uint32_t pair_hash;   /* symmetric over VLAN and the pair of hosts; by origin_tag, for
+				 handoff */
+	uint8_t tci_bits;     /* PCP and DEI of the tag that came in (TCI >> 12) */
+	uint8_t priority;     /* IEEE 802.1p 0..7, in force */
+	uint8_t flags;        /* enum packet_flag */
+	uint8_t drop_reason;  /* enum drop_reason, set by whoever picks the drop edge */
+	uint32_t trace_id;    /* valid with PACKET_IS_TRACED */
+	uint32_t reserved;    /* SA index, with the distributor */
 };
 /*
  * The dynamic field's place is asked for instead of given, so that it is a constant and no load on

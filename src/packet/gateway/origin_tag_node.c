@@ -26,14 +26,13 @@ static const uint8_t kinds[PORT_KIND_COUNT] = {
 	[PORT_XCF] = ORIGIN_NONE, /* links are not bridged */
 };
 
-/* Symmetric, so that both directions meet in one worker and one flow. */
-static uint32_t flow_hash(const struct rte_mbuf *packet, uint16_t vlan)
+static uint32_t pair_hash(const struct rte_mbuf *packet, uint16_t vlan)
 {
 	struct decoded decoded;
 
 	decode_headers(packet_frame(packet), rte_pktmbuf_data_len(packet),
 		rte_pktmbuf_pkt_len(packet), &decoded);
-	return decode_flow_hash(&decoded, vlan);
+	return decode_pair_hash(&decoded, vlan);
 }
 
 static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet, bool needs_hash)
@@ -53,7 +52,7 @@ static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet, 
 			trunk_count_from(origin->adapter, rte_pktmbuf_pkt_len(packet));
 	}
 	if (needs_hash)
-		metadata->flow_hash = flow_hash(packet, metadata->vlan);
+		metadata->pair_hash = pair_hash(packet, metadata->vlan);
 	return true;
 }
 
@@ -62,8 +61,9 @@ static uint16_t origin_tag_process(
 {
 	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
 	const struct vlan_table *table = publish_read(&vlan_table);
-	/* The hash is for hand-over between workers; with one it would be a fifth of inspection. */
-	bool needs_hash = table && table->has_inspection && worker_count() > 1;
+	/* Of this graph, not of what is configured: a fifth of inspection, where nobody reads it.
+	 */
+	bool needs_hash = node->nodes[ORIGIN_TAG_EDGE_NEXT]->id == handoff_node.id;
 
 	for (uint16_t i = 0; i < count; i++) {
 		if (unlikely(!tag(table, packets[i], needs_hash))) {

@@ -105,7 +105,7 @@ static enum decode_malformed decode(const struct frame *frame, struct decoded *o
 	malformed = decode_frame(copy, frame->size, out);
 	assert_int_equal(malformed, out->malformed);
 	assert_int_equal(out->frame_size, frame->size);
-	decode_flow_hash(out, 10);
+	decode_pair_hash(out, 10);
 	checksum_is_right(out);
 	free(copy);
 	out->frame = frame->bytes;
@@ -510,7 +510,7 @@ static void tells_short_arp(void **state)
 	assert_int_equal(decode(&frame, &out), DECODE_ARP_SHORT);
 }
 
-static void flow_hash_is_the_same_both_ways(void **state)
+static void pair_hash_is_the_same_both_ways_and_for_all_flows_of_two_hosts(void **state)
 {
 	struct frame there = {0}, back = {0};
 	struct decoded a, b;
@@ -527,11 +527,16 @@ static void flow_hash_is_the_same_both_ways(void **state)
 	network_store16(tcp + 2, 1234);
 	decode(&there, &a);
 	decode(&back, &b);
-	assert_int_equal(decode_flow_hash(&a, 10), decode_flow_hash(&b, 10));
-	assert_int_not_equal(decode_flow_hash(&a, 10), decode_flow_hash(&b, 20));
+	assert_int_equal(decode_pair_hash(&a, 10), decode_pair_hash(&b, 10));
+	assert_int_not_equal(decode_pair_hash(&a, 10), decode_pair_hash(&b, 20));
 	network_store16(tcp, 81);
+	network_store16(ip + 6, 1); /* a later fragment, that has no ports */
 	decode(&back, &b);
-	assert_int_not_equal(decode_flow_hash(&a, 10), decode_flow_hash(&b, 10));
+	assert_true(b.is_fragment);
+	assert_int_equal(decode_pair_hash(&a, 10), decode_pair_hash(&b, 10));
+	ip[15] = 3; /* another host */
+	decode(&back, &b);
+	assert_int_not_equal(decode_pair_hash(&a, 10), decode_pair_hash(&b, 10));
 }
 
 static void every_malformation_has_a_name(void **state)
@@ -618,7 +623,7 @@ int main(void)
 		cmocka_unit_test(refuses_bad_udp_lengths),
 		cmocka_unit_test(tells_short_transport_headers),
 		cmocka_unit_test(tells_short_arp),
-		cmocka_unit_test(flow_hash_is_the_same_both_ways),
+		cmocka_unit_test(pair_hash_is_the_same_both_ways_and_for_all_flows_of_two_hosts),
 		cmocka_unit_test(every_malformation_has_a_name),
 		cmocka_unit_test(repairs_checksums),
 		cmocka_unit_test(leaves_udp_without_checksum_so),

@@ -44,7 +44,8 @@ static bool source_is_on;
 static uv_loop_t loop;
 
 extern struct rte_node_register drop_node, handoff_node, handoff_rx_node;
-static uint64_t misplaced; /* atomic: packets inspected by a worker that does not own their flow */
+static uint64_t
+	misplaced; /* atomic: packets inspected by a worker that does not own their pair of hosts */
 
 static uint16_t source_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
@@ -58,7 +59,7 @@ static uint16_t source_process(
 		return 0;
 	for (int i = 0; i < BURST; i++) {
 		*packet_metadata(packets[i]) =
-			(struct packet_metadata){.vlan = 1, .flow_hash = (uint32_t)i};
+			(struct packet_metadata){.vlan = 1, .pair_hash = (uint32_t)i};
 		node_forward(graph, node, 0, packets[i]);
 	}
 	__atomic_fetch_add(&produced[worker_index], BURST, __ATOMIC_RELAXED);
@@ -77,7 +78,7 @@ static uint16_t inspect_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
 	for (uint16_t i = 0; i < count; i++)
-		if (packet_metadata(objects[i])->flow_hash % WORKERS != worker_index)
+		if (packet_metadata(objects[i])->pair_hash % WORKERS != worker_index)
 			__atomic_fetch_add(&misplaced, 1, __ATOMIC_RELAXED);
 	return forward_process(graph, node, objects, count);
 }

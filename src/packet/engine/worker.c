@@ -39,9 +39,10 @@
 struct worker {
 	/* The worker's own. */
 	struct worker_statistics statistics; /* read by the control thread, relaxed */
-	bool is_napping;                     /* read by other workers, relaxed */
+	bool is_napping;                     /* read by other workers */
 	bool wants_control;
-	uint32_t wants_awake; /* bit set of workers */
+	uint32_t wants_awake;              /* bit set of workers */
+	bool has_news __rte_cache_aligned; /* set by other workers, taken by the worker */
 	/* Written by the control thread, read by the worker. */
 	struct graph *graph __rte_cache_aligned; /* NULL: stand by */
 	bool should_stop;
@@ -137,8 +138,13 @@ static void nap(struct worker *worker, uint64_t nap_ns)
 	uint64_t started_ns = clock_monotonic_ns(), wakes;
 	int ready;
 
-	/* Relaxed; pairs with tell_others(). */
-	__atomic_store_n(&worker->is_napping, true, __ATOMIC_RELAXED);
+	/* In one order with those of tell_others(): either the other sees the nap, or its news are
+	 * seen here. */
+	__atomic_store_n(&worker->is_napping, true, __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&worker->has_news, false, __ATOMIC_SEQ_CST)) {
+		__atomic_store_n(&worker->is_napping, false, __ATOMIC_RELAXED);
+		return;
+	}
 	rte_rcu_qsbr_thread_offline(publish_rcu, worker->index);
 	ready = epoll_pwait2(worker->epoll_fd, events, NAP_EVENTS_MAX, &timeout, NULL);
 	if (unlikely(ready < 0 && errno == ENOSYS))
@@ -163,9 +169,9 @@ static void tell_others(struct worker *worker)
 	for (; worker->wants_awake; worker->wants_awake &= worker->wants_awake - 1) {
 		struct worker *other = &workers[__builtin_ctz(worker->wants_awake)];
 
-		/* Relaxed: a worker that is about to nap, and is missed here, wakes up after
-		 * nap-max at the latest. */
-		if (__atomic_load_n(&other->is_napping, __ATOMIC_RELAXED))
+		/* Pairs with nap(). */
+		__atomic_store_n(&other->has_news, true, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&other->is_napping, __ATOMIC_SEQ_CST))
 			wake(other);
 	}
 }

@@ -2,6 +2,15 @@
 #include "packet/gateway/egress.h"
 
 #include "packet/engine/pool.h"
+#include "packet/port/port.h"
+
+const char *egress_port_name(uint16_t index)
+{
+	const struct port_table *table = publish_read(&port_table);
+	const struct port *port = index < table->count ? table->ports[index] : NULL;
+
+	return port ? port->config.name : "a port that is gone";
+}
 
 struct rte_mbuf *egress_copy(struct rte_node *node, rte_edge_t edge, struct rte_mbuf *packet)
 {
@@ -31,7 +40,7 @@ static bool send_copy(struct rte_graph *graph, struct rte_node *node, rte_edge_t
 	if (!copy)
 		return false;
 	packet_metadata(copy)->egress_port = port;
-	trace_step(copy, node->name, "copy to port %u", port);
+	trace_step(copy, node->name, "copy to %s", egress_port_name(port));
 	node_forward(graph, node, tx, copy);
 	return true;
 }
@@ -65,7 +74,7 @@ uint16_t egress_flood(struct rte_graph *graph, struct rte_node *node, rte_edge_t
 	if (!take_original)
 		return sent + send_copy(graph, node, tx, packet, last);
 	packet_metadata(packet)->egress_port = last;
-	trace_step(packet, node->name, "flooded, last to port %u", last);
+	trace_step(packet, node->name, "flooded, last to %s", egress_port_name(last));
 	node_forward(graph, node, tx, packet);
 	return sent + 1;
 }

@@ -33,6 +33,9 @@ static inline enum drop_reason egress_check(const struct vlan_table *table, uint
 	return DROP_none;
 }
 
+/* A port's name, for traces. Valid to the end of the walk. */
+const char *egress_port_name(uint16_t index) __attribute__((cold));
+
 /* Marks, traces and hands over to the node's drop edge. */
 static inline void egress_drop(struct rte_graph *graph, struct rte_node *node, rte_edge_t edge,
 	struct rte_mbuf *packet, enum drop_reason reason)

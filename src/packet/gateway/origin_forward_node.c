@@ -28,9 +28,24 @@ struct forwarder {
 	uint32_t counts[ORIGIN_FORWARD_EDGE_COUNT];
 };
 
+/* Where an edge leads this packet, for traces. */
+static __attribute__((cold)) const char *target_name(
+	const struct forwarder *forwarder, rte_edge_t edge, struct rte_mbuf *packet)
+{
+	const struct vlan_table *table = forwarder->walk.vlans;
+	const struct packet_metadata *metadata = packet_metadata(packet);
+
+	uint8_t trunk = table->vlans[metadata->vlan].trunk;
+
+	if (forwarder->node->nodes[edge]->id == tx_node.id)
+		return egress_port_name(metadata->egress_port);
+	return trunk == TRUNK_NONE ? "the switch" : table->trunk_names[trunk];
+}
+
 static void send(struct forwarder *forwarder, rte_edge_t edge, struct rte_mbuf *packet)
 {
-	trace_step(packet, "origin_forward", "%s", origin_forward_labels[edge]);
+	trace_step(packet, "origin_forward", "%s -> %s", origin_forward_labels[edge],
+		target_name(forwarder, edge, packet));
 	forwarder->counts[edge]++;
 	node_forward(forwarder->graph, forwarder->node, edge, packet);
 }

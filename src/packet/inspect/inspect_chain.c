@@ -17,9 +17,27 @@ static const char *const verdict_names[VERDICT_COUNT] = {
 	[VERDICT_DROP] = "drop",
 	[VERDICT_REPLACE] = "replace",
 	[VERDICT_HELD] = "held",
-	[VERDICT_DEEPER] = "clean",
+	[VERDICT_DEEPER] = "clean, to the next engine",
 	[VERDICT_FAILED] = "failed",
 };
+
+/* The chain's position behind an owner; its end for those that are retiring or gone. */
+static uint16_t position_behind(const struct inspect_chain *chain, uint16_t owner)
+{
+	for (uint16_t at = 0; at < chain->count; at++)
+		if (chain->engines[at]->owner == owner)
+			return at + 1;
+	return chain->count;
+}
+
+/* For traces. What the last engine has nothing against passes. */
+static const char *verdict_name(
+	const struct inspect_chain *chain, const struct inspector *engine, enum verdict verdict)
+{
+	if (verdict == VERDICT_DEEPER && position_behind(chain, engine->owner) == chain->count)
+		verdict = VERDICT_PASS;
+	return verdict_names[verdict];
+}
 
 void inspect_inject(uint16_t worker, struct rte_mbuf *packet, enum inspect_injection where)
 {
@@ -130,8 +148,8 @@ static bool settle(struct inspect_chain *chain, uint16_t worker, struct rte_mbuf
 	return false;
 }
 
-static void submit(struct inspector *engine, uint16_t worker, struct rte_mbuf **packets,
-	uint16_t count, enum verdict *verdicts)
+static void submit(const struct inspect_chain *chain, struct inspector *engine, uint16_t worker,
+	struct rte_mbuf **packets, uint16_t count, enum verdict *verdicts)
 {
 	struct inspector_counters *counters = &engine->counters[worker];
 
@@ -147,7 +165,7 @@ static void submit(struct inspector *engine, uint16_t worker, struct rte_mbuf **
 		counters->verdicts[verdicts[i]]++;
 		if (verdicts[i] != VERDICT_HELD)
 			trace_step(packets[i], "inspect", "%s: %s", engine->ops->name,
-				verdict_names[verdicts[i]]);
+				verdict_name(chain, engine, verdicts[i]));
 	}
 }
 
@@ -159,7 +177,7 @@ void inspect_chain_run(struct inspect_chain *chain, uint16_t worker, uint16_t fi
 	for (uint16_t at = first; at < chain->count && count > 0; at++) {
 		uint16_t left = 0;
 
-		submit(chain->engines[at], worker, packets, count, verdicts);
+		submit(chain, chain->engines[at], worker, packets, count, verdicts);
 		for (uint16_t i = 0; i < count; i++)
 			if (settle(chain, worker, packets[i], verdicts[i], output))
 				packets[left++] = packets[i];
@@ -167,15 +185,6 @@ void inspect_chain_run(struct inspect_chain *chain, uint16_t worker, uint16_t fi
 	}
 	for (uint16_t i = 0; i < count; i++)
 		output_pass(output, packets[i]);
-}
-
-/* The chain's position behind an owner; its end for those that are retiring or gone. */
-static uint16_t position_behind(const struct inspect_chain *chain, uint16_t owner)
-{
-	for (uint16_t at = 0; at < chain->count; at++)
-		if (chain->engines[at]->owner == owner)
-			return at + 1;
-	return chain->count;
 }
 
 static void go_on(struct inspect_chain *chain, uint16_t worker, uint16_t owner,
@@ -198,7 +207,7 @@ static void collect(struct inspect_chain *chain, uint16_t worker, struct inspect
 	engine->counters[worker].collected += count;
 	for (uint16_t i = 0; i < count; i++) {
 		trace_step(packets[i], "inspect_return", "%s: %s", engine->ops->name,
-			verdict_names[verdicts[i]]);
+			verdict_name(chain, engine, verdicts[i]));
 		if (settle(chain, worker, packets[i], verdicts[i], output))
 			go_on(chain, worker, engine->owner, packets[i], output);
 	}

@@ -98,10 +98,12 @@ def initramfs():
 
 
 class Guest:
-    """One running guest with a vhost-user NIC per socket in `nics`: [(socket path, MAC)]."""
+    """One running guest with a vhost-user NIC per socket in `nics`: [(socket path, MAC)]. queues: pairs
+    of each NIC; the guest has as many processors, so that its kernel uses them all."""
 
-    def __init__(self, folder, name, nics, server=False):
+    def __init__(self, folder, name, nics, server=False, queues=1):
         self.name = name
+        self.queues = queues
         self.console_path = pathlib.Path(folder) / f"{name}.serial"
         self.log_path = pathlib.Path(folder) / f"{name}.qemu.log"
         self.nics = nics
@@ -117,7 +119,7 @@ class Guest:
         if not qemu:
             raise GuestUnavailable("qemu-system-x86_64 is not installed: run tools/setup.sh test")
         image, _, _ = kernel()
-        command = [qemu, "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MB), "-smp", "1",
+        command = [qemu, "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MB), "-smp", str(self.queues),
                    "-nodefaults", "-display", "none", "-no-reboot",
                    "-object", f"memory-backend-memfd,id=mem,size={MEMORY_MB}M,share=on",
                    "-numa", "node,memdev=mem",
@@ -128,9 +130,10 @@ class Guest:
         for index, (path, mac) in enumerate(self.nics):
             mode = "server=on,wait=off" if self.server else "reconnect=1"
             command += ["-chardev", f"socket,id=c{index},path={path},{mode}",
-                        "-netdev", f"vhost-user,id=n{index},chardev=c{index}",
+                        "-netdev", f"vhost-user,id=n{index},chardev=c{index},queues={self.queues}",
                         # vectors=0: QEMU 7.2 crashes with MSI-X and vhost-user-net under TCG
-                        "-device", f"virtio-net-pci,netdev=n{index},mac={mac},mrg_rxbuf=on,vectors=0"]
+                        "-device", f"virtio-net-pci,netdev=n{index},mac={mac},mrg_rxbuf=on,vectors=0"
+                                   + (",mq=on" if self.queues > 1 else "")]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)

@@ -9,7 +9,9 @@ import subprocess
 class Inspector:
     """The program at the other end of `inspection.external.socket`; a real process that can be killed."""
 
-    def __init__(self, folder, socket_path):
+    def __init__(self, folder, socket_path, queues=1):
+        """queues: pairs of them, as many as the daemon has workers."""
+        self.queues = queues
         self.folder = folder
         self.socket_path = socket_path
         self.process = None
@@ -25,6 +27,7 @@ class Inspector:
              "--vdev", f"net_memif0,role=client,id=0,socket={self.socket_path},socket-abstract=no,"
                        "rsize=10",
              "--", "--port-topology=loop", "--forward-mode=io", "--total-num-mbufs=8192", "--auto-start",
+             f"--rxq={self.queues}", f"--txq={self.queues}",
              "--stats-period=60"],
             # What EAL leaves behind goes with the lab's folder.
             env={**os.environ, "RUNTIME_DIRECTORY": str(self.folder)},

@@ -103,7 +103,7 @@ class Lab:
         row = self.config["partitions"][name]["adapters"]["eth0"]
         path = pathlib.Path(row["attach"].removeprefix("vhost-user:"))
         wait_until(path.exists, what=f"the socket {path}")
-        guest = Guest(self.folder, name, [(path, row["mac"])])
+        guest = Guest(self.folder, name, [(path, row["mac"])], queues=row.get("queues", 1))
         self.guests[name] = guest
         guest.start().address(f"{row['addresses'][0]}/24")
         return guest

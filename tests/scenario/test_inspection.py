@@ -7,6 +7,7 @@
 """
 
 import contextlib
+import pathlib
 import signal
 import socket
 import subprocess
@@ -167,6 +168,24 @@ def test_engines_are_swapped_with_traffic_flowing(lab, start):
         time.sleep(0.3)
     assert " 0% packet loss" in flood.communicate(timeout=30)[0]
     assert curl(lab.outside, "--path-as-is", url("../../etc/passwd"), timeout=2)[0] != 0
+
+
+def test_engines_swapped_in_quick_succession_leave_nothing(lab, start):
+    """I5: changes that come faster than the deadline: each engine that was replaced ends all the same."""
+    start(PASSWD)
+
+    def mapped():
+        status = (pathlib.Path("/proc") / str(lab.daemon.role_pid("packet")) / "status").read_text()
+        return int(status.split("VmSize:")[1].split()[0])
+
+    before = mapped()
+    for _ in range(12):
+        for engine in ("none", "builtin"):
+            def change(config, engine=engine):
+                config["inspection"]["engines"] = [engine]
+            lab.daemon.apply(change)
+    # An engine maps some 95 MB, the allocator's arenas of the threads that compile rules 64 MB each.
+    wait_until(lambda: mapped() < before + 4 * 65_536 + 90_000, 5, what="the replaced engines to be gone")
 
 
 def test_fragments_are_inspected_whole_and_pass(lab, start):

@@ -12,10 +12,11 @@
 #include "packet/inspect/inspector.h"
 #include "packet/port/port.h"
 
-#define INSPECT_CHAIN_MAX  4
-#define INSPECT_INJECT_MAX 128
-#define INSPECT_VLANS      4096
-#define INSPECT_BURST      64 /* packets that go through the chain together */
+#define INSPECT_CHAIN_MAX    4
+#define INSPECT_RETIRING_MAX 16
+#define INSPECT_INJECT_MAX   128
+#define INSPECT_VLANS        4096
+#define INSPECT_BURST        64 /* packets that go through the chain together */
 
 enum failure_policy { FAILURE_UNSET, FAILURE_DROP, FAILURE_PASS };
 
@@ -31,7 +32,8 @@ struct inspect_chain {
 	struct inspector *engines[INSPECT_CHAIN_MAX];
 	/* Replaced ones, that still have packets held: only collected from. */
 	uint16_t retiring_count;
-	struct inspector *retiring[INSPECT_CHAIN_MAX];
+	struct inspector *retiring[INSPECT_RETIRING_MAX];
+	uint64_t retiring_until_ns[INSPECT_RETIRING_MAX]; /* control thread */
 	uint64_t deadline_ns;
 	uint8_t kind_policy[ORIGIN_KIND_COUNT];
 	uint8_t vlan_policy[INSPECT_VLANS];

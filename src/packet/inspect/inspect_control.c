@@ -166,9 +166,31 @@ static int make_chain(void)
 	return 0;
 }
 
+static bool is_in(const struct inspect_chain *chain, const struct inspector *engine)
+{
+	for (uint16_t i = 0; i < chain->count; i++)
+		if (chain->engines[i] == engine)
+			return true;
+	return false;
+}
+
+/* Engines that are replaced live on until their deadline, and there is room for some only. */
+static int check_retiring(const struct inspect_chain *chain)
+{
+	uint16_t count = inspect_chain ? inspect_chain->retiring_count : 0;
+
+	for (uint16_t i = 0; inspect_chain && i < inspect_chain->count; i++)
+		count += !is_in(chain, inspect_chain->engines[i]);
+	if (count <= INSPECT_RETIRING_MAX)
+		return 0;
+	return error_set(&change->error, -EBUSY,
+		"inspection.engines: those replaced before are waiting for their last packets; "
+		"try again when inspection.deadline is over");
+}
+
 static void finish_prepare(void)
 {
-	if (make_chain() < 0)
+	if (make_chain() < 0 || check_retiring(change->chain) < 0)
 		end_prepare(&change->error);
 	else
 		end_prepare(NULL);
@@ -325,14 +347,6 @@ static void inspect_prepare(const json_t *config, packet_prepared_fn done, void 
 
 /* ---- commit ---- */
 
-static bool is_in(const struct inspect_chain *chain, const struct inspector *engine)
-{
-	for (uint16_t i = 0; i < chain->count; i++)
-		if (chain->engines[i] == engine)
-			return true;
-	return false;
-}
-
 static void adopt_running(void)
 {
 	for (uint16_t i = 0; i < change->chain->count; i++) {
@@ -355,12 +369,20 @@ static void adopt_running(void)
 static void retire_replaced(struct inspect_chain *chain)
 {
 	const struct inspect_chain *old = inspect_chain;
+	uint16_t count = 0;
 
-	for (uint16_t i = 0; old && i < old->retiring_count; i++)
-		chain->retiring[chain->retiring_count++] = old->retiring[i];
-	for (uint16_t i = 0; old && i < old->count; i++)
-		if (!is_in(chain, old->engines[i]) && chain->retiring_count < INSPECT_CHAIN_MAX)
-			chain->retiring[chain->retiring_count++] = old->engines[i];
+	for (uint16_t i = 0; old && i < old->retiring_count; i++, count++) {
+		chain->retiring[count] = old->retiring[i];
+		chain->retiring_until_ns[count] = old->retiring_until_ns[i];
+	}
+	for (uint16_t i = 0; old && i < old->count; i++) {
+		if (is_in(chain, old->engines[i]))
+			continue;
+		chain->retiring[count] = old->engines[i];
+		chain->retiring_until_ns[count++] = clock_monotonic_ns() + old->deadline_ns
+			+ RETIRE_MARGIN_MS * CLOCK_NS_PER_MS;
+	}
+	chain->retiring_count = count;
 }
 
 static void inspect_commit(void)
@@ -389,24 +411,44 @@ static void destroy_engine(void *opaque)
 	engine->ops->destroy(engine);
 }
 
-/* What they held has come back or expired: the deadline is over. */
+static void await_retirement(void);
+
+/* Ends those whose deadline is over: what they held has come back or expired. */
 static void on_retire(uv_timer_t *timer)
 {
-	struct inspect_chain *old = inspect_chain, *chain;
+	struct inspect_chain *old = inspect_chain;
+	struct inspect_chain *chain = malloc(inspect_chain_size(old));
+	uint64_t now_ns = clock_monotonic_ns();
 
-	if (!old || old->retiring_count == 0)
-		return;
-	chain = malloc(inspect_chain_size(old));
 	if (!chain) {
 		uv_timer_start(timer, on_retire, REPORT_PERIOD_MS, 0);
 		return;
 	}
 	memcpy(chain, old, inspect_chain_size(old));
 	chain->retiring_count = 0;
+	for (uint16_t i = 0; i < old->retiring_count; i++) {
+		if (old->retiring_until_ns[i] <= now_ns)
+			continue;
+		chain->retiring[chain->retiring_count] = old->retiring[i];
+		chain->retiring_until_ns[chain->retiring_count++] = old->retiring_until_ns[i];
+	}
 	publish_swap(&inspect_chain, chain, NULL);
 	for (uint16_t i = 0; i < old->retiring_count; i++)
-		publish_retire(old->retiring[i], destroy_engine);
+		if (old->retiring_until_ns[i] <= now_ns)
+			publish_retire(old->retiring[i], destroy_engine);
 	publish_retire(old, free);
+	await_retirement();
+}
+
+static void await_retirement(void)
+{
+	uint64_t now_ns = clock_monotonic_ns(), next_ns = UINT64_MAX;
+
+	for (uint16_t i = 0; i < inspect_chain->retiring_count; i++)
+		next_ns = RTE_MIN(next_ns, inspect_chain->retiring_until_ns[i]);
+	if (next_ns < UINT64_MAX)
+		uv_timer_start(&retire_timer, on_retire,
+			next_ns > now_ns ? (next_ns - now_ns) / CLOCK_NS_PER_MS + 1 : 0, 0);
 }
 
 static void end_change(void)
@@ -446,9 +488,7 @@ static void inspect_finish(void)
 {
 	if (!is_inspecting(inspect_chain))
 		drop_held(inspect_chain);
-	if (inspect_chain->retiring_count > 0)
-		uv_timer_start(&retire_timer, on_retire,
-			inspect_chain->deadline_ns / CLOCK_NS_PER_MS + RETIRE_MARGIN_MS, 0);
+	await_retirement();
 	end_change();
 }
 

@@ -6,6 +6,10 @@
  *
  * Traffic of the upper priorities (4 to 7) may use the whole burst, that of the lower ones three
  * quarters of it: when both compete for a port, the upper ones find tokens left.
+ *
+ * A packet passes whole as long as there are tokens at all, and the bucket may owe what it lacks:
+ * packets after it wait for the debt. A super-frame of 64 kB that had to find all of its tokens
+ * would be lost whole, and TCP with it (docs/decisions/0004).
  */
 #pragma once
 
@@ -44,9 +48,9 @@ static inline bool rate_take(struct rate *rate, uint64_t tsc, uint32_t amount, u
 		limit -= limit / 4;
 	seen = __atomic_load_n(&rate->full_at, __ATOMIC_RELAXED);
 	do {
-		next = (seen > now ? seen : now) + cost;
-		if (next - now > limit)
+		if (seen > now && seen - now >= limit)
 			return false;
+		next = (seen > now ? seen : now) + cost;
 	} while (!__atomic_compare_exchange_n(
 		&rate->full_at, &seen, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return true;

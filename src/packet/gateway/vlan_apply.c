@@ -4,8 +4,11 @@
 
 #include <rte_cycles.h>
 
-#define RATE_BURST_MS        20           /* what a rate may send at once, */
-#define RATE_BURST_BYTES_MIN (192 * 1024) /* but at least two TSO frames of a low priority */
+/* What a rate may send at once: a TCP sender that lost the end of its window is silent for 200 ms,
+ * then for 400 ms, and finds afterwards what it could not send meanwhile (docs/decisions/0004). At
+ * least four TSO frames: the debt of a low priority's one is no more than is left for the others. */
+#define RATE_BURST_MS        500
+#define RATE_BURST_BYTES_MIN (256 * 1024)
 #define STORM_BURST_MIN      16
 
 static void set_rate(struct rate *rate, uint64_t bits_per_s)

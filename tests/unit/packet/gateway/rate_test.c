@@ -86,6 +86,24 @@ static void a_large_packet_passes_an_idle_limit(void **state)
 	assert_true(rate_take(&rate, HZ, 65549, 0));
 }
 
+/* G9: TCP's super-frames do not have to find all of their tokens, but what they lack is paid. */
+static void a_packet_larger_than_the_tokens_is_paid_afterwards(void **state)
+{
+	struct rate rate = {0};
+	uint64_t passed = 0;
+
+	rate_set(&rate, 1000000, 32000, HZ);
+	assert_true(rate_take(&rate, HZ, 65000, 7));
+	assert_false(rate_take(&rate, HZ, 64, 7));
+	assert_false(rate_take(&rate, HZ + HZ / 1000 * 32, 64, 7));
+	assert_true(rate_take(&rate, HZ + HZ / 1000 * 34, 64, 7));
+	/* Ten seconds of nothing but those: the rate, the burst and one of them. */
+	for (uint64_t ms = 1000; ms < 11000; ms++)
+		if (rate_take(&rate, HZ + HZ / 1000 * ms, 65000, 7))
+			passed += 65000;
+	assert_in_range(passed, 9950000, 10000000 + 32000 + 65000);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -94,6 +112,7 @@ int main(void)
 		cmocka_unit_test(upper_priorities_find_tokens_left),
 		cmocka_unit_test(counts_packets),
 		cmocka_unit_test(a_large_packet_passes_an_idle_limit),
+		cmocka_unit_test(a_packet_larger_than_the_tokens_is_paid_afterwards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

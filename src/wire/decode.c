@@ -136,6 +136,9 @@ static enum decode_malformed decode_udp(struct decoded *out)
 	/* UDP-Lite has its coverage there; a first fragment holds less than the length says. */
 	if (out->protocol == PROTOCOL_UDP_LITE || (out->is_fragment && length > left))
 		length = left;
+	/* Of a jumbogram; hosts take it in place of any length (RFC 2675 section 4). */
+	if (out->ip_version == 6 && length == 0)
+		length = left;
 	if (length < UDP_HEADER_SIZE || length > left)
 		return DECODE_UDP_LENGTH;
 	set_payload(out, out->l4_offset + UDP_HEADER_SIZE, out->l4_offset + length);

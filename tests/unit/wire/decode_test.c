@@ -359,6 +359,19 @@ static void tells_a_truncated_ipv6_chain(void **state)
 	assert_int_equal(decode(&frame, &out), DECODE_ICMP_SHORT);
 }
 
+/* RFC 2675 section 4: the length is the packet's; Linux takes that without a jumbo payload too. */
+static void reads_udp_over_ipv6_without_a_length(void **state)
+{
+	struct frame frame = {0};
+	struct decoded out;
+
+	append_ethernet(&frame, 0x86dd);
+	append_ipv6(&frame, 17, 20);
+	append(&frame, "\x12\x34\0\x35\0\0\0\1evil payload", 20);
+	assert_int_equal(decode(&frame, &out), DECODE_OK);
+	assert_int_equal(out.payload_size, 12);
+}
+
 /* RFC 8200 section 4.1: one at most. What a receiver would make of two nobody knows. */
 static void refuses_ipv6_fragments_that_are_nested_in_fragments(void **state)
 {
@@ -616,6 +629,7 @@ int main(void)
 		cmocka_unit_test(knows_fragments_of_ipv4),
 		cmocka_unit_test(walks_ipv6_extension_headers),
 		cmocka_unit_test(tells_a_truncated_ipv6_chain),
+		cmocka_unit_test(reads_udp_over_ipv6_without_a_length),
 		cmocka_unit_test(refuses_ipv6_fragments_that_are_nested_in_fragments),
 		cmocka_unit_test(bounds_the_number_of_extension_headers),
 		cmocka_unit_test(refuses_bad_ipv6_headers),

@@ -12,9 +12,13 @@
 #include "packet/inspect/eve.h"
 #include "packet/inspect/inspect.h"
 #include "wire/checksum.h"
+#include "wire/network.h"
 
 #include <netinet/in.h>
 #include <string.h>
+
+#define TCP_FLAGS_AT  13
+#define TCP_URGENT_AT 18
 
 /* One packet (or one datagram of several) under inspection. */
 struct job {
@@ -26,7 +30,7 @@ struct job {
 	uint64_t now_ns;
 	struct rte_mbuf **packet;
 	uint8_t *frame; /* in the packet, or a copy */
-	bool is_copied, is_datagram;
+	bool is_copied, is_datagram, is_urgent;
 	struct decoded decoded;
 	struct flow *flow;
 	enum flow_side side;
@@ -189,6 +193,24 @@ static bool apply_rewrite(struct job *job)
 	return true;
 }
 
+/* A receiver takes an urgent byte out of the stream, which was inspected with it: it is made an
+ * ordinary one. Also without payload, since the pointer may be at a byte to come. */
+static bool clear_urgent(struct job *job)
+{
+	uint8_t *tcp;
+
+	if (!job->flow || job->decoded.protocol != IPPROTO_TCP
+		|| !(job->decoded.tcp_flags & TCP_URG))
+		return true;
+	if (!can_change(job))
+		return false;
+	tcp = job->frame + job->decoded.l4_offset;
+	tcp[TCP_FLAGS_AT] &= (uint8_t)~TCP_URG;
+	network_store16(tcp + TCP_URGENT_AT, 0);
+	job->is_urgent = true;
+	return true;
+}
+
 static bool apply_edits(struct job *job)
 {
 	const struct detect_result *result = &job->result;
@@ -300,9 +322,9 @@ static enum verdict decide(struct job *job)
 {
 	bool is_rewritten, is_edited;
 
-	if (!apply_rewrite(job))
+	if (!apply_rewrite(job) || !clear_urgent(job))
 		return drop(*job->packet, DROP_stream_memory);
-	is_rewritten = job->stream && job->step.must_rewrite;
+	is_rewritten = job->is_urgent || (job->stream && job->step.must_rewrite);
 	run_rules(job);
 	if (blocks(job->result.action))
 		return block(job);
@@ -439,12 +461,32 @@ static bool has_bad_checksum(struct job *job)
 		&& !checksum_is_right(&job->decoded);
 }
 
+/* Some receivers find their way through these, to what nobody has inspected then. */
+static bool hides_rest(const struct decoded *decoded)
+{
+	return decoded->malformed == DECODE_IPV6_EXTENSION
+		|| decoded->malformed == DECODE_VLAN_DEEP;
+}
+
+static enum verdict inspect_malformed(struct job *job)
+{
+	enum verdict verdict = inspect_apart(job, DROP_inspect_malformed);
+
+	if (verdict == VERDICT_DEEPER && hides_rest(&job->decoded))
+		return fail(*job->packet, DROP_inspect_malformed);
+	return verdict;
+}
+
 static enum verdict inspect_whole(struct job *job)
 {
-	if (job->decoded.malformed != DECODE_OK) {
+	enum decode_malformed malformed = job->decoded.malformed;
+
+	if (malformed != DECODE_OK)
 		count(&job->own->counters.malformed);
-		return inspect_apart(job, DROP_inspect_malformed);
-	}
+	/* Hosts ignore options that they cannot read, and take the data. */
+	if (malformed != DECODE_OK
+		&& (malformed != DECODE_TCP_OPTIONS || job->settings->drops_malformed))
+		return inspect_malformed(job);
 	if (has_bad_checksum(job)) {
 		count(&job->own->counters.bad_checksums);
 		return inspect_apart(job, DROP_inspect_malformed);
@@ -542,7 +584,7 @@ static enum verdict inspect_packet(struct job *job)
 
 	job->flow = NULL;
 	job->stream = NULL;
-	job->is_datagram = false;
+	job->is_datagram = job->is_urgent = false;
 	job->is_copied = packet->nb_segs > 1;
 	memset(&job->step, 0, sizeof(job->step));
 	if (packet->pkt_len > PACKET_BYTES_MAX)

@@ -34,6 +34,7 @@ struct segment {
 	uint32_t size; /* of payload; 0: up to its NUL */
 	uint16_t client_port;
 	bool has_bad_checksum;
+	bool has_broken_options;
 	bool from_wrong_side; /* comes in where the other side's packets do */
 	uint32_t split;       /* bytes a segment of the buffer; 0: one */
 };
@@ -84,21 +85,25 @@ static inline struct rte_mbuf *make_segment(const struct segment *segment)
 	static struct frame frame;
 	uint32_t size = segment->size;
 	uint16_t port = segment->client_port ? segment->client_port : 40000;
+	uint32_t header = segment->has_broken_options ? 24 : 20;
 	uint8_t *tcp;
 
 	if (!size && segment->payload)
 		size = (uint32_t)strlen(segment->payload);
-	tcp = frame.bytes + put_ipv4(&frame, segment->from_client, IPPROTO_TCP, 20 + size);
-	memset(tcp, 0, 20);
+	tcp = frame.bytes + put_ipv4(&frame, segment->from_client, IPPROTO_TCP, header + size);
+	memset(tcp, 0, header);
 	put16(tcp, segment->from_client ? port : 80);
 	put16(tcp + 2, segment->from_client ? 80 : port);
 	network_store32(tcp + 4, segment->sequence);
 	network_store32(tcp + 8, segment->acknowledgement);
-	tcp[12] = 0x50;
+	tcp[12] = (uint8_t)(header / 4 << 4);
+	tcp[20] = header > 20 ? 8 : 0; /* timestamps, of no size */
+	if (segment->flags & TCP_URG)
+		put16(tcp + 18, 9);
 	tcp[13] = segment->flags;
 	put16(tcp + 14, 65535);
 	if (size)
-		memcpy(tcp + 20, segment->payload, size);
+		memcpy(tcp + header, segment->payload, size);
 	finish_frame(&frame);
 	if (segment->has_bad_checksum)
 		tcp[16] ^= 0x55;

@@ -225,6 +225,71 @@ static void super_frame_is_inspected_whole(void **state)
 	assert_int_equal(count_events(EVE_ALERT, 1), 1);
 }
 
+/* I6: hosts stop reading options that make no sense, and take the data. */
+static void broken_tcp_options_do_not_hide_the_stream(void **state)
+{
+	struct segment segment = {.from_client = FROM_CLIENT,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = "GET /et",
+		.has_broken_options = true};
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_segment(segment), PASSED);
+	segment.sequence += 7;
+	segment.payload = "c/passwd";
+	assert_int_equal(send_segment(segment), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_rule);
+	segment.payload = "harmless";
+	assert_int_equal(send_segment(segment), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_flow);
+}
+
+/* I6: a receiver takes an urgent byte out of the stream (RFC 6093), which would then read another
+ * way than it was inspected. */
+static void urgent_bytes_stay_in_the_stream(void **state)
+{
+	static struct frame frame;
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_ACK | TCP_URG, CLIENT_START, SERVER_START,
+				 "GET /etcx/passwd"),
+		PASSED);
+	assert_string_equal(passed_payload(), "GET /etcx/passwd");
+	frame_from_mbuf(&frame, bench_out.pass[0]);
+	assert_int_equal(frame.bytes[14 + 20 + 13], TCP_ACK);
+	assert_int_equal(network_load16(frame.bytes + 14 + 20 + 18), 0);
+	assert_int_equal(
+		send_tcp(FROM_CLIENT, TCP_ACK | TCP_URG, CLIENT_START + 16, SERVER_START, NULL),
+		PASSED);
+	frame_from_mbuf(&frame, bench_out.pass[0]);
+	assert_int_equal(frame.bytes[14 + 20 + 13], TCP_ACK);
+}
+
+/* I6: what lies behind more headers than anybody sends was not inspected. */
+static void headers_that_hide_the_rest_are_left_to_the_failure_policy(void **state)
+{
+	static struct frame frame;
+	uint8_t *at = frame.bytes + 54;
+
+	(void)state;
+	memset(&frame, 0, sizeof(frame));
+	memcpy(frame.bytes, "\x52\x54\0\0\x10\1\x52\x54\0\0\xff\1\x86\xdd\x60", 15);
+	frame.size = 54 + 17 * 8 + 17;
+	put16(frame.bytes + 18, 17 * 8 + 17);
+	frame.bytes[20] = IPPROTO_DSTOPTS;
+	frame.bytes[22] = 0xfd;
+	frame.bytes[38] = 0xfd;
+	for (int i = 0; i < 17; i++, at += 8)
+		memcpy(at, i < 16 ? "\x3c\0\1\4\0\0\0\0" : "\x11\0\1\4\0\0\0\0", 8);
+	memcpy(at, "\x9c\x40\0\x35\0\x11\0\1evil name", 17);
+	assert_int_equal(submit(to_packet(&frame, true, 0)), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_malformed);
+}
+
 /* I3 */
 static void replaces_in_place_and_repairs_checksums(void **state)
 {
@@ -435,6 +500,9 @@ int main(void)
 		TEST(checksum_left_to_the_device_counts_as_right),
 		TEST(buffer_in_pieces_is_read_as_one),
 		TEST(super_frame_is_inspected_whole),
+		TEST(broken_tcp_options_do_not_hide_the_stream),
+		TEST(urgent_bytes_stay_in_the_stream),
+		TEST(headers_that_hide_the_rest_are_left_to_the_failure_policy),
 		TEST(replaces_in_place_and_repairs_checksums),
 		TEST(replaces_in_a_copy_when_bytes_are_shared),
 		TEST(pattern_to_replace_that_left_in_part_is_dropped),

@@ -72,7 +72,7 @@ def make(mtu=1500):
         "ipv4_in_ipv4": ip4(IP(src="10.0.0.1", dst="10.0.0.2") / udp / Raw(b"ipip")),
         "ipv4_sctp": ip4(Raw(os.urandom(40)), proto=132),
         "tcp_syn_fin": ip4(TCP(sport=1, dport=2, flags="SF")),
-        "tcp_bad_options": ip4(TCP(sport=1, dport=2, dataofs=6) / Raw(b"\x02\x00\x00\x00tail")),
+        "tcp_bad_options": ip4(TCP(sport=3, dport=4, dataofs=6) / Raw(b"\x02\x00\x00\x00tail")),
         "vxlan": ip4(UDP(sport=9, dport=4789) / Raw(b"\x08\0\0\0\0\0\x05\0" + os.urandom(60))),
         "ipv6_udp": ip6(udp / Raw(b"six")),
         "ipv6_first_fragment": ip6(IPv6ExtHdrFragment(m=1, id=9, nh=17) / udp / Raw(b"a" * 24)),

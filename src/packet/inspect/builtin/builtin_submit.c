@@ -465,6 +465,7 @@ static bool has_bad_checksum(struct job *job)
 static bool hides_rest(const struct decoded *decoded)
 {
 	return decoded->malformed == DECODE_IPV6_EXTENSION
+		|| decoded->malformed == DECODE_IPV4_OPTIONS
 		|| decoded->malformed == DECODE_VLAN_DEEP;
 }
 

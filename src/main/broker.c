@@ -458,10 +458,14 @@ static void broker_on_hangup(uv_signal_t *handle, int number)
 {
 	struct broker *broker = handle->data;
 	struct supervised *control = broker_find(broker, "control");
+	struct error error = {0};
 	int status = -ENOENT;
 
 	if (broker->phase != BROKER_RUNNING)
 		return;
+	/* It may have been rotated; where it cannot be opened again the old file stays. */
+	if (broker->log_sink == LOG_SINK_FILE && broker_tell_log(broker, NULL, &error) < 0)
+		log_error("log_not_reopened", log_str("reason", error.text));
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, uv_hrtime() / 1000);
 	if (control && control->channel)
 		status = ipc_call(control->channel, "config.reload", NULL, NULL, 0,

@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from lab.netns import stop, wait_until
+
 READER_UID = 61001
 STRANGER_UID = 61002
 
@@ -43,3 +45,37 @@ def test_stranger_gets_nothing(daemon):
     assert done.returncode == 1
     assert not done.stdout
     assert "may not use" in done.stderr and "control.readers" in done.stderr, done.stderr
+
+
+def test_readers_and_operators_change_while_the_daemon_runs(daemon):
+    """A user who is added to control.readers or control.operators by a live change may use the API at once,
+    and one who is taken out no longer."""
+    def permit(**lists):
+        daemon.apply(lambda config: config["control"].update(lists))
+
+    assert as_user(daemon, STRANGER_UID, "status").returncode == 1
+    permit(readers=[str(STRANGER_UID)])
+    assert as_user(daemon, STRANGER_UID, "status").returncode == 0
+    assert as_user(daemon, STRANGER_UID, "fdb", "--flush").returncode == 1
+    assert as_user(daemon, READER_UID, "ports").returncode == 1
+    permit(operators=[str(STRANGER_UID)])
+    assert as_user(daemon, STRANGER_UID, "fdb", "--flush").returncode == 0
+    daemon.wait_role("control", daemon.kill_role("control"))
+    assert as_user(daemon, STRANGER_UID, "fdb", "--flush").returncode == 0
+    permit(operators=[], readers=[])
+    assert as_user(daemon, STRANGER_UID, "status").returncode == 1
+
+
+def test_a_client_that_stays_loses_its_rights_at_once(daemon):
+    """`events --follow` of a reader ends when a live change takes the reader out."""
+    follower = subprocess.Popen(
+        ["setpriv", "--reuid", str(READER_UID), "--regid", str(READER_UID), "--clear-groups",
+         str(daemon.bulkhead), "--socket", str(daemon.socket_path), "events", "--follow"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: daemon.cli("status")["events"]["subscribers"] == 1, what="the subscriber")
+        daemon.apply(lambda config: config["control"].update(readers=[]))
+        assert wait_until(lambda: daemon.cli("status")["events"]["subscribers"] == 0, 5,
+                          what="the end of the subscription") is True
+    finally:
+        stop(follower)

@@ -160,6 +160,18 @@ void api_server_drop_later(struct api_server *server)
 	uv_timer_start(&server->drop_timer, close_dropped, 0, 0);
 }
 
+/* Who may do less than before may have begun what is no longer allowed: events, a capture. */
+static void set_grant(struct api_session *session, enum api_grant grant)
+{
+	if (grant < session->grant) {
+		log_warning("api_client_dropped", log_str("reason", "it may do less than before"),
+			log_uint("uid", session->peer.uid), log_int("pid", session->peer.pid));
+		session->is_dropped = true;
+		api_server_drop_later(session->server);
+	}
+	session->grant = grant;
+}
+
 void api_server_set_principals(struct api_server *server, const struct api_principals *readers,
 	const struct api_principals *operators)
 {
@@ -168,7 +180,7 @@ void api_server_set_principals(struct api_server *server, const struct api_princ
 	list_foreach (node, &server->sessions) {
 		struct api_session *session = list_entry(node, struct api_session, node);
 
-		session->grant = api_grant_of(&session->peer, readers, operators);
+		set_grant(session, api_grant_of(&session->peer, readers, operators));
 	}
 }
 

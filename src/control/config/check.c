@@ -311,6 +311,18 @@ static void check_port_count(struct load *load, const json_t *gateway)
 			load, "partitions", NULL, "%zu ports in all; %d at most", count, PORTS_MAX);
 }
 
+/* Loopback, as the default is: whoever reaches another address reads the metrics without a name. */
+static void check_metrics(struct load *load)
+{
+	const char *endpoint = text_of(json_object_get(load->document, "control"), "metrics");
+
+	if (endpoint && strcmp(endpoint, "none") != 0 && strncmp(endpoint, "127.", 4) != 0
+		&& strncmp(endpoint, "[::1]:", 6) != 0)
+		load_warning(load, "control.metrics", NULL,
+			"not a loopback address: everybody who reaches it reads the metrics, over "
+			"plain HTTP");
+}
+
 void config_check(struct load *load)
 {
 	const json_t *gateway = json_object_get(load->document, "gateway");
@@ -325,4 +337,5 @@ void config_check(struct load *load)
 	check_inspection(load);
 	check_variables(load);
 	check_cores(load);
+	check_metrics(load);
 }

@@ -343,6 +343,14 @@ int ethdev_open(struct port *port, const struct device *device, struct error *er
 
 	if (!ethdev)
 		return error_set(error, -ENOMEM, "no memory");
+	if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS) {
+		free(ethdev);
+		return error_set(error, -ENOSPC,
+			"DPDK as it was built for this system has room for %d devices; use netdev: "
+			"or tap:, "
+			"which need none, or a DPDK with a larger max_ethports",
+			RTE_MAX_ETHPORTS);
+	}
 	list_append(&ethdevs, &ethdev->siblings);
 	result = make_arguments(port, device, ethdev, arguments, error);
 	if (result < 0)

@@ -4,6 +4,7 @@
 #include "schema/device.h"
 
 #include <errno.h>
+#include <rte_config.h>
 #include <rte_ether.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,30 @@ static int check_devices(const struct port_configs *configs, struct error *error
 	return 0;
 }
 
+static bool is_of_dpdk(const char *text)
+{
+	struct device device;
+
+	return device_parse(text, &device, NULL) == 0 && device.kind != DEVICE_NETDEV
+		&& device.kind != DEVICE_AF_PACKET && device.kind != DEVICE_TAP;
+}
+
+/* Debian builds DPDK for 32 devices. One error that says so, instead of one for each port. */
+static int check_dpdk_room(const struct port_configs *configs, struct error *error)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < configs->count; i++)
+		count += is_of_dpdk(configs->items[i].device);
+	if (count > RTE_MAX_ETHPORTS)
+		return error_set(error, -E2BIG,
+			"%zu ports are vhost-user:, memif:, af_xdp: or pci:, and DPDK as it was "
+			"built for this system has room for %d of them; use netdev: or tap:, which "
+			"do not count, or a DPDK with a larger max_ethports",
+			count, RTE_MAX_ETHPORTS);
+	return 0;
+}
+
 int port_configs_read(const json_t *config, struct port_configs *out, struct error *error)
 {
 	json_t *partitions = json_object_get(config, "partitions"), *partition;
@@ -183,6 +208,8 @@ int port_configs_read(const json_t *config, struct port_configs *out, struct err
 			result = read_partition(name, partition, out, error);
 	if (result == 0)
 		result = check_devices(out, error);
+	if (result == 0)
+		result = check_dpdk_room(out, error);
 	if (result < 0)
 		port_configs_release(out);
 	return result;

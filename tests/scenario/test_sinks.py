@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where events and the log go: sockets whose reader goes away and comes back, and files that are rotated.
+
+    outside ── hv1: bulkheadd ──┬── EVE: unix:eve.sock
+                                └── log: file
+"""
+
+import json
+import os
+import signal
+import socket
+
+from lab.daemon import make_run_folder
+from lab.netns import wait_until
+from lab.peers import can_ping
+
+
+def listen(path, kind=socket.SOCK_STREAM):
+    """A Unix socket that the roles' user can connect to."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, kind)
+    listener.bind(str(path))
+    os.chmod(path, 0o777)
+    listener.settimeout(10)
+    if kind == socket.SOCK_STREAM:
+        listener.listen(4)
+    return listener
+
+
+def generate_event(daemon, deadline):
+    """A change of the configuration is an event that the EVE sink gets."""
+    daemon.apply(lambda config: config.setdefault("inspection", {}).update(deadline=deadline))
+
+
+def generations(lines):
+    return [json.loads(line)["generation"] for line in lines
+            if json.loads(line).get("event_type") == "config_applied"]
+
+
+class Reader:
+    """The other end of a stream: whole lines, as they come."""
+
+    def __init__(self, listener):
+        self.connection, _ = listener.accept()
+        self.connection.settimeout(10)
+        self.data = b""
+
+    def generations_until(self, wanted):
+        def is_there():
+            self.data += self.connection.recv(65536)
+            lines = self.data.decode().split("\n")[:-1]
+            return wanted in generations(lines) and generations(lines)
+        return wait_until(is_there, 10, what=f"generation {wanted} in EVE")
+
+
+def generation(daemon):
+    return daemon.cli("status")["config"]["generation"]
+
+
+def test_eve_over_a_socket_survives_the_reader(lab):
+    """EVE to unix:SOCKET: each event comes, as a line; while the reader is away status says so; what
+    happened meanwhile is delivered when it is back. (I9)"""
+    path = lab.folder / "eve.sock"
+    listener = listen(path)
+    daemon = lab.start(lambda config: config.update(events={"eve": f"unix:{path}"}))
+    reader = Reader(listener)
+    generate_event(daemon, "60ms")
+    reader.generations_until(generation(daemon))
+
+    reader.connection.close()
+    listener.close()
+    path.unlink()
+    generate_event(daemon, "61ms")
+    wait_until(lambda: daemon.cli("status")["state"] == "degraded", 5, what="the problem in status")
+    assert any("EVE cannot be written" in line and str(path) in line
+               for line in daemon.cli("status")["problems"])
+    generate_event(daemon, "62ms")
+    assert can_ping(lab.outside, "192.0.2.10")
+
+    listener = listen(path)
+    reader = Reader(listener)
+    seen = reader.generations_until(generation(daemon))
+    assert seen[-1] - seen[0] + 1 == len(seen), f"a hole in {seen}"
+    wait_until(lambda: daemon.cli("status")["state"] == "running", 5, what="the end of the problem")
+    daemon.wait_role("control", daemon.kill_role("control"))
+    reader = Reader(listener)
+    generate_event(daemon, "63ms")
+    reader.generations_until(generation(daemon))
+
+
+def test_the_log_is_a_file_that_can_be_rotated(lab):
+    """log.sink FILE: all roles write there from behind their sandboxes; after a rename SIGHUP opens it
+    again, and nothing is lost in between."""
+    path = make_run_folder(lab.folder) / "bulkhead.log"
+    daemon = lab.start(lambda config: config.update(log={"sink": str(path)}))
+    wait_until(lambda: "role=control" in path.read_text(), what="control's lines")
+    generate_event(daemon, "60ms")
+    assert "role=packet" in path.read_text()
+
+    old = path.with_suffix(".log.1")
+    path.rename(old)
+    generate_event(daemon, "61ms")
+    assert f"configured role=packet generation={generation(daemon)}" in old.read_text()
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(path.exists, 5, what="the new file")
+    generate_event(daemon, "62ms")
+    now = generation(daemon)
+    assert f"config_applied role=control generation={now}" in path.read_text()
+    assert f"configured role=packet generation={now}" in path.read_text()
+    daemon.wait_role("packet", daemon.kill_role("packet"))
+    assert "role_ended role=broker" in path.read_text()
+    daemon.apply(lambda config: config.update(log={"sink": "stderr"}))
+    size = path.stat().st_size
+    generate_event(daemon, "63ms")
+    assert path.stat().st_size == size

@@ -34,8 +34,7 @@ void identity_assume(const struct identity *identity, gid_t group)
 {
 	if (geteuid() != 0)
 		return; /* not root (unit tests): nothing to step down from */
-	identity_check(setresgid(
-		(gid_t)-1, group == (gid_t)-1 ? identity->gid : group, (gid_t)-1));
+	identity_check(setresgid((gid_t)-1, group == (gid_t)-1 ? identity->gid : group, (gid_t)-1));
 	identity_check(setresuid((uid_t)-1, identity->uid, (uid_t)-1));
 }
 

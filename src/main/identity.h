@@ -22,7 +22,7 @@ int identity_find(struct identity *out, struct error *error);
 /* Between these, files are opened and made, and sockets connected, as the roles' user: the kernel
  * checks each path with that user's rights, capabilities of root do not count, and servers are told
  * that user as their peer (SO_PEERCRED). Real and saved user stay root's, so that the roles cannot
- * signal or trace the broker. They do not nest. group, when not (gid_t)-1, becomes the group of what
- * is made. */
+ * signal or trace the broker. They do not nest. group, when not (gid_t)-1, becomes the group of
+ * what is made. */
 void identity_assume(const struct identity *identity, gid_t group);
 void identity_resume(void);

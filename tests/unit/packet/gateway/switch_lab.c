@@ -101,7 +101,8 @@ static void make_port(struct device *device, enum port_kind kind)
 	port->mtu_bytes = 1500;
 	port->is_up = true;
 	port->backend = device;
-	snprintf(port->config.name, sizeof(port->config.name), "%s", device->name);
+	snprintf(port->config.name, sizeof(port->config.name), "%.*s",
+		(int)sizeof(port->config.name) - 1, device->name);
 	port_table_reserve(port);
 	device->port = port;
 }

@@ -182,7 +182,7 @@ static int parse_position(struct rule_parser *parser, struct rule *rule, const c
 
 static int parse_offset(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	struct rule_item *item;
+	struct rule_item *item = NULL;
 	int64_t number;
 	int code = parse_position(parser, rule, value, 0, false, &item, &number,
 		offsetof(struct rule_content, has_offset));
@@ -194,7 +194,7 @@ static int parse_offset(struct rule_parser *parser, struct rule *rule, char *val
 
 static int parse_depth(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	struct rule_item *item;
+	struct rule_item *item = NULL;
 	int64_t number;
 	int code = parse_position(parser, rule, value, 1, false, &item, &number,
 		offsetof(struct rule_content, has_depth));
@@ -210,7 +210,7 @@ static int parse_depth(struct rule_parser *parser, struct rule *rule, char *valu
 
 static int parse_distance(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	struct rule_item *item;
+	struct rule_item *item = NULL;
 	int64_t number;
 	int code = parse_position(parser, rule, value, -POSITION_MAX, true, &item, &number,
 		offsetof(struct rule_content, has_distance));
@@ -224,7 +224,7 @@ static int parse_distance(struct rule_parser *parser, struct rule *rule, char *v
 
 static int parse_within(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	struct rule_item *item;
+	struct rule_item *item = NULL;
 	int64_t number;
 	int code = parse_position(parser, rule, value, 1, true, &item, &number,
 		offsetof(struct rule_content, has_within));

@@ -203,7 +203,8 @@ const struct config_option config_options[] = {
 	OPTION("inspection.external", SECTION, LIVE,
 		HELP("The engine external: an inline IPS of yours, behind a memif"))
 	OPTION("inspection.external.socket", PATH, LIVE, EXAMPLE("/run/bulkhead/inspect.sock"),
-		HELP("Socket of the memif; the engine's program is its client, with id 0"))
+		HELP("Socket of the memifs, one a worker with ids from 0; the engine's program is "
+		     "their client"))
 	OPTION("inspection.external.in-flight", INTEGER, LIVE, RANGE(1, 4096), .unit = "packets",
 		DEFAULT("512"), HELP("Packets of one worker that it may have at a time"))
 	OPTION("inspection.hold-max", INTEGER, LIVE, RANGE(64, 1048576), .unit = "packets",

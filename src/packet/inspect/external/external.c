@@ -23,7 +23,8 @@
 struct external_device {
 	uv_timer_t timer;
 	struct external *owner;
-	char name[32];
+	uint16_t open_count;
+	char names[WORKERS_MAX][32];
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -40,15 +41,26 @@ static void tell(const struct external *external, bool is_down)
 		external->device->path));
 }
 
+/* The first memif that nobody is connected to; worker_count: there is none. */
+static uint16_t find_unconnected(const struct external *external)
+{
+	struct rte_eth_link link;
+
+	for (uint16_t i = 0; i < external->worker_count; i++)
+		if (rte_eth_link_get_nowait(external->ports[i], &link) < 0
+			|| link.link_status == RTE_ETH_LINK_DOWN)
+			return i;
+	return external->worker_count;
+}
+
 static void on_watch(uv_timer_t *timer)
 {
 	struct external_device *device = timer->data;
-	struct rte_eth_link link;
 	bool is_down;
 
-	if (!device->owner || rte_eth_link_get_nowait(device->owner->port, &link) < 0)
+	if (!device->owner)
 		return;
-	is_down = link.link_status == RTE_ETH_LINK_DOWN;
+	is_down = find_unconnected(device->owner) < device->owner->worker_count;
 	if (is_down == device->owner->base.is_down)
 		return;
 	/* Relaxed: workers act on it when they see it. */
@@ -77,56 +89,73 @@ static int remove_stale(const char *path, struct error *error)
 	return 0;
 }
 
-static int configure_port(uint16_t port, uint16_t queue_count, uint16_t *actual)
+static int configure_port(uint16_t port)
 {
-	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf = {0};
-	int status = rte_eth_dev_info_get(port, &info);
+	int status = rte_eth_dev_configure(port, 1, 1, &conf);
 
-	if (status < 0)
-		return status;
-	*actual = RTE_MIN(queue_count, info.max_rx_queues);
-	*actual = RTE_MIN(*actual, info.max_tx_queues);
-	status = rte_eth_dev_configure(port, *actual, *actual, &conf);
-	for (uint16_t i = 0; status == 0 && i < *actual; i++)
+	if (status == 0)
 		status = rte_eth_rx_queue_setup(
-			port, i, 1 << RING_LOG2, SOCKET_ID_ANY, NULL, packet_pool);
-	for (uint16_t i = 0; status == 0 && i < *actual; i++)
-		status = rte_eth_tx_queue_setup(port, i, 1 << RING_LOG2, SOCKET_ID_ANY, NULL);
+			port, 0, 1 << RING_LOG2, SOCKET_ID_ANY, NULL, packet_pool);
+	if (status == 0)
+		status = rte_eth_tx_queue_setup(port, 0, 1 << RING_LOG2, SOCKET_ID_ANY, NULL);
 	return status == 0 ? rte_eth_dev_start(port) : status;
 }
 
-static int open_device(struct external *external, const char *path, struct error *error)
+static void close_devices(struct external *external)
 {
 	struct external_device *device = external->device;
-	char arguments[256];
+
+	while (device->open_count > 0) {
+		uint16_t i = --device->open_count;
+
+		(void)rte_eth_dev_stop(external->ports[i]);
+		(void)rte_eth_dev_close(external->ports[i]);
+		(void)rte_eal_hotplug_remove("vdev", device->names[i]);
+	}
+}
+
+static int open_one(struct external *external, uint16_t worker)
+{
+	struct external_device *device = external->device;
+	char *name = device->names[worker], arguments[256];
 	int status;
 
-	snprintf(device->path, sizeof(device->path), "%s", path);
+	snprintf(name, sizeof(device->names[worker]), "net_memif_inspect%u", name_counter++);
+	snprintf(arguments, sizeof(arguments),
+		"role=server,id=%u,socket=%s,socket-abstract=no,rsize=%d", worker, device->path,
+		RING_LOG2);
+	status = rte_eal_hotplug_add("vdev", name, arguments);
+	if (status < 0)
+		return status;
+	status = rte_eth_dev_get_port_by_name(name, &external->ports[worker]);
+	if (status == 0)
+		status = configure_port(external->ports[worker]);
+	if (status < 0) {
+		(void)rte_eal_hotplug_remove("vdev", name);
+		return status;
+	}
+	device->open_count++;
+	return 0;
+}
+
+static int open_devices(struct external *external, const char *path, struct error *error)
+{
+	snprintf(external->device->path, sizeof(external->device->path), "%s", path);
 	if (remove_stale(path, error) < 0)
 		return -EINVAL;
-	snprintf(device->name, sizeof(device->name), "net_memif_inspect%u", name_counter++);
-	snprintf(arguments, sizeof(arguments),
-		"role=server,id=0,socket=%s,socket-abstract=no,rsize=%d", path, RING_LOG2);
-	status = rte_eal_hotplug_add("vdev", device->name, arguments);
-	if (status < 0)
+	for (uint16_t i = 0; i < external->worker_count; i++) {
+		int status = open_one(external, i);
+
+		if (status == 0)
+			continue;
+		close_devices(external);
 		return error_set(error, status,
-			"inspection.external.socket: no memif at %s; is its folder writable for "
-			"the "
-			"packet role's user?",
-			path);
-	status = rte_eth_dev_get_port_by_name(device->name, &external->port);
-	if (status == 0)
-		status = configure_port(
-			external->port, external->worker_count, &external->queue_count);
-	if (status == 0 && external->queue_count < external->worker_count)
-		status = -ENOTSUP; /* a queue belongs to one worker */
-	if (status == 0)
-		return 0;
-	(void)rte_eal_hotplug_remove("vdev", device->name);
-	return error_set(error, status,
-		"inspection.external.socket: memif at %s with %u queues: %s", path,
-		external->worker_count, strerror(-status));
+			"inspection.external.socket: no memif with id %u at %s: %s; is its folder "
+			"writable for the packet role's user?",
+			i, path, strerror(-status));
+	}
+	return 0;
 }
 
 /* ---- operations ---- */
@@ -152,9 +181,7 @@ static void external_destroy(struct inspector *inspector)
 {
 	struct external *external = (struct external *)inspector;
 
-	(void)rte_eth_dev_stop(external->port);
-	(void)rte_eth_dev_close(external->port);
-	(void)rte_eal_hotplug_remove("vdev", external->device->name);
+	close_devices(external);
 	(void)unlink(external->device->path);
 	external->device->owner = NULL;
 	uv_close((uv_handle_t *)&external->device->timer, on_timer_closed);
@@ -198,7 +225,7 @@ static int external_create(const json_t *config, uint16_t worker_count, void *co
 		if (!external->workers[i] || !external->device)
 			goto free_all;
 	}
-	status = open_device(external, path, error);
+	status = open_devices(external, path, error);
 	if (status < 0)
 		goto free_device;
 	external->device->owner = external;
@@ -243,7 +270,9 @@ static json_t *external_status(struct inspector *inspector)
 
 	if (__atomic_load_n(&inspector->is_down, __ATOMIC_RELAXED))
 		json_object_set_new(status, "problem",
-			json_sprintf("no inspector is connected to %s", external->device->path));
+			json_sprintf("no inspector is connected to %s with id %u; each worker has "
+				     "an id of its own",
+				external->device->path, find_unconnected(external)));
 	return status;
 }
 

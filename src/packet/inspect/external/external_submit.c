@@ -116,8 +116,7 @@ static void drain(struct external *external, uint16_t worker)
 	do {
 		if (room(own) < BURST)
 			return;
-		received = rte_eth_rx_burst(
-			external->port, worker % external->queue_count, frames, BURST);
+		received = rte_eth_rx_burst(external->ports[worker], 0, frames, BURST);
 		for (uint16_t i = 0; i < received; i++)
 			if (external_take_return(external, worker, frames[i], &packet, &verdict))
 				make_ready(own, packet, verdict);
@@ -207,9 +206,7 @@ static enum verdict send_one(
 	copy = hold_handle_shorten(handle, VN_TAG_INDEX_BITS, VN_TAG_TAG_BITS, &small) < 0
 		? NULL
 		: make_copy(packet, small);
-	if (copy
-		&& rte_eth_tx_burst(external->port, worker % external->queue_count, &copy, 1)
-			== 1) {
+	if (copy && rte_eth_tx_burst(external->ports[worker], 0, &copy, 1) == 1) {
 		count(&external->workers[worker]->sent, 1);
 		return VERDICT_HELD;
 	}

@@ -9,25 +9,24 @@ import subprocess
 class Inspector:
     """The program at the other end of `inspection.external.socket`; a real process that can be killed."""
 
-    def __init__(self, folder, socket_path, queues=1):
-        """queues: pairs of them, as many as the daemon has workers."""
-        self.queues = queues
+    def __init__(self, folder, socket_path, workers=1):
+        """workers: those of the daemon; each has a memif of its own."""
+        self.workers = workers
         self.folder = folder
         self.socket_path = socket_path
         self.process = None
         self.count = 0
 
     def start(self):
-        """Connects; io mode with one port in a loop gives back every frame as it is."""
+        """Connects; io mode with each port in a loop gives back every frame as it is."""
         self.count += 1
         log = open(self.folder / "inspector.log", "ab")
         self.process = subprocess.Popen(
             ["dpdk-testpmd", "--no-huge", "-m", "96", "--no-pci", "--no-telemetry",
              "--file-prefix", f"inspector-{os.getpid()}-{self.count}-{self.folder.name}",
-             "--vdev", f"net_memif0,role=client,id=0,socket={self.socket_path},socket-abstract=no,"
-                       "rsize=10",
+             *(f"--vdev=net_memif{index},role=client,id={index},socket={self.socket_path},"
+               "socket-abstract=no,rsize=10" for index in range(self.workers)),
              "--", "--port-topology=loop", "--forward-mode=io", "--total-num-mbufs=8192", "--auto-start",
-             f"--rxq={self.queues}", f"--txq={self.queues}",
              "--stats-period=60"],
             # What EAL leaves behind goes with the lab's folder.
             env={**os.environ, "RUNTIME_DIRECTORY": str(self.folder)},

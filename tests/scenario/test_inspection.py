@@ -210,8 +210,8 @@ def outside_inspector(lab):
         # Not ready, but degraded, until somebody inspects.
         lab.daemon = Daemon(lab.hv1, lab.folder, lab.config).start(wait=False)
         wait_until(path.exists, 20, what="the memif's socket")
-        queues = lab.config.get("packet", {}).get("workers", 1)
-        inspectors.append(Inspector(lab.folder, path, queues).start())
+        workers = lab.config.get("packet", {}).get("workers", 1)
+        inspectors.append(Inspector(lab.folder, path, workers).start())
         wait_until(lab.daemon.is_ready, 20, what="daemon and inspector")
         wait_until(lambda: ping(lab.outside, ADDRESS) and engine(lab)["details"]["returned"] > 1, 20,
                    what="packets to come back from the inspector")

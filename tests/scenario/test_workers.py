@@ -20,8 +20,10 @@ from scapy.layers.inet import IP, TCP, fragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from lab.daemon import Daemon, make_run_folder
 from lab.guest import GuestUnavailable, kernel
-from lab.netns import CommandFailed, veth, wait_until
+from lab.inspector import Inspector
+from lab.netns import veth, wait_until
 from lab.peers import can_ping, curl, iperf3, nginx, ping
 from tests.scenario.test_inspection import (  # noqa: F401: they run here too, with this file's lab
     ADDRESS, FORBIDDEN, PAGE, PASSWD, alerts, inspection, outside_inspector, start, url,
@@ -232,6 +234,28 @@ def test_attack_in_fragmented_segments_is_stopped(lab, start):
         assert client.answer(with_data=True, timeout=0.3) is None
     assert "passwd" not in access.read_text()
     wait_until(lambda: len(alerts(lab, 1000001)) >= FLOWS, what="the alerts")
+
+
+def test_inspector_outside_has_to_serve_all_workers(lab):
+    """I4: one that is connected to one of two workers counts as down, and the status says why."""
+    path = make_run_folder(lab.folder) / "inspect.sock"
+    lab.config["inspection"] = {"engines": ["external"], "on-failure": "drop",
+                                "external": {"socket": str(path)}}
+    lab.daemon = Daemon(lab.hv1, lab.folder, lab.config).start(wait=False)
+    wait_until(path.exists, 20, what="the memif's socket")
+    inspector = Inspector(lab.folder, path, workers=1).start()
+    try:
+        wait_until(lambda: "with id 1;" in str(lab.daemon.cli("inspect")), 20, what="id 0 to connect")
+        assert lab.daemon.cli("inspect")["engines"][0]["state"] == "down"
+        assert not ping(lab.outside, ADDRESS, timeout=1)
+    finally:
+        inspector.kill()
+    inspector = Inspector(lab.folder, path, workers=WORKERS).start()
+    try:
+        wait_until(lab.daemon.is_ready, 20, what="both to be connected")
+        assert can_ping(lab.outside, ADDRESS) and can_ping(lab.outside, "192.0.2.11")
+    finally:
+        inspector.kill()
 
 
 def test_ports_come_and_go_under_traffic(lab):

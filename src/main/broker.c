@@ -545,7 +545,6 @@ static int broker_init(struct broker *broker, struct error *error)
 	broker->supervised = calloc(broker->role_count, sizeof(*broker->supervised));
 	if (!broker->supervised)
 		return error_set(error, -ENOMEM, "no memory");
-	list_init(&broker->taps);
 	list_init(&broker->listening);
 	broker->log_sink = broker->options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD;
 	broker->log_level = LOG_LEVEL_INFO;
@@ -559,6 +558,7 @@ static void broker_start(struct broker *broker)
 	broker_start_signal(broker, &broker->on_interrupt, SIGINT, broker_on_stop_signal);
 	broker_start_signal(broker, &broker->on_hangup, SIGHUP, broker_on_hangup);
 	broker_start_watchdog(broker);
+	broker_start_taps(broker);
 	broker_make_folders(broker);
 	for (size_t i = 0; i < broker->role_count; i++) {
 		struct supervised *supervised = &broker->supervised[i];

@@ -21,10 +21,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define QUEUES_MAX  16
-#define MTU_MIN     68    /* RFC 791 */
-#define MTU_MAX     65535 /* of the kernel's TAP driver */
-#define TCP_BACKLOG 64
+#define QUEUES_MAX    16
+#define MTU_MIN       68    /* RFC 791 */
+#define MTU_MAX       65535 /* of the kernel's TAP driver */
+#define TCP_BACKLOG   64
+#define TAP_REMOVE_MS 20 /* others of the same change follow */
 
 static_assert(QUEUES_MAX <= IPC_DESCRIPTORS_MAX, "all queues travel in one message");
 
@@ -97,6 +98,35 @@ static void tap_destroy(struct broker_tap *tap)
 		close(tap->fds[i]);
 	list_remove(&tap->node);
 	free(tap);
+}
+
+static bool tap_set_group(const struct broker_tap *tap, uint32_t group)
+{
+	struct ifreq request = {0};
+
+	/* Its name of now; an interface that somebody removed has none, and its name may be
+	 * another's. */
+	return tap->queue_count > 0 && ioctl(tap->fds[0], TUNGETIFF, &request) == 0
+		&& interface_set_group(request.ifr_name, group) == 0;
+}
+
+/*
+ * Removes all that are dead. The kernel waits some 20 ms for each TAP that is closed, and as long
+ * for a whole group of interfaces. The group's number is of this process, and far above what people
+ * use.
+ */
+static void remove_dead_taps(struct broker *broker)
+{
+	uint32_t group = 0x62680000u ^ (uint32_t)getpid();
+	bool has_group = false;
+
+	list_foreach (node, &broker->dead_taps)
+		has_group |= tap_set_group(list_entry(node, struct broker_tap, node), group);
+	/* What is left of them goes when its descriptors are closed. */
+	if (has_group)
+		(void)interface_remove_group(group);
+	list_foreach_safe (node, &broker->dead_taps)
+		tap_destroy(list_entry(node, struct broker_tap, node));
 }
 
 static int tap_open_queue(const char *name, bool has_many, struct error *error)
@@ -210,6 +240,9 @@ void broker_open_tap(struct ipc_request *request, void *context)
 
 	status = interface_request_read(ipc_request_params(request), names, &wanted, &error);
 	if (status == 0) {
+		/* It may be among them. */
+		if (!list_is_empty(&broker->dead_taps))
+			remove_dead_taps(broker);
 		tap = tap_find(broker, wanted.name);
 		if (tap && tap->queue_count != (size_t)wanted.queues) {
 			tap_destroy(tap);
@@ -232,6 +265,19 @@ void broker_open_tap(struct ipc_request *request, void *context)
 	ipc_reply_with_descriptors(request, result, tap->fds, tap->queue_count);
 }
 
+static void on_tap_timer(uv_timer_t *timer)
+{
+	remove_dead_taps(timer->data);
+}
+
+void broker_start_taps(struct broker *broker)
+{
+	list_init(&broker->taps);
+	list_init(&broker->dead_taps);
+	uv_timer_init(&broker->loop, &broker->tap_timer);
+	broker->tap_timer.data = broker;
+}
+
 void broker_close_tap(struct ipc_request *request, void *context)
 {
 	static const char *const names[] = {"interface", NULL};
@@ -252,14 +298,21 @@ void broker_close_tap(struct ipc_request *request, void *context)
 		ipc_reply_failed(request, status, error.text);
 		return;
 	}
-	tap_destroy(tap);
+	list_remove(&tap->node);
+	list_append(&broker->dead_taps, &tap->node);
+	if (!uv_is_active((uv_handle_t *)&broker->tap_timer))
+		uv_timer_start(&broker->tap_timer, on_tap_timer, TAP_REMOVE_MS, 0);
 	ipc_reply(request, json_object());
 }
 
 void broker_close_taps(struct broker *broker)
 {
-	list_foreach_safe (node, &broker->taps)
-		tap_destroy(list_entry(node, struct broker_tap, node));
+	list_foreach_safe (node, &broker->taps) {
+		list_remove(node);
+		list_append(&broker->dead_taps, node);
+	}
+	remove_dead_taps(broker);
+	uv_close((uv_handle_t *)&broker->tap_timer, NULL);
 }
 
 static int packet_socket_set(int fd, int option, int value, const char *what, struct error *error)

@@ -59,6 +59,8 @@ struct broker {
 	struct supervised *supervised;
 	size_t role_count;
 	struct list taps;      /* of struct broker_tap, broker_network.c */
+	struct list dead_taps; /* of struct broker_tap: nobody wants them any more */
+	uv_timer_t tap_timer;  /* removes them, many at once */
 	struct list listening; /* of struct broker_socket, broker_files.c */
 	enum log_sink log_sink;
 	enum log_level log_level;
@@ -91,6 +93,7 @@ void broker_listen_tcp(struct ipc_request *request, void *context);
 void broker_open_tap(struct ipc_request *request, void *context);
 void broker_close_tap(struct ipc_request *request, void *context);
 void broker_open_packet_socket(struct ipc_request *request, void *context);
+void broker_start_taps(struct broker *broker);
 void broker_close_taps(struct broker *broker);
 
 /* death.c: says how a process ended, with the name of the signal, and for SIGSYS of the system

@@ -113,6 +113,41 @@ static int netlink_ask(const struct nlmsghdr *message)
 	return status;
 }
 
+struct link_message {
+	struct nlmsghdr header;
+	struct ifinfomsg link;
+	struct rtattr attribute;
+	uint32_t group;
+};
+
+static int interface_ask_group(unsigned short type, int index, uint32_t group)
+{
+	struct link_message message = {
+		.header = {.nlmsg_len = sizeof(message),
+			.nlmsg_type = type,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+		.link = {.ifi_family = AF_UNSPEC, .ifi_index = index},
+		.attribute = {.rta_len = RTA_LENGTH(sizeof(group)), .rta_type = IFLA_GROUP},
+		.group = group,
+	};
+
+	return netlink_ask(&message.header);
+}
+
+int interface_set_group(const char *name, uint32_t group)
+{
+	struct interface_info info;
+	struct error error;
+	int status = interface_find(name, &info, &error);
+
+	return status < 0 ? status : interface_ask_group(RTM_SETLINK, info.index, group);
+}
+
+int interface_remove_group(uint32_t group)
+{
+	return interface_ask_group(RTM_DELLINK, 0, group);
+}
+
 static int interface_change_address(
 	int index, const struct address_param *address, unsigned short type, unsigned short flags)
 {

@@ -90,7 +90,7 @@ static int set_up(void **state)
 	options.config_path = strdup(at("bulkhead.yaml"));
 	broker.options = &options;
 	uv_loop_init(&broker.loop);
-	list_init(&broker.taps);
+	broker_start_taps(&broker);
 	list_init(&broker.listening);
 	assert_int_equal(identity_find(&broker.identity, NULL), 0);
 	assert_int_equal(chown(folder, broker.identity.uid, broker.identity.gid), 0);
@@ -358,6 +358,8 @@ static void tap_outlives_the_role(void **state)
 	assert_true(json_is_false(json_object_get(answer.result, "is_new")));
 	assert_int_equal(if_nametoindex("bulk0"), index);
 	assert_int_equal(ask("broker.close_tap", json_pack("{s:s}", "interface", "bulk0")), 0);
+	for (int i = 0; i < 100 && if_nametoindex("bulk0"); i++)
+		uv_run(&broker.loop, UV_RUN_ONCE);
 	assert_int_equal(if_nametoindex("bulk0"), 0);
 	assert_int_equal(
 		ask("broker.close_tap", json_pack("{s:s}", "interface", "bulk0")), IPC_FAILED);

@@ -45,7 +45,9 @@ static const struct sandbox_call common_calls[] = {
 	ANY(clock_getres), ANY(clock_nanosleep), ANY(nanosleep), ANY(gettimeofday), ANY(getpid),
 	ANY(gettid), ANY(getuid), ANY(geteuid), ANY(getgid), ANY(getegid), ANY(rt_sigaction),
 	ANY(rt_sigprocmask), ANY(rt_sigreturn), ANY(tgkill), ANY(restart_syscall), ANY(getrandom),
-	ANY(uname), ANY(sysinfo), ANY(getrusage), ANY(alarm), ANY(prlimit64),
+	ANY(uname), ANY(sysinfo), ANY(getrusage), ANY(alarm),
+	/* of oneself; the other roles have the same user */
+	ONLY(prlimit64, 0, EXACTLY, 0),
 	ONLY(clone, 0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_NAMESPACES,
 		CLONE_VM | CLONE_THREAD | CLONE_SIGHAND),
 	ANY(exit), ANY(exit_group), END};

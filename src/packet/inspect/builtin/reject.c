@@ -2,6 +2,7 @@
 #include "packet/inspect/builtin/reject.h"
 
 #include "packet/engine/pool.h"
+#include "packet/engine/publish.h"
 #include "packet/inspect/builtin/tcp.h"
 #include "packet/inspect/inspect.h"
 #include "wire/checksum.h"
@@ -147,13 +148,29 @@ uint32_t reject_build_icmp(const struct decoded *decoded, uint8_t *out)
 	return at + ICMP_HEADER_SIZE + quote;
 }
 
+/* Whether the port that the packet came through is there still: a datagram's fragments may have
+ * been held while the index went to another partition's, which is not to see what they quote. */
+static bool is_port_there(const struct origin *origin)
+{
+	const struct port_table *table = publish_read(&port_table);
+	const struct port *port;
+
+	if (!table)
+		return true; /* nothing is transmitted then */
+	port = origin->ingress_port < table->count ? table->ports[origin->ingress_port] : NULL;
+	return port && port->generation == origin->ingress_generation;
+}
+
 static void inject(uint16_t worker, struct rte_mbuf *packet, const uint8_t *frame, uint32_t size,
 	enum reject_target target)
 {
 	const struct packet_metadata *metadata = packet_metadata(packet);
-	struct rte_mbuf *answer = size ? rte_pktmbuf_alloc(packet_pool) : NULL;
 	struct packet_metadata *own;
+	struct rte_mbuf *answer;
 
+	if (size == 0 || (target == REJECT_TO_SOURCE && !is_port_there(&metadata->origin)))
+		return;
+	answer = rte_pktmbuf_alloc(packet_pool);
 	if (!answer)
 		return;
 	memcpy(rte_pktmbuf_append(answer, (uint16_t)size), frame, size);

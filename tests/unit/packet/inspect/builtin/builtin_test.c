@@ -333,6 +333,22 @@ static void pattern_to_replace_that_left_in_part_is_dropped(void **state)
 	assert_int_equal(client_sends(6, "ret is out"), DROPPED);
 }
 
+static void reject_answers_no_other_port_than_the_packets(void **state)
+{
+	static struct port port = {.index = BENCH_PHYSICAL, .generation = 7};
+	static struct port_table table = {.count = BENCH_PHYSICAL + 1};
+	struct inspect_worker *own = inspect_workers[0];
+
+	(void)state;
+	shake_hands();
+	table.ports[BENCH_PHYSICAL] = &port; /* another one has its index now */
+	port_table = &table;
+	assert_int_equal(client_sends(0, "please reject me"), DROPPED);
+	port_table = NULL;
+	assert_int_equal(own->injection_count, 1);
+	assert_int_equal(own->injections[0].where, INSPECT_INJECT_FORWARD);
+}
+
 static void reject_resets_both_ends(void **state)
 {
 	struct inspect_worker *own = inspect_workers[0];
@@ -506,6 +522,7 @@ int main(void)
 		TEST(replaces_in_place_and_repairs_checksums),
 		TEST(replaces_in_a_copy_when_bytes_are_shared),
 		TEST(pattern_to_replace_that_left_in_part_is_dropped),
+		TEST(reject_answers_no_other_port_than_the_packets),
 		TEST(reject_resets_both_ends),
 		TEST(pass_rule_holds_for_the_flow),
 		TEST(datagrams_stand_alone),

@@ -22,7 +22,8 @@ from lab.netns import wait_until
 from lab.peers import can_ping, curl, iperf3, nginx, ping
 
 PASSWD = ('drop tcp any any -> $HOME_NET 80 (msg:"passwd"; flow:to_server,established; '
-          'content:"/etc/passwd"; classtype:web-application-attack; sid:1000001; rev:3;)\n')
+          'content:"/etc/passwd"; classtype:web-application-attack; '
+          'metadata:created_at 2020_01_02, signature_severity Major; sid:1000001; rev:3;)\n')
 FORBIDDEN = ('drop tcp any any -> $HOME_NET 80 (msg:"forbidden"; flow:to_server,established; '
              'content:"/forbidden"; sid:1000002; rev:1;)\n')
 SECRET = ('alert tcp $HOME_NET 80 -> any any (msg:"secret"; flow:to_client,established; '
@@ -83,6 +84,8 @@ def test_attack_is_stopped_and_told_as_eve(lab, start):
     assert event["partition"] == "web" and event["origin"] == "physical"
     assert event["in_iface"] == "uplink"
     assert event["alert"]["action"] == "blocked" and event["alert"]["rev"] == 3
+    assert event["alert"]["metadata"] == {"created_at": ["2020_01_02"],
+                                          "signature_severity": ["Major"]}
     assert "/etc/passwd" in event["payload_printable"]
     drop = wait_until(lambda: lab.daemon.events(event_type="drop"), what="the drop event")[0]
     assert drop["flow_id"] == event["flow_id"] and drop["drop"]["reason"] == "inspect_rule"

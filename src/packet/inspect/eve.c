@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#if !JSON_HAVE_ATOMIC_BUILTINS && !JSON_HAVE_SYNC_BUILTINS
+#error "jansson does not count references atomically: workers and the control thread share rules' metadata"
+#endif
+
 static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_NONE] = "none",
 	[ORIGIN_PHYSICAL] = "physical",
@@ -74,6 +78,16 @@ void eve_fill(struct eve_record *record, enum eve_type type, const struct decode
 		memcpy(record->payload, decoded->frame + decoded->payload_offset,
 			record->payload_size);
 	}
+}
+
+void eve_hold_metadata(struct eve_record *record, const json_t *metadata)
+{
+	record->rule_metadata = json_incref((json_t *)(uintptr_t)metadata);
+}
+
+void eve_release(const struct eve_record *record)
+{
+	json_decref(record->rule_metadata);
 }
 
 static void set_string(json_t *object, const char *key, const char *value)
@@ -152,6 +166,9 @@ static json_t *alert_to_json(const struct eve_record *record)
 	set_string(alert, "signature", record->message);
 	set_string(alert, "category", record->category);
 	set_number(alert, "severity", record->severity);
+	/* Not in the `alert` of a drop event, as Suricata. */
+	if (record->type == EVE_ALERT && record->rule_metadata)
+		json_object_set(alert, "metadata", record->rule_metadata);
 	return alert;
 }
 

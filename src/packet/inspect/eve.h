@@ -39,6 +39,7 @@ struct eve_record {
 	uint8_t destination_mac[6];
 	uint64_t wall_ns, flow_id, flow_started_wall_ns;
 	uint64_t flow_packets[2], flow_bytes[2]; /* to server, to client */
+	json_t *rule_metadata; /* NULL, or a reference: eve_release() */
 	char message[EVE_TEXT_SIZE], category[EVE_TEXT_SIZE];
 	uint8_t payload[EVE_PAYLOAD_SIZE];
 };
@@ -47,6 +48,12 @@ struct eve_record {
 void eve_fill(struct eve_record *record, enum eve_type type, const struct decoded *decoded,
 	const struct packet_metadata *metadata);
 void eve_copy_text(char out[EVE_TEXT_SIZE], const char *text);
+
+/* Worker: a reference of the record's own, since it may outlive the ruleset; jansson counts them
+ * atomically. The last one is always given back by the control thread. */
+void eve_hold_metadata(struct eve_record *record, const json_t *metadata);
+/* What the record holds; before it leaves the ring. Control thread. */
+void eve_release(const struct eve_record *record);
 
 /* Names that a record does not carry; NULL: unknown. */
 struct eve_names {

@@ -67,6 +67,16 @@ static void builtin_discard(void *opaque)
 
 /* ---- creation ---- */
 
+static void discard_events(struct event_ring *events)
+{
+	const struct eve_record *record;
+
+	while (events && (record = event_ring_peek(events))) {
+		eve_release(record);
+		event_ring_release(events);
+	}
+}
+
 static void worker_destroy(struct builtin_worker *own)
 {
 	if (!own)
@@ -75,6 +85,7 @@ static void worker_destroy(struct builtin_worker *own)
 		rte_pktmbuf_free(own->ready[own->ready_tail++ % BUILTIN_READY_MAX].packet);
 	flow_table_destroy(own->flows);
 	fragment_table_destroy(own->fragments);
+	discard_events(own->events);
 	event_ring_destroy(own->events);
 	free(own);
 }

@@ -287,6 +287,7 @@ void builtin_drain_events(struct inspector *inspector)
 			names.partition = buffer.partition[0] ? buffer.partition : NULL;
 			names.drop_reason = drop_descriptions[record->drop_reason].name;
 			packet_emit_event(eve_to_json(record, &names));
+			eve_release(record);
 			event_ring_release(builtin->workers[i]->events);
 		}
 	}

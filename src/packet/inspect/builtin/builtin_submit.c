@@ -113,6 +113,7 @@ static void emit_event(
 		record->severity = rule->priority;
 		eve_copy_text(record->message, rule->msg);
 		eve_copy_text(record->category, rule->category);
+		eve_hold_metadata(record, rule->metadata);
 	}
 	event_ring_commit(job->own->events);
 	worker_notify_control();

@@ -98,7 +98,7 @@ struct rule_info {
 	const char *classtype;  /* "" */
 	const char *category;   /* the class' long text: EVE's alert.category */
 	const json_t *metadata; /* object of arrays of strings, or NULL: EVE's alert.metadata.
-				 * Control thread may incref; a worker copies the pointer only. */
+				 * A worker increfs it for its events, and never decrefs. */
 };
 
 /* ---- Detection: workers ---- */

@@ -193,6 +193,7 @@ static inline int count_events(enum eve_type type, uint32_t sid)
 
 	while ((record = event_ring_peek(bench_builtin()->workers[0]->events))) {
 		count += record->type == type && (!sid || record->sid == sid);
+		eve_release(record);
 		event_ring_release(bench_builtin()->workers[0]->events);
 	}
 	return count;

@@ -116,6 +116,34 @@ static void drop_tells_why(void **state)
 	json_decref(event);
 }
 
+/* I9 */
+static void alert_tells_the_metadata_of_its_rule(void **state)
+{
+	json_t *metadata = json_pack("{s:[s,s], s:[s]}", "mitre_tactic_id", "TA0001", "TA0002",
+		"signature_severity", "Major");
+	json_t *expected = json_deep_copy(metadata), *event;
+	struct eve_record record = make_record(EVE_ALERT);
+
+	(void)state;
+	eve_hold_metadata(&record, metadata);
+	json_decref(metadata); /* the ruleset is gone before the record is read */
+	event = eve_to_json(&record, &names);
+	assert_true(json_equal(
+		json_object_get(json_object_get(event, "alert"), "metadata"), expected));
+	json_decref(event);
+	record.type = EVE_DROP;
+	event = eve_to_json(&record, &names);
+	assert_null(json_object_get(json_object_get(event, "alert"), "metadata"));
+	json_decref(event);
+	eve_release(&record);
+	json_decref(expected);
+	record = make_record(EVE_ALERT);
+	eve_hold_metadata(&record, NULL);
+	event = eve_to_json(&record, &names);
+	assert_null(json_object_get(json_object_get(event, "alert"), "metadata"));
+	json_decref(event);
+}
+
 static void frame_without_ip_has_no_addresses(void **state)
 {
 	struct eve_record record = make_record(EVE_ALERT);
@@ -205,6 +233,7 @@ int main(void)
 		cmocka_unit_test(alert_has_the_fields_of_suricata),
 		cmocka_unit_test(payload_is_printable_and_bounded),
 		cmocka_unit_test(drop_tells_why),
+		cmocka_unit_test(alert_tells_the_metadata_of_its_rule),
 		cmocka_unit_test(frame_without_ip_has_no_addresses),
 		cmocka_unit_test(ring_gives_records_in_order_and_counts_what_is_lost),
 		cmocka_unit_test(drop_has_the_headers_of_suricata),

@@ -104,7 +104,7 @@ static int parse_priority(struct rule_parser *parser, struct rule *rule, char *v
 	return 0;
 }
 
-/* "system,id": for people who read the rule file. */
+/* "system,id": for people who read the rule file; Suricata's events do not tell it by default. */
 static int parse_reference(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	return strchr(value, ',') ? 0 : RULE_INVALID(parser, "expected \"system,id\"");

@@ -58,6 +58,7 @@ static int sandbox_bind_if_there(const char *from, const char *to, struct error 
  * was not bound into the new one. The folder it is mounted on only matters for a moment. */
 static int sandbox_view_empty(struct error *error)
 {
+	static const char *const folders[] = {"etc", "run", "run/systemd", "run/systemd/journal"};
 	struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
 	int status;
 
@@ -66,9 +67,11 @@ static int sandbox_view_empty(struct error *error)
 			< 0
 		|| chdir("/tmp") < 0)
 		return error_set(error, -errno, "mount namespace: new root: %s", strerror(errno));
-	if (mkdir("etc", 0755) < 0 || mkdir("run", 0755) < 0 || mkdir("run/systemd", 0755) < 0
-		|| mkdir("run/systemd/journal", 0755) < 0)
-		return error_set(error, -errno, "mount namespace: new root: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		/* The role's user has to get through them, whatever the umask. */
+		if (mkdir(folders[i], 0755) < 0 || chmod(folders[i], 0755) < 0)
+			return error_set(
+				error, -errno, "mount namespace: new root: %s", strerror(errno));
 	/* For the names of users and groups, and the time zone. */
 	status = sandbox_bind_if_there("/etc", "/tmp/etc", error);
 	if (status == 0)

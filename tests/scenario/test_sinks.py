@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where events and the log go: sockets whose reader goes away and comes back, and files that are rotated.
 
-    outside ── hv1: bulkheadd ──┬── EVE: unix:eve.sock
-                                └── log: file
+    outside ── hv1: bulkheadd ──┬── EVE: unix:eve.sock, syslog
+                                └── log: file, journald
 """
 
 import json
 import os
+import pathlib
 import signal
 import socket
 
-from lab.daemon import make_run_folder
+import pytest
+
+from lab.daemon import Daemon, make_run_folder
 from lab.netns import wait_until
 from lab.peers import can_ping
 
@@ -113,3 +116,66 @@ def test_the_log_is_a_file_that_can_be_rotated(lab):
     size = path.stat().st_size
     generate_event(daemon, "63ms")
     assert path.stat().st_size == size
+
+
+# In a mount namespace of the daemon's own (`ip netns exec` makes one): sockets of the test at the places of
+# syslog and journald.
+HIDE = """#!/bin/sh
+set -e
+mount --make-rprivate /
+mkdir {folder}/dev
+mount -t tmpfs -o mode=0755 none {folder}/dev
+cp -a /dev/null /dev/zero /dev/random /dev/urandom /dev/net {folder}/dev
+ln -s {folder}/syslog.sock {folder}/dev/log
+mount --rbind {folder}/dev /dev
+mount -t tmpfs -o mode=0755 none /run/systemd
+mkdir /run/systemd/journal
+mount --bind {folder}/journal /run/systemd/journal
+exec "$@"
+"""
+
+
+class Hidden:
+    """Starts programs of a namespace behind HIDE."""
+
+    def __init__(self, lab):
+        self.namespace = lab.hv1
+        self.script = lab.write("hide", HIDE.format(folder=lab.folder))
+        self.script.chmod(0o755)
+
+    def start(self, *command, **options):
+        return self.namespace.start(self.script, *command, **options)
+
+
+def messages(listener, wanted):
+    """What came, up to the first datagram in which wanted() is true."""
+    seen = []
+    while not seen or not wanted(seen[-1]):
+        seen.append(listener.recv(1 << 20).decode())
+    return seen
+
+
+@pytest.mark.skipif(not pathlib.Path("/run/systemd").is_dir(), reason="no /run/systemd to cover")
+def test_syslog_takes_events_and_the_journal_the_log(lab):
+    """events.eve: syslog sends each event as a message to /dev/log, also after syslogd was started again;
+    log.sink: journald has all roles' lines, with their fields, from behind their sandboxes. (I9)"""
+    (lab.folder / "journal").mkdir()
+    journal = listen(lab.folder / "journal" / "socket", socket.SOCK_DGRAM)
+    syslog = listen(lab.folder / "syslog.sock", socket.SOCK_DGRAM)
+    lab.config.update(events={"eve": "syslog"}, log={"sink": "journald"})
+    lab.daemon = daemon = Daemon(Hidden(lab), lab.folder, lab.config).start()
+    fields = messages(journal, lambda text: "BULKHEAD_EVENT=config_applied\n" in text)
+    fields += messages(journal, lambda text: "BULKHEAD_EVENT=daemon_ready\n" in text)
+    for role in ("broker", "packet", "control"):
+        assert any(f"BULKHEAD_ROLE={role}\n" in text for text in fields), fields
+    assert all("SYSLOG_IDENTIFIER=bulkheadd" in text and "MESSAGE=" in text for text in fields)
+
+    generate_event(daemon, "60ms")
+    line = messages(syslog, lambda text: f'"generation":{generation(daemon)}' in text.replace(" ", ""))[-1]
+    assert line.startswith("<174>bulkhead: {") and json.loads(line.removeprefix("<174>bulkhead: "))
+    syslog.close()
+    generate_event(daemon, "61ms")
+    wait_until(lambda: daemon.cli("status")["state"] == "degraded", 5, what="the problem in status")
+    syslog = listen(lab.folder / "syslog.sock", socket.SOCK_DGRAM)
+    messages(syslog, lambda text: f'"generation":{generation(daemon)}' in text.replace(" ", ""))
+    wait_until(lambda: daemon.cli("status")["state"] == "running", 5, what="the end of the problem")

@@ -262,17 +262,20 @@ static uint64_t sum(const struct external *external, size_t offset)
 static json_t *external_status(struct inspector *inspector)
 {
 	const struct external *external = (const struct external *)inspector;
+	uint16_t unconnected = find_unconnected(external);
 	json_t *status = json_pack("{s:{s:s, s:I, s:I, s:I}}", "details", "socket",
 		external->device->path, "sent",
 		(json_int_t)sum(external, offsetof(struct external_worker, sent)), "returned",
 		(json_int_t)sum(external, offsetof(struct external_worker, returned)), "too_large",
 		(json_int_t)sum(external, offsetof(struct external_worker, too_large)));
 
-	if (__atomic_load_n(&inspector->is_down, __ATOMIC_RELAXED))
+	/* Both: somebody who has just come is noticed a little later. */
+	if (__atomic_load_n(&inspector->is_down, __ATOMIC_RELAXED)
+		&& unconnected < external->worker_count)
 		json_object_set_new(status, "problem",
 			json_sprintf("no inspector is connected to %s with id %u; each worker has "
 				     "an id of its own",
-				external->device->path, find_unconnected(external)));
+				external->device->path, unconnected));
 	return status;
 }
 

@@ -6,6 +6,7 @@
 #include "main/broker_state.h"
 #include "main/params.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -19,7 +20,10 @@
 
 #define RULES_PATTERNS_MAX 256
 #define RULES_FILES_MAX    1024
-#define LISTEN_BACKLOG     64
+/* Of folders that one request may read: a pattern of a role that was taken over, such as one
+ * wildcard behind the other, must not hold the broker up. */
+#define RULES_ENTRIES_MAX 65536
+#define LISTEN_BACKLOG    64
 
 /* A socket that is unlinked when the daemon ends. */
 struct broker_socket {
@@ -65,6 +69,45 @@ void broker_open_config(struct ipc_request *request, void *context)
 	ipc_reply_failed(request, status, error.text);
 }
 
+static size_t rules_entries; /* that the request under way has read */
+
+static void *rules_opendir(const char *path)
+{
+	if (++rules_entries > RULES_ENTRIES_MAX)
+		return NULL;
+	return opendir(path);
+}
+
+static struct dirent *rules_readdir(void *folder)
+{
+	return ++rules_entries > RULES_ENTRIES_MAX ? NULL : readdir(folder);
+}
+
+static void rules_closedir(void *folder)
+{
+	closedir(folder);
+}
+
+static int rules_lstat(const char *path, struct stat *out)
+{
+	return ++rules_entries > RULES_ENTRIES_MAX ? -1 : lstat(path, out);
+}
+
+static int rules_stat(const char *path, struct stat *out)
+{
+	return ++rules_entries > RULES_ENTRIES_MAX ? -1 : stat(path, out);
+}
+
+static int rules_glob(const char *pattern, glob_t *found)
+{
+	*found = (glob_t){.gl_opendir = rules_opendir,
+		.gl_readdir = rules_readdir,
+		.gl_closedir = rules_closedir,
+		.gl_lstat = rules_lstat,
+		.gl_stat = rules_stat};
+	return glob(pattern, GLOB_ALTDIRFUNC, NULL, found);
+}
+
 /* The files that the patterns match, in their order; each pattern without a file is missing. */
 static int rules_find(
 	const json_t *patterns, char **paths, size_t *count, json_t *missing, struct error *error)
@@ -72,15 +115,16 @@ static int rules_find(
 	const json_t *value;
 	size_t index;
 
+	rules_entries = 0;
 	json_array_foreach (patterns, index, value) {
 		const char *pattern = json_string_value(value);
-		glob_t found = {0};
+		glob_t found;
 		int status;
 
 		if (json_string_length(value) >= PARAMS_PATH_SIZE || !path_is_clean(pattern))
 			return error_set(error, -EINVAL,
 				"parameter `patterns`: element %zu is no absolute path", index);
-		status = glob(pattern, 0, NULL, &found);
+		status = rules_glob(pattern, &found);
 		if (status != 0)
 			json_array_append_new(missing, json_string(pattern));
 		for (size_t i = 0; status == 0 && i < found.gl_pathc; i++) {
@@ -89,6 +133,9 @@ static int rules_find(
 			*count += 1;
 		}
 		globfree(&found);
+		if (rules_entries > RULES_ENTRIES_MAX)
+			return error_set(error, -E2BIG,
+				"the pattern %s reads too many folders; name them", pattern);
 	}
 	if (*count > RULES_FILES_MAX) {
 		*count = RULES_FILES_MAX;

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -222,6 +223,17 @@ static void opens_rules_in_pages(void **state)
 static int ask_rules(const char *pattern)
 {
 	return ask("broker.open_rules", json_pack("{s:[s]}", "patterns", pattern));
+}
+
+static void patterns_that_walk_the_whole_machine_are_refused(void **state)
+{
+	time_t start = time(NULL);
+
+	NEEDS_ROOT();
+	assert_int_equal(
+		ask("broker.open_rules", json_pack("{s:[s]}", "patterns", "/*/*/*/*/*/*/*.rules")),
+		IPC_FAILED);
+	assert_true(time(NULL) - start < 5);
 }
 
 static void rule_files_are_read_with_the_roles_rights(void **state)
@@ -463,6 +475,7 @@ int main(void)
 		REQUEST_TEST(refuses_what_the_row_does_not_list),
 		REQUEST_TEST(opens_the_configuration_and_nothing_else),
 		REQUEST_TEST(opens_rules_in_pages),
+		REQUEST_TEST(patterns_that_walk_the_whole_machine_are_refused),
 		REQUEST_TEST(rule_files_are_read_with_the_roles_rights),
 		REQUEST_TEST(appends_as_the_roles_user_and_through_no_link),
 		REQUEST_TEST(listens_with_mode_and_replaces_only_stale_sockets),

@@ -363,6 +363,12 @@ static int packet_sockets_open(const struct interface_request *wanted, int *fds,
 	uint16_t group = 0;
 	int status = interface_find(wanted->name, info, error);
 
+	/* The kernel would deliver frames for it to the host's own sockets, past every policy. */
+	if (status == 0 && info->is_loopback)
+		status = error_set(error, -EINVAL,
+			"interface %s is the host's loopback and cannot be an adapter; use one end "
+			"of a veth pair, or a TAP",
+			wanted->name);
 	if (status == 0 && wanted->mtu_bytes && wanted->mtu_bytes != info->mtu_bytes)
 		status = interface_set_mtu(wanted->name, (int)wanted->mtu_bytes, error);
 	if (status == 0)

@@ -42,7 +42,11 @@ int interface_find(const char *name, struct interface_info *out, struct error *e
 		return status;
 	memcpy(out->mac, request.ifr_hwaddr.sa_data, sizeof(out->mac));
 	status = interface_ioctl(name, SIOCGIFMTU, &request, "has no MTU", error);
+	if (status < 0)
+		return status;
 	out->mtu_bytes = request.ifr_mtu;
+	status = interface_ioctl(name, SIOCGIFFLAGS, &request, "has no flags", error);
+	out->is_loopback = request.ifr_flags & IFF_LOOPBACK;
 	return status;
 }
 

@@ -5,10 +5,13 @@
 #include "base/error.h"
 #include "main/params.h"
 
+#include <stdbool.h>
+
 struct interface_info {
 	int index;
 	uint8_t mac[6];
 	int mtu_bytes;
+	bool is_loopback;
 };
 
 int interface_find(const char *name, struct interface_info *out, struct error *error);

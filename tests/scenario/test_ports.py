@@ -103,6 +103,9 @@ def test_a_device_that_is_not_there_refuses_the_change(lab):
     with pytest.raises(CommandFailed, match="x.eth0: interface no-such-if: cannot be found"):
         daemon.apply(lambda config: config["partitions"].update(
             {"x": {"adapters": {"eth0": {"attach": "netdev:no-such-if", "vlan": 10}}}}))
+    with pytest.raises(CommandFailed, match="x.eth0: interface lo is the host's loopback"):
+        daemon.apply(lambda config: config["partitions"].update(
+            {"x": {"adapters": {"eth0": {"attach": "netdev:lo", "vlan": 10}}}}))
     assert daemon.cli("status")["config"]["generation"] == before
     assert [row["name"] for row in daemon.cli("ports")["ports"] if row["name"].startswith("x.")] == []
     assert ping(lab.outside, "192.0.2.10")

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #if !JSON_HAVE_ATOMIC_BUILTINS && !JSON_HAVE_SYNC_BUILTINS
-#error "jansson does not count references atomically: workers and the control thread share rules' metadata"
+#error "workers and the control thread share metadata: jansson must count references atomically"
 #endif
 
 static const char *const origin_names[ORIGIN_KIND_COUNT] = {

@@ -4,6 +4,7 @@
  * of the test's own. Needs root, as the broker does.
  */
 #include "main/broker_state.h"
+#include "main/interface.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,6 +79,7 @@ static const struct ipc_ops ops = {on_request, on_close};
 
 static int set_up(void **state)
 {
+	struct error error = {0};
 	int fds[2];
 
 	is_root = geteuid() == 0;
@@ -86,6 +88,8 @@ static int set_up(void **state)
 	/* Interfaces of the test are nobody else's. */
 	if (unshare(CLONE_NEWNET) < 0)
 		is_root = false;
+	if (is_root)
+		assert_int_equal(interface_set_up("lo", &error), 0);
 	strcpy(folder, "/tmp/bulkhead-broker-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	options.config_path = strdup(at("bulkhead.yaml"));
@@ -392,14 +396,26 @@ static void takes_over_no_interface_of_others(void **state)
 static void opens_packet_sockets_on_an_interface(void **state)
 {
 	NEEDS_ROOT();
+	if (access("/dev/net/tun", R_OK) < 0)
+		skip();
+	assert_int_equal(ask("broker.open_tap", json_pack("{s:s}", "interface", "bulk2")), 0);
 	assert_int_equal(ask("broker.open_packet_socket",
-				 json_pack("{s:s, s:i}", "interface", "lo", "queues", 2)),
+				 json_pack("{s:s, s:i}", "interface", "bulk2", "queues", 2)),
 		0);
 	assert_int_equal(answer.fd_count, 2);
 	assert_int_equal(
 		ask("broker.open_packet_socket", json_pack("{s:s}", "interface", "nosuch0")),
 		IPC_FAILED);
 	assert_non_null(strstr(answer.message, "nosuch0"));
+}
+
+static void refuses_the_loopback_as_an_adapter(void **state)
+{
+	NEEDS_ROOT();
+	assert_int_equal(ask("broker.open_packet_socket", json_pack("{s:s}", "interface", "lo")),
+		IPC_FAILED);
+	assert_int_equal(answer.fd_count, 0);
+	assert_non_null(strstr(answer.message, "interface lo is the host's loopback"));
 }
 
 static int ask_tcp(const char *address, int port)
@@ -484,6 +500,7 @@ int main(void)
 		REQUEST_TEST(tap_outlives_the_role),
 		REQUEST_TEST(takes_over_no_interface_of_others),
 		REQUEST_TEST(opens_packet_sockets_on_an_interface),
+		REQUEST_TEST(refuses_the_loopback_as_an_adapter),
 		REQUEST_TEST(listens_on_unprivileged_ports_only),
 		REQUEST_TEST(tells_the_roles),
 		REQUEST_TEST(gives_back_what_it_kept_last_if_it_was_sealed),

@@ -25,8 +25,9 @@
 #include <string.h>
 
 #define FDB_BUCKET_ENTRIES 4
-#define FDB_PROBES_MAX     8 /* buckets from an entry's own to the one it is in */
+#define FDB_PROBES_MAX     16 /* buckets from an entry's own to the one it is in */
 #define FDB_TICK_MS        100
+#define FDB_MIX            0x9e3779b97f4a7c15ULL /* 2^64 / golden ratio, odd */
 
 /* Where an address is, seen from the gateway (seed 000, figure 3B). */
 enum fdb_kind { FDB_INTERNAL, FDB_EXTERNAL, FDB_HOST };
@@ -127,7 +128,11 @@ static inline uint32_t fdb_value_age(uint64_t value, uint32_t now)
 
 static inline uint32_t fdb_bucket_index(const struct fdb_table *table, uint64_t key)
 {
-	return (uint32_t)(key * table->multiplier >> table->shift);
+	uint64_t hash = key * table->multiplier;
+
+	/* One product alone puts rows of addresses into few buckets, for unlucky multipliers. */
+	hash ^= hash >> 32;
+	return (uint32_t)(hash * FDB_MIX >> table->shift);
 }
 
 static inline void fdb_prefetch(const struct fdb_table *table, uint64_t key)

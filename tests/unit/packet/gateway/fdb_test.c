@@ -126,6 +126,22 @@ static void agrees_with_a_simple_model(void **state)
 	fdb_table_destroy(table);
 }
 
+/* Addresses are given out in rows, and each table has a random multiplier of its own. */
+static void holds_rows_of_addresses_whatever_its_multiplier(void **state)
+{
+	for (int run = 0; run < 400; run++) {
+		struct fdb_table *table = fdb_table_create(1024);
+		int shift = run % 5 * 8; /* the byte of the address that counts up first */
+
+		for (uint64_t i = 0; i < 1024; i++)
+			assert_int_equal(
+				fdb_insert(table, fdb_key(7, (const uint8_t[8]){2}) + (i << shift),
+					fdb_value(1, 7, FDB_INTERNAL, 0, 0)),
+				0);
+		fdb_table_destroy(table);
+	}
+}
+
 static void walk_may_remove_what_it_was_given(void **state)
 {
 	struct fdb_table *table = fdb_table_create(1024);
@@ -133,7 +149,9 @@ static void walk_may_remove_what_it_was_given(void **state)
 	uint64_t key, value;
 
 	for (uint64_t i = 0; i < 1000; i++)
-		fdb_insert(table, key_of(5, i), fdb_value(1, 5, FDB_INTERNAL, 0, 0));
+		assert_int_equal(fdb_insert(table, key_of(5, i),
+					 fdb_value(1, 5, FDB_INTERNAL, 0, 0)),
+			0);
 	while (fdb_next(table, &cursor, &key, &value)) {
 		assert_true(fdb_remove(table, key));
 		count++;
@@ -212,6 +230,7 @@ int main(void)
 		cmocka_unit_test(finds_what_was_inserted_and_nothing_else),
 		cmocka_unit_test(replaces_the_value_of_a_key),
 		cmocka_unit_test(agrees_with_a_simple_model),
+		cmocka_unit_test(holds_rows_of_addresses_whatever_its_multiplier),
 		cmocka_unit_test(walk_may_remove_what_it_was_given),
 		cmocka_unit_test(reader_never_sees_half_an_entry),
 	};

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The system calls of each role, found by running the scenarios under strace and kept short. What
- * is not here kills the role; the broker then logs which call it was.
+ * The system calls that each role may make, put together by hand from what the role and its
+ * libraries do. The scenarios run under these lists, so a call that is missing shows in them; one
+ * that is not needed does not, and a list may hold some. What is not here kills the role; the
+ * broker then logs which call it was.
  */
 #include "main/sandbox.h"
 

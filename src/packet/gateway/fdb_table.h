@@ -25,9 +25,11 @@
 #include <string.h>
 
 #define FDB_BUCKET_ENTRIES 4
-#define FDB_PROBES_MAX     16 /* buckets from an entry's own to the one it is in */
-#define FDB_TICK_MS        100
-#define FDB_MIX            0x9e3779b97f4a7c15ULL /* 2^64 / golden ratio, odd */
+/* Buckets from an entry's own to the one it is in. Of tables that are half full, one in 25 needs
+ * more than 8, one in some thousands 16. */
+#define FDB_PROBES_MAX 32
+#define FDB_TICK_MS    100
+#define FDB_MIX        0x9e3779b97f4a7c15ULL /* 2^64 / golden ratio, odd */
 
 /* Where an address is, seen from the gateway (seed 000, figure 3B). */
 enum fdb_kind { FDB_INTERNAL, FDB_EXTERNAL, FDB_HOST };

@@ -57,8 +57,8 @@ struct control {
 	struct metrics_server *metrics;
 	struct collection *collection; /* of metrics, under way; NULL: none */
 	bool is_eve_opening;
-	bool is_eve_stale;    /* asked for again while it was being opened */
-	uv_timer_t eve_timer; /* tries again */
+	bool is_eve_stale;                   /* asked for again while it was being opened */
+	uv_timer_t eve_timer, metrics_timer; /* try again */
 	uint64_t started_ms;
 	char started_at[40];
 };

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EVE_RETRY_MS 2000
+#define EVE_RETRY_MS     2000
+#define METRICS_RETRY_MS 2000
 
 static const char *setting(const json_t *config, const char *section, const char *name)
 {
@@ -112,6 +113,8 @@ static void open_api(struct control *control, const json_t *config)
 
 /* --- Metrics --- */
 
+static void on_metrics_timer(uv_timer_t *timer);
+
 static void on_metrics_socket(void *context, const json_t *result, const json_t *error,
 	int *descriptors, size_t descriptor_count)
 {
@@ -121,26 +124,26 @@ static void on_metrics_socket(void *context, const json_t *result, const json_t 
 	if (control->is_stopping || control->metrics)
 		return;
 	if (error) {
-		fail(control->metrics_problem, "metrics_failed", control_error_text(error));
+		/* The address may be of an interface that comes later. */
+		if (strcmp(control->metrics_problem, control_error_text(error)) != 0)
+			fail(control->metrics_problem, "metrics_failed", control_error_text(error));
+		uv_timer_start(&control->metrics_timer, on_metrics_timer, METRICS_RETRY_MS, 0);
 		return;
 	}
+	control->metrics_problem[0] = '\0';
 	if (metrics_server_open(control->role->loop, take_descriptor(descriptors, descriptor_count),
 		    control_collect_metrics, control, &control->metrics, &why)
 		< 0)
 		fail(control->metrics_problem, "metrics_failed", why.text);
 }
 
-static void open_metrics(struct control *control, const json_t *config)
+static void ask_metrics(struct control *control, const json_t *config)
 {
 	const char *endpoint = setting(config, "control", "metrics");
 	const char *colon = endpoint ? strrchr(endpoint, ':') : NULL;
 	char address[64];
 	size_t size;
 
-	control_metrics_abandon(control);
-	metrics_server_close(control->metrics);
-	control->metrics = NULL;
-	control->metrics_problem[0] = '\0';
 	if (!colon)
 		return;
 	/* "[::1]:9580": the brackets are of the endpoint, not of the address. */
@@ -153,6 +156,23 @@ static void open_metrics(struct control *control, const json_t *config)
 	control_broker_call(control, "broker.listen_tcp",
 		json_pack("{s:s, s:i}", "address", address, "port", atoi(colon + 1)),
 		on_metrics_socket, control);
+}
+
+static void on_metrics_timer(uv_timer_t *timer)
+{
+	struct control *control = timer->data;
+
+	ask_metrics(control, control->settings);
+}
+
+static void open_metrics(struct control *control, const json_t *config)
+{
+	control_metrics_abandon(control);
+	metrics_server_close(control->metrics);
+	control->metrics = NULL;
+	control->metrics_problem[0] = '\0';
+	uv_timer_stop(&control->metrics_timer);
+	ask_metrics(control, config);
 }
 
 /* --- EVE --- */
@@ -257,6 +277,7 @@ void control_settings_apply(struct control *control, json_t *config)
 void control_settings_init(struct control *control)
 {
 	control_timer_init(control, &control->eve_timer);
+	control_timer_init(control, &control->metrics_timer);
 	control->eve = eve_writer_create(control->role->loop, on_eve_lost, control);
 	if (control->eve)
 		event_bus_set_sink(control->bus, eve_writer_write, control->eve);
@@ -265,4 +286,5 @@ void control_settings_init(struct control *control)
 void control_settings_close(struct control *control)
 {
 	control_timer_close(&control->eve_timer);
+	control_timer_close(&control->metrics_timer);
 }

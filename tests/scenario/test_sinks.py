@@ -179,3 +179,19 @@ def test_syslog_takes_events_and_the_journal_the_log(lab):
     syslog = listen(lab.folder / "syslog.sock", socket.SOCK_DGRAM)
     messages(syslog, lambda text: f'"generation":{generation(daemon)}' in text.replace(" ", ""))
     wait_until(lambda: daemon.cli("status")["state"] == "running", 5, what="the end of the problem")
+
+
+def test_metrics_are_served_on_an_address_that_comes_later(lab):
+    """control.metrics beyond loopback works when it is configured so, with a warning of config check and in
+    the log; the address may be of an interface that the daemon itself makes, or comes later still."""
+    daemon = lab.start(lambda config: config.update(control={"metrics": "192.0.2.1:9580"}))
+    assert "bulkhead_" in lab.outside.run("curl", "-sf", "-m", "5", "http://192.0.2.1:9580/metrics")
+    assert "metrics_not_on_loopback" in daemon.log()
+    checked = daemon.command("config", "check", daemon.config_path)
+    assert checked.returncode == 0 and "not a loopback address" in checked.stdout + checked.stderr
+    daemon.apply(lambda config: config["control"].update(metrics="192.0.2.77:9580"))
+    wait_until(lambda: any("metrics are not served" in line for line in daemon.cli("status")["problems"]),
+               5, what="the problem in status")
+    lab.hv1.run("ip", "address", "add", "192.0.2.77/24", "dev", "sea0")
+    wait_until(lambda: daemon.cli("status")["state"] == "running", 10, what="the end of the problem")
+    assert "bulkhead_" in lab.outside.run("curl", "-sf", "-m", "5", "http://192.0.2.77:9580/metrics")

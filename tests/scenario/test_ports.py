@@ -111,6 +111,22 @@ def test_a_device_that_is_not_there_refuses_the_change(lab):
     assert ping(lab.outside, "192.0.2.10")
 
 
+def test_a_socket_that_may_not_be_written_is_told(lab):
+    """G12: QEMU's socket belongs to root: the port says so, and is without problem when it may."""
+    daemon = lab.start()
+    path = lab.folder / "guest.sock"
+    daemon.apply(lambda config: config["partitions"].update(
+        {"vm": {"adapters": {"eth0": {"attach": f"vhost-user:{path},client", "vlan": 10}}}}))
+    assert "problem" not in port(daemon, "vm.eth0")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o755)
+        problem = port(daemon, "vm.eth0")["problem"]
+        assert "may not write to the socket" in problem and str(path) in problem
+        path.chmod(0o777)
+        assert "problem" not in port(daemon, "vm.eth0")
+
+
 def test_a_port_is_opened_again_with_other_properties(lab):
     """G12: the host's interface gets another address while the connection of its old one goes on."""
     daemon = lab.start()

@@ -31,3 +31,5 @@ void ethdev_stop(void);
 /* Reads the link, the negotiated offloads and the queues in use into port; returns whether the link
  * is up. */
 bool ethdev_refresh(struct port *port);
+/* Why an open device's link is down, where we know it: DPDK keeps trying and tells nobody. */
+bool ethdev_find_problem(const struct port *port, struct error *error);

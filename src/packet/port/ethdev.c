@@ -427,6 +427,22 @@ bool ethdev_refresh(struct port *port)
 	return link.link_status == RTE_ETH_LINK_UP;
 }
 
+bool ethdev_find_problem(const struct port *port, struct error *error)
+{
+	const struct ethdev *ethdev = port->backend;
+
+	if (port->ops != &ethdev_ops || port->is_up || ethdev->is_listening || !ethdev->socket[0])
+		return false;
+	/* That it is not there yet is no problem: the other side makes it. */
+	if (access(ethdev->socket, W_OK) == 0 || errno != EACCES)
+		return false;
+	error_set(error, -EACCES,
+		"the packet role's user (uid %u) may not write to the socket %s; give it to that "
+		"user or to a group of his",
+		(unsigned)getuid(), ethdev->socket);
+	return true;
+}
+
 /* A driver's thread. */
 static int on_event(uint16_t ethdev_id, enum rte_eth_event_type type, void *context, void *unused)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* port.list, port.show and the ports' metrics. Control thread. */
+#include "packet/port/backend.h"
 #include "packet/port/port_control.h"
 #include "packet/port/port_table.h"
 #include "schema/api_schema.h"
@@ -46,6 +47,7 @@ static void add_counters(const struct port *port, json_t *out)
 static json_t *describe_port(const struct port *port, bool is_detailed)
 {
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
+	struct error error;
 	json_t *out;
 
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", port->mac[0], port->mac[1],
@@ -57,6 +59,8 @@ static json_t *describe_port(const struct port *port, bool is_detailed)
 		"offloads", offload_names(port));
 	if (port->state->problem[0])
 		json_object_set_new(out, "problem", json_string(port->state->problem));
+	else if (port->state->phase == PORT_OPEN && ethdev_find_problem(port, &error))
+		json_object_set_new(out, "problem", json_string(error.text));
 	json_object_set_new(out, "mode", json_string("none"));
 	if (describer)
 		describer(port, out, is_detailed);

@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -106,6 +107,9 @@ def test_metrics_are_open_metrics(daemon):
         elif not line.startswith("# "):
             assert OPEN_METRICS_LINE.match(line), line
     assert {"bulkhead_build_info", "bulkhead_drops", "bulkhead_events"} <= families
+    name = "bulkhead_packet_start_time_seconds"  # counters of this role begin there
+    started = [float(line.split()[1]) for line in body.splitlines() if line.startswith(name)]
+    assert len(started) == 1 and 0 < time.time() - started[0] < 3600
     assert "404" in fetch("")
     assert "405" in fetch("metrics", "-d", "x")
 

@@ -35,7 +35,7 @@
 
 static struct workers_config workers_config; /* as started; nap_max_us as in force */
 static uint32_t prepared_nap_max_us;
-static uint64_t started_at_ns;
+static uint64_t started_at_ns, started_wall_ns;
 static uv_timer_t housekeeping;
 static bool is_started;
 
@@ -88,6 +88,7 @@ int engine_start(uv_loop_t *loop, const json_t *config, struct error *error)
 	status = eal_start(&eal_config, error);
 	if (status < 0)
 		return status;
+	started_wall_ns = clock_wall_ns();
 	status = pool_open(eal_config.memory_bytes, error);
 	if (status < 0)
 		goto stop_eal;
@@ -364,6 +365,10 @@ static void worker_metrics(json_t *samples, uint16_t index)
 
 static void metrics(json_t *samples)
 {
+	/* Counters are those of the process. */
+	packet_metric(samples, "packet_start_time_seconds", "gauge",
+		"When the packet role started, since the epoch; its counters start from 0 then.",
+		NULL, (double)started_wall_ns / (double)CLOCK_NS_PER_S);
 	for (int i = DROP_none + 1; i < DROP_REASON_COUNT; i++)
 		packet_metric(samples, "drops", "counter", "Packets dropped, by reason.",
 			json_pack("{s:s, s:s}", "reason", drop_descriptions[i].name, "owner",

@@ -2,6 +2,8 @@
 #include "packet/inspect/builtin/rules/threshold_table.h"
 
 #include "base/clock.h"
+#include "base/id.h"
+#include "packet/inspect/siphash.h"
 
 #include <stdlib.h>
 
@@ -17,6 +19,7 @@ struct threshold_entry {
 };
 
 struct threshold_table {
+	struct siphash_key key; /* so that nobody can push a count out by chosen addresses */
 	struct threshold_entry entries[BUCKETS][WAYS];
 };
 
@@ -24,6 +27,8 @@ struct threshold_table *threshold_table_create(void)
 {
 	struct threshold_table *table = calloc(1, sizeof(*table));
 
+	if (table)
+		table->key = (struct siphash_key){{id_random_u64(), id_random_u64()}};
 	for (size_t i = 0; table && i < BUCKETS; i++)
 		for (size_t way = 0; way < WAYS; way++)
 			table->entries[i][way].rule = RULE_NONE;
@@ -35,29 +40,20 @@ void threshold_table_destroy(struct threshold_table *table)
 	free(table);
 }
 
-/* Finalizer of MurmurHash3 (A. Appleby, public domain). */
-static uint64_t mix(uint64_t value)
+static size_t bucket_of(const struct threshold_table *table, uint32_t rule, interval_number first,
+	interval_number second)
 {
-	value = (value ^ value >> 33) * 0xff51afd7ed558ccdULL;
-	value = (value ^ value >> 33) * 0xc4ceb9fe1a85ec53ULL;
-	return value ^ value >> 33;
-}
+	const uint64_t words[] = {rule, (uint64_t)first, (uint64_t)(first >> 64), (uint64_t)second,
+		(uint64_t)(second >> 64)};
 
-static size_t bucket_of(uint32_t rule, interval_number first, interval_number second)
-{
-	uint64_t hash = mix(rule + 1ULL);
-
-	hash = mix(hash ^ (uint64_t)first);
-	hash = mix(hash ^ (uint64_t)(first >> 64));
-	hash = mix(hash ^ (uint64_t)second);
-	return mix(hash ^ (uint64_t)(second >> 64)) & (BUCKETS - 1);
+	return siphash_words(&table->key, words, 5) & (BUCKETS - 1);
 }
 
 /* *is_new: it has just been begun. */
 static struct threshold_entry *find_or_begin(struct threshold_table *table, uint32_t rule,
 	interval_number first, interval_number second, uint64_t now_ns, bool *is_new)
 {
-	struct threshold_entry *entries = table->entries[bucket_of(rule, first, second)];
+	struct threshold_entry *entries = table->entries[bucket_of(table, rule, first, second)];
 	struct threshold_entry *victim = &entries[0];
 
 	*is_new = false;

@@ -6,7 +6,8 @@
 
 /* What a rate may send at once: a TCP sender that lost the end of its window is silent for 200 ms,
  * then for 400 ms, and finds afterwards what it could not send meanwhile (docs/decisions/0004). At
- * least four TSO frames: the debt of a low priority's one is no more than is left for the others. */
+ * least four TSO frames: the debt of a low priority's one is no more than is left for the others.
+ */
 #define RATE_BURST_MS        500
 #define RATE_BURST_BYTES_MIN (256 * 1024)
 #define STORM_BURST_MIN      16

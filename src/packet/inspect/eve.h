@@ -39,7 +39,7 @@ struct eve_record {
 	uint8_t destination_mac[6];
 	uint64_t wall_ns, flow_id, flow_started_wall_ns;
 	uint64_t flow_packets[2], flow_bytes[2]; /* to server, to client */
-	json_t *rule_metadata; /* NULL, or a reference: eve_release() */
+	json_t *rule_metadata;                   /* NULL, or a reference: eve_release() */
 	char message[EVE_TEXT_SIZE], category[EVE_TEXT_SIZE];
 	uint8_t payload[EVE_PAYLOAD_SIZE];
 };

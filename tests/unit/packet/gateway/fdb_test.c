@@ -149,9 +149,8 @@ static void walk_may_remove_what_it_was_given(void **state)
 	uint64_t key, value;
 
 	for (uint64_t i = 0; i < 1000; i++)
-		assert_int_equal(fdb_insert(table, key_of(5, i),
-					 fdb_value(1, 5, FDB_INTERNAL, 0, 0)),
-			0);
+		assert_int_equal(
+			fdb_insert(table, key_of(5, i), fdb_value(1, 5, FDB_INTERNAL, 0, 0)), 0);
 	while (fdb_next(table, &cursor, &key, &value)) {
 		assert_true(fdb_remove(table, key));
 		count++;

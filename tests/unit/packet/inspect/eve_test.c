@@ -128,8 +128,8 @@ static void alert_tells_the_metadata_of_its_rule(void **state)
 	eve_hold_metadata(&record, metadata);
 	json_decref(metadata); /* the ruleset is gone before the record is read */
 	event = eve_to_json(&record, &names);
-	assert_true(json_equal(
-		json_object_get(json_object_get(event, "alert"), "metadata"), expected));
+	assert_true(
+		json_equal(json_object_get(json_object_get(event, "alert"), "metadata"), expected));
 	json_decref(event);
 	record.type = EVE_DROP;
 	event = eve_to_json(&record, &names);

@@ -5,13 +5,13 @@
 #include "wire/network.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
-#if !JSON_HAVE_ATOMIC_BUILTINS && !JSON_HAVE_SYNC_BUILTINS
-#error "workers and the control thread share metadata: jansson must count references atomically"
-#endif
+static_assert(JSON_HAVE_ATOMIC_BUILTINS || JSON_HAVE_SYNC_BUILTINS,
+	"workers and the control thread count references of the same metadata");
 
 static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_NONE] = "none",

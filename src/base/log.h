@@ -79,7 +79,7 @@ static inline struct log_field log_bool(const char *key, bool value)
 struct log_field log_errno(int code);
 
 #ifdef __cppcheck__ /* which does not know __VA_OPT__ */
-#define LOG_EVENT(level, event, ...) log_emit(NULL, level, event, NULL)
+#define LOG_EVENT(level, event, ...) log_emit(&(struct log_site){0}, level, event, NULL)
 #else
 #define LOG_EVENT(level, event, ...)                                                               \
 	do {                                                                                       \

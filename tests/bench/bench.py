@@ -5,16 +5,16 @@
 
 The forwarder is bulkheadd (through switch and gateway), OVS-DPDK (action NORMAL) or dpdk-testpmd
 (macswap: what the devices can do at most). Rates are of both directions together. ONLY=PATTERN
-chooses benchmarks by name, SECONDS=N is the time of each measurement (5), RUNS=N the measurements of
-which the median is taken (3).
+chooses benchmarks by name, SECONDS=N is the time of each measurement (3), RUNS=N the measurements of
+which the best is taken (3).
 """
 
 import contextlib
 import fnmatch
+import functools
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +28,7 @@ from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
 
 HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 HUGEPAGES_NEEDED = 1024  # of 2 MB: 512 MB each for generator and forwarder, and the rest for OVS
-SECONDS = int(os.environ.get("SECONDS", "5"))
+SECONDS = int(os.environ.get("SECONDS", "3"))
 RUNS = int(os.environ.get("RUNS", "3"))
 FORWARDER_CORE = 1
 OVS = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -167,14 +167,13 @@ def measure(sockets, size="64", macs=1, flows=1, seconds=SECONDS):
 
 
 def rates(make, cases):
-    """{case: median Mpps} of one forwarder over all cases, RUNS times each."""
+    """{case: Mpps} of one forwarder, started for this and ended."""
     with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
         os.chmod(folder, 0o755)
         forwarder = make(pathlib.Path(folder))
         try:
             forwarder.start()
-            return {case: statistics.median(measure(forwarder.sockets, **arguments)["mpps"]
-                                            for _ in range(RUNS))
+            return {case: measure(forwarder.sockets, **arguments)["mpps"]
                     for case, arguments in cases.items()}
         except Exception:
             log = pathlib.Path(folder) / "forwarder.log"
@@ -183,6 +182,18 @@ def rates(make, cases):
             raise
         finally:
             forwarder.close()
+
+
+def compare(forwarders, cases):
+    """{name: {case: Mpps}}: the forwarders take turns, RUNS times, so that whatever else the machine does
+    meets them all; of each the best counts, since others can only take away."""
+    best = {name: dict.fromkeys(cases, 0.0) for name in forwarders}
+    for number in range(RUNS):
+        for name, make in forwarders.items():
+            print(f"   run {number + 1} of {RUNS}: {name}", file=sys.stderr, flush=True)
+            for case, rate in rates(make, cases).items():
+                best[name][case] = max(best[name][case], rate)
+    return best
 
 
 def table(title, columns, rows):
@@ -198,9 +209,8 @@ def forwarding():
     cases = {f"{size}, 1 address": {"size": size} for size in SIZES}
     cases["64, 1,000 addresses"] = {"macs": 500}
     cases["64, 1,000 addresses, 50,000 flows"] = {"macs": 500, "flows": 50000}
-    ours = rates(Bulkhead, cases)
-    peer = rates(OpenVSwitch, cases)
-    limit = rates(Testpmd, cases)
+    best = compare({"bulkhead": Bulkhead, "OVS-DPDK": OpenVSwitch, "testpmd": Testpmd}, cases)
+    ours, peer, limit = best["bulkhead"], best["OVS-DPDK"], best["testpmd"]
     table("Mpps, one core, both directions",
           ("case", "bulkhead", "OVS-DPDK", "testpmd", "of OVS", "of testpmd"),
           [(case, f"{ours[case]:.2f}", f"{peer[case]:.2f}", f"{limit[case]:.2f}",
@@ -210,7 +220,7 @@ def forwarding():
 def inspection():
     """Forwarding with the builtin engine inspecting: 0, 100 and 3,000 rules"""
     cases = {size: {"size": size, "macs": 50, "flows": 1000} for size in SIZES}
-    results = {"off": rates(Bulkhead, cases)}
+    forwarders = {"off": Bulkhead}
     with tempfile.TemporaryDirectory(prefix="bulkhead-rules-") as folder:
         os.chmod(folder, 0o755)
         for count in (0, 100, 3000):
@@ -218,7 +228,8 @@ def inspection():
             path.write_text(run(sys.executable, TREE / "tests/bench/generate_rules.py", count))
             path.chmod(0o644)
             chain = {"engines": ["builtin"], "rules": [str(path)]}
-            results[f"{count} rules"] = rates(lambda where: Bulkhead(where, chain), cases)
+            forwarders[f"{count} rules"] = functools.partial(Bulkhead, inspection=chain)
+        results = compare(forwarders, cases)
     table("Mpps, one core, both directions; ratio to inspection off",
           ("inspection", *(f"{size}" for size in SIZES), *(f"{size}, ratio" for size in SIZES)),
           [(name, *(f"{values[size]:.2f}" for size in SIZES),
@@ -229,7 +240,7 @@ def inspection():
 def addresses():
     """The forwarding table with 2 to 100,000 addresses"""
     cases = {f"{2 * count:,}": {"macs": count} for count in (1, 500, 5000, 50000)}
-    ours = rates(Bulkhead, cases)
+    ours = compare({"bulkhead": Bulkhead}, cases)["bulkhead"]
     first = ours["2"]
     table("Mpps at 64 bytes", ("addresses", "bulkhead", "of the first"),
           [(case, f"{value:.2f}", f"{value / first:.2f}") for case, value in ours.items()])

@@ -30,6 +30,7 @@ void yaml_destroy(struct yaml_node *root)
 			root->last->next = next;
 			next = root->first;
 		}
+		json_decref(root->keys);
 		free(root->key);
 		free(root->value);
 		free(root);
@@ -104,15 +105,33 @@ static int refuse_syntax(struct parse *parse)
 	return refuse(parse, &parser->problem_mark, "%s%s", problem, hint);
 }
 
-static bool has_key(const struct yaml_node *mapping, const char *key, unsigned int *line)
+/* Notes the key in its mapping's set (jansson's hashes are keyed: nobody can make them collide). 0,
+ * the line (from 1) where the mapping had it before, or -ENOMEM. */
+static int note_key(struct yaml_node *mapping, const char *key, unsigned int line)
 {
-	for (const struct yaml_node *child = mapping->first; child; child = child->next) {
-		if (strcmp(child->key, key) == 0) {
-			*line = child->key_line;
-			return true;
-		}
+	const json_t *before = json_object_get(mapping->keys, key);
+
+	if (before)
+		return (int)json_integer_value(before);
+	if (!mapping->keys)
+		mapping->keys = json_object();
+	return json_object_set_new(mapping->keys, key, json_integer(line)) == 0 ? 0 : -ENOMEM;
+}
+
+/* The node takes the parser's key; one that was there before is told. */
+static int take_key(struct parse *parse, struct yaml_node *mapping, struct yaml_node *node)
+{
+	int line = note_key(mapping, parse->key, parse->key_line);
+
+	if (line > 0) {
+		yaml_mark_t mark = {.line = parse->key_line - 1, .column = parse->key_column - 1};
+
+		refuse(parse, &mark, "the key is there twice; first in line %d", line);
+		node->is_duplicate = true;
 	}
-	return false;
+	node->key = parse->key;
+	parse->key = NULL;
+	return line < 0 ? line : 0;
 }
 
 /* Puts a new node to where the parser is; the parse owns it through the tree. */
@@ -121,7 +140,7 @@ static int add_node(
 {
 	struct yaml_node *parent = parse->depth ? parse->stack[parse->depth - 1] : NULL;
 	struct yaml_node *node;
-	unsigned int line;
+	int r = 0;
 
 	if (++parse->node_count > CONFIG_NODES_MAX)
 		return refuse(parse, mark, "more than %d values; that is no configuration",
@@ -138,15 +157,7 @@ static int add_node(
 		.key_line = parse->key_line,
 		.key_column = parse->key_column};
 	if (parent && parent->kind == YAML_MAPPING) {
-		if (has_key(parent, parse->key, &line)) {
-			yaml_mark_t key_mark = {
-				.line = parse->key_line - 1, .column = parse->key_column - 1};
-
-			refuse(parse, &key_mark, "the key is there twice; first in line %u", line);
-			node->is_duplicate = true;
-		}
-		node->key = parse->key;
-		parse->key = NULL;
+		r = take_key(parse, parent, node);
 	}
 	if (!parent) {
 		parse->root = node;
@@ -159,7 +170,7 @@ static int add_node(
 		parent->child_count++;
 	}
 	*out = node;
-	return 0;
+	return r;
 }
 
 static bool expects_key(const struct parse *parse)

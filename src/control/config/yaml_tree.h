@@ -8,6 +8,8 @@
 
 #include "control/config/config.h"
 
+#include <jansson.h>
+
 enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
 struct yaml_node {
@@ -20,6 +22,7 @@ struct yaml_node {
 	bool is_duplicate;                 /* its key was there before; reported already */
 	size_t child_count;
 	struct yaml_node *first, *last, *next; /* children in order; next sibling */
+	json_t *keys;                          /* of a mapping: key -> line; NULL: none yet */
 };
 
 /*

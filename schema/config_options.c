@@ -150,7 +150,7 @@ const struct config_option config_options[] = {
 		HELP("It may not act as a DHCP server"))
 	OPTION("partitions.*.adapters.*.guard.ra", BOOL, LIVE, DEFAULT("true"),
 		HELP("It may not send router advertisements"))
-	OPTION("partitions.*.adapters.*.guard.eapol", BOOL, LIVE, DEFAULT("false"),
+	OPTION("partitions.*.adapters.*.guard.eapol", BOOL, LIVE, DEFAULT("true"),
 		HELP("It may not send EAPOL (802.1X) of its own"))
 	OPTION("partitions.*.adapters.*.storm", SECTION, LIVE,
 		HELP("Limits of flooded frames from the partition"))

@@ -35,7 +35,7 @@
  *   "mac": "52:54:00:00:10:01", "addresses": ["192.0.2.10"], "static": [], "queues": 1,
  *   "priority": 0, "rate": {"in": 0, "out": 0}, "mac-limit": 256,
  *   "guard": {"mac": true, "ip": true, "arp": true, "nd": true, "dhcp": true, "ra": true,
- *             "eapol": false},
+ *             "eapol": true},
  *   "storm": {"broadcast": 0, "multicast": 0, "unknown-unicast": 0}}}}},
  *  "inspection": {
  *   "engines": ["builtin"], "rules": ["/etc/bulkhead/rules/x.rules"], "scope": "gateway",

@@ -21,7 +21,7 @@ def unguarded(config):
     for partition in config["partitions"].values():
         for adapter in partition["adapters"].values():
             del adapter["mac"], adapter["addresses"]
-            adapter["guard"] = {"dhcp": False, "ra": False, "eapol": True}
+            adapter["guard"] = {"dhcp": False, "ra": False, "eapol": False}
 
 
 def wires(lab):

@@ -342,3 +342,21 @@ def test_trace_shows_the_origin_tag(make_lab):
     text, _ = process.communicate(timeout=20)
     assert "origin trunk" in text and "trunk-a" in text and "web.eth0" in text
     assert "origin physical" in text and "uplink" in text
+
+
+def test_guard_keeps_eapol_of_a_partition_in_unless_switched_off(lab):
+    """G8: by default a partition does not speak 802.1X past the host; `guard.eapol: false` lets it."""
+    daemon = lab.start()
+    assert can_ping(lab["web"], "192.0.2.100")
+    outside, web = lab.outside.wire("eth0"), lab["web"].wire("eth0")
+    frame = (bytes.fromhex("0180c2000003525400001001888e") + b"\x02\x01\0\0").ljust(60, b"\0")
+    web.send(frame)
+    wait_until(lambda: daemon.drops()["guard_eapol"] == 1, what="the guard's counter")
+    assert not outside.expect(lambda seen: seen[:14] == frame[:14], 0.3)
+
+    def switch_off(config):
+        config["partitions"]["web"]["adapters"]["eth0"]["guard"] = {"eapol": False}
+
+    daemon.apply(switch_off)
+    web.send(frame)
+    assert outside.expect(lambda seen: seen == frame)

@@ -304,14 +304,13 @@ static uint8_t read_guard_flags(const json_t *section)
 		const char *key;
 		uint8_t flag;
 	} rows[] = {{"mac", GUARD_MAC}, {"ip", GUARD_IP}, {"arp", GUARD_ARP}, {"nd", GUARD_ND},
-		{"dhcp", GUARD_DHCP}, {"ra", GUARD_RA}};
+		{"dhcp", GUARD_DHCP}, {"ra", GUARD_RA}, {"eapol", GUARD_EAPOL}};
 	uint8_t flags = 0;
 
 	for (size_t i = 0; i < RTE_DIM(rows); i++)
 		if (get_bool(section, rows[i].key, false))
 			flags |= rows[i].flag;
-	/* The other way round: `eapol` allows. */
-	return get_bool(section, "eapol", false) ? flags : flags | GUARD_EAPOL;
+	return flags;
 }
 
 static int read_guard(struct builder *builder, const json_t *adapter, struct switch_port *port)

@@ -16,6 +16,8 @@
 static struct {
 	int fd;
 	uv_poll_t poll;
+	bool is_dumping; /* the kernel is telling of all links */
+	bool is_stale; /* and has to do it once more, since something was asked or lost meanwhile */
 	void (*on_news)(const struct link_news *news);
 } monitor = {.fd = -1};
 
@@ -38,27 +40,43 @@ static void read_message(const struct nlmsghdr *header)
 		monitor.on_news(&news);
 }
 
+/* The kernel paces a dump by what was read of it, so that nothing of one is lost. */
+static void end_dump(void)
+{
+	monitor.is_dumping = false;
+	if (monitor.is_stale)
+		link_monitor_ask();
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
 
+	/* An overrun is an error of the socket's, on which libuv stops its watching. */
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_readable);
 	for (;;) {
 		ssize_t received = recv(monitor.fd, buffer, sizeof(buffer), MSG_DONTWAIT);
 		unsigned int size = received > 0 ? (unsigned int)received : 0;
 
 		if (received < 0 && errno == ENOBUFS) {
-			link_monitor_ask(0); /* news were lost: ask for all */
+			link_monitor_ask(); /* news were lost */
 			continue;
 		}
 		if (received <= 0)
 			return;
 		for (const struct nlmsghdr *at = (const void *)buffer; NLMSG_OK(at, size);
-			at = NLMSG_NEXT(at, size))
-			read_message(at);
+			at = NLMSG_NEXT(at, size)) {
+			monitor.is_stale |= (at->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+			if (at->nlmsg_type == NLMSG_DONE || at->nlmsg_type == NLMSG_ERROR)
+				end_dump();
+			else
+				read_message(at);
+		}
 	}
 }
 
-void link_monitor_ask(int index)
+void link_monitor_ask(void)
 {
 	struct {
 		struct nlmsghdr header;
@@ -66,12 +84,16 @@ void link_monitor_ask(int index)
 	} request = {
 		.header = {.nlmsg_len = sizeof(request),
 			.nlmsg_type = RTM_GETLINK,
-			.nlmsg_flags = NLM_F_REQUEST | (index ? 0 : NLM_F_DUMP)},
-		.info = {.ifi_family = AF_UNSPEC, .ifi_index = index},
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.info = {.ifi_family = AF_UNSPEC},
 	};
 
-	if (send(monitor.fd, &request, sizeof(request), MSG_DONTWAIT) < 0)
-		log_warning("link_not_asked", log_int("interface_index", index), log_errno(-errno));
+	monitor.is_stale = monitor.is_dumping;
+	if (monitor.is_dumping)
+		return;
+	monitor.is_dumping = send(monitor.fd, &request, sizeof(request), MSG_DONTWAIT) > 0;
+	if (!monitor.is_dumping)
+		log_warning("links_not_asked", log_errno(-errno));
 }
 
 int link_monitor_start(
@@ -80,6 +102,7 @@ int link_monitor_start(
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
 
 	monitor.on_news = on_news;
+	monitor.is_dumping = monitor.is_stale = false;
 	monitor.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (monitor.fd < 0)
 		return error_set(error, -errno, "netlink socket: %s", strerror(errno));

@@ -19,5 +19,6 @@ struct link_news {
 int link_monitor_start(
 	uv_loop_t *loop, void (*on_news)(const struct link_news *news), struct error *error);
 void link_monitor_stop(void);
-/* Asks the kernel how interface index is. */
-void link_monitor_ask(int index);
+/* Asks the kernel how all interfaces are: once more afterwards when it is asked while it tells, so
+ * that a thousand questions cost two answers and none is lost in a full socket. */
+void link_monitor_ask(void);

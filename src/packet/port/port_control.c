@@ -226,7 +226,7 @@ static void announce(struct port *port)
 static void refresh_link(struct port *port)
 {
 	if (port->interface_index)
-		link_monitor_ask(port->interface_index);
+		link_monitor_ask();
 	else
 		port_set_link(port, ethdev_refresh(port));
 }

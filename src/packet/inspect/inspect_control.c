@@ -49,6 +49,7 @@ struct change {
 	struct inspector *fresh[INSPECT_CHAIN_MAX];
 	uint16_t fresh_count;
 	struct inspect_chain *chain;
+	bool waits_for_room; /* to retire the engines that it replaces */
 	packet_prepared_fn done;
 	void *done_context;
 };
@@ -174,26 +175,30 @@ static bool is_in(const struct inspect_chain *chain, const struct inspector *eng
 	return false;
 }
 
-/* Engines that are replaced live on until their deadline, and there is room for some only. */
-static int check_retiring(const struct inspect_chain *chain)
+static bool has_room_to_retire(const struct inspect_chain *chain)
 {
 	uint16_t count = inspect_chain ? inspect_chain->retiring_count : 0;
 
 	for (uint16_t i = 0; inspect_chain && i < inspect_chain->count; i++)
 		count += !is_in(chain, inspect_chain->engines[i]);
-	if (count <= INSPECT_RETIRING_MAX)
-		return 0;
-	return error_set(&change->error, -EBUSY,
-		"inspection.engines: those replaced before are waiting for their last packets; "
-		"try again when inspection.deadline is over");
+	return count <= INSPECT_RETIRING_MAX;
+}
+
+/* Engines that are replaced live on until their deadline, and there is room for some only: a change
+ * that comes too soon waits for on_retire(). */
+static void end_prepare_with_room(void)
+{
+	change->waits_for_room = !has_room_to_retire(change->chain);
+	if (!change->waits_for_room)
+		end_prepare(NULL);
 }
 
 static void finish_prepare(void)
 {
-	if (make_chain() < 0 || check_retiring(change->chain) < 0)
+	if (make_chain() < 0)
 		end_prepare(&change->error);
 	else
-		end_prepare(NULL);
+		end_prepare_with_room();
 }
 
 static bool is_invalid(const json_t *refusal)
@@ -438,6 +443,8 @@ static void on_retire(uv_timer_t *timer)
 			publish_retire(old->retiring[i], destroy_engine);
 	publish_retire(old, free);
 	await_retirement();
+	if (change && change->waits_for_room)
+		end_prepare_with_room();
 }
 
 static void await_retirement(void)

@@ -47,7 +47,16 @@ static const char packet_rules[] =
 	"alert ip6 any any -> any any (ip_proto:!17; id:1; tos:!0; sid:8;)\n"
 	"alert ip any any -> any any (isdataat:!9; pcre:\"/^(a+)+$/\"; "
 	"byte_test:4,<,9,-4,relative; sid:9;)\n"
-	"pass udp any any -> any 53 (content:\"|00|\"; offset:3; depth:9; sid:10;)\n";
+	"pass udp any any -> any 53 (content:\"|00|\"; offset:3; depth:9; sid:10;)\n"
+	"alert ip any any -> any any (content:\"a\"; byte_extract:1,0,n,relative; "
+	"byte_math:bytes 2,offset n,oper -,rvalue n,result m,relative; content:\"b\"; distance:n; "
+	"within:m; byte_jump:1,m; isdataat:n; sid:11;)\n"
+	"alert ip any any -> any any (fragbits:!M; ipopts:any; sid:12;)\n"
+	"alert icmp any any -> any any (icmp_id:>1; icmp_seq:<9; sid:13;)\n"
+	"alert tcp any any -> any any (tcp.mss:>1; sid:14;)\n"
+	"rate_filter gen_id 1, sig_id 4, track by_src, count 1, seconds 9, new_action drop, "
+	"timeout "
+	"9\nsuppress gen_id 1, sig_id 8, track by_either, ip 192.0.2.0/24\n";
 
 static struct ruleset *compile(const char *text)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rule files: whatever they hold, each rule is taken or refused with a reason. */
+/* Rule files, with the lines of threshold.config and the like: whatever they hold, each line is
+ * taken or refused with a reason. */
+#include "packet/inspect/builtin/rules/rule_directives.h"
 #include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/rule_parse.h"
 
@@ -8,11 +10,34 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static int parse_directive(struct rule_parser *parser, char *text)
+{
+	struct rule_directive *directive;
+	struct rule rule = {0};
+	int code = rule_directive_parse(parser, text, &directive);
+
+	if (code == 0 && directive && rule_directive_apply(parser->arena, directive, &rule) < 0)
+		abort(); /* it has no threshold yet */
+	return code;
+}
+
+static int parse_line(struct rule_parser *parser, char *text)
+{
+	struct rule *rule;
+	int code;
+
+	if (rule_directive_type(text) != RULE_DIRECTIVE_NONE)
+		return parse_directive(parser, text);
+	code = rule_parse(parser, text, &rule);
+	if (code == 0)
+		rule_release(rule);
+	return code;
+}
+
 static void parse_all(struct rule_parser *parser, const uint8_t *data, size_t size)
 {
 	enum rule_lexer_result result;
 	struct rule_lexer lexer;
-	struct rule *rule;
 	uint32_t line;
 	char *text;
 
@@ -22,9 +47,8 @@ static void parse_all(struct rule_parser *parser, const uint8_t *data, size_t si
 			abort();
 		if (result != RULE_LEXER_RULE)
 			continue;
-		if (rule_parse(parser, text, &rule) == 0)
-			rule_release(rule);
-		else if (!parser->reason.text[0] || !parser->keyword[0])
+		if (parse_line(parser, text) < 0
+			&& (!parser->reason.text[0] || !parser->keyword[0]))
 			abort(); /* refused in silence */
 	}
 	rule_lexer_close(&lexer);

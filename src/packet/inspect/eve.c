@@ -2,6 +2,7 @@
 #include "packet/inspect/eve.h"
 
 #include "base/clock.h"
+#include "packet/inspect/builtin/detect.h"
 #include "wire/network.h"
 
 #include <arpa/inet.h>
@@ -137,14 +138,19 @@ static void set_protocol(json_t *event, const struct eve_record *record)
 	}
 }
 
+static bool has_ports(const struct eve_record *record)
+{
+	return record->protocol == IPPROTO_TCP || record->protocol == IPPROTO_UDP
+		|| record->protocol == IPPROTO_SCTP;
+}
+
 static void set_tuple(json_t *event, const struct eve_record *record)
 {
 	if (!record->ip_version)
 		return;
 	set_address(event, "src_ip", record, record->source);
 	set_address(event, "dest_ip", record, record->destination);
-	if (record->protocol == IPPROTO_TCP || record->protocol == IPPROTO_UDP
-		|| record->protocol == IPPROTO_SCTP) {
+	if (has_ports(record)) {
 		set_number(event, "src_port", record->source_port);
 		set_number(event, "dest_port", record->destination_port);
 	}
@@ -153,6 +159,16 @@ static void set_tuple(json_t *event, const struct eve_record *record)
 		set_number(event, "icmp_type", record->icmp_type);
 		set_number(event, "icmp_code", record->icmp_code);
 	}
+}
+
+static void set_end(json_t *alert, const char *key, const struct eve_record *record, bool is_source)
+{
+	json_t *end = json_object();
+
+	set_address(end, "ip", record, is_source ? record->source : record->destination);
+	if (has_ports(record))
+		set_number(end, "port", is_source ? record->source_port : record->destination_port);
+	json_object_set_new(alert, key, end);
 }
 
 static json_t *alert_to_json(const struct eve_record *record)
@@ -169,6 +185,10 @@ static json_t *alert_to_json(const struct eve_record *record)
 	/* Not in the `alert` of a drop event, as Suricata. */
 	if (record->type == EVE_ALERT && record->rule_metadata)
 		json_object_set(alert, "metadata", record->rule_metadata);
+	if (record->target != RULE_TARGET_NONE) {
+		set_end(alert, "source", record, record->target == RULE_TARGET_DESTINATION);
+		set_end(alert, "target", record, record->target == RULE_TARGET_SOURCE);
+	}
 	return alert;
 }
 

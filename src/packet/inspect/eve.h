@@ -24,6 +24,7 @@ struct eve_record {
 	bool is_blocked, has_flow, has_signature, to_server;
 	uint8_t ip_version, protocol, severity, drop_reason;
 	uint8_t tcp_flags, icmp_type, icmp_code, ttl, dscp_ecn;
+	uint8_t target;                      /* enum rule_target */
 	uint8_t source[16], destination[16]; /* of the packet */
 	uint16_t source_port, destination_port;
 	uint32_t tcp_sequence, tcp_acknowledgement;

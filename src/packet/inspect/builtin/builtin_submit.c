@@ -113,6 +113,7 @@ static void emit_event(
 		record->severity = rule->priority;
 		eve_copy_text(record->message, rule->msg);
 		eve_copy_text(record->category, rule->category);
+		record->target = rule->target;
 		eve_hold_metadata(record, rule->metadata);
 	}
 	event_ring_commit(job->own->events);
@@ -132,7 +133,7 @@ static void emit_alerts(struct job *job)
 	for (uint16_t i = 0; i < job->result.alert_count; i++) {
 		const struct detect_alert *alert = &job->result.alerts[i];
 
-		if (alert->is_noalert || alert->rule->action == RULE_PASS)
+		if (alert->is_noalert || alert->action == RULE_PASS)
 			continue;
 		job->builtin->base.counters[job->worker].alerts++;
 		emit_event(job, EVE_ALERT, alert->rule, is_blocked);
@@ -532,6 +533,23 @@ static enum verdict inspect_datagram(struct job *job)
 	return VERDICT_HELD;
 }
 
+/* Rules that speak of fragments, before it is one of a datagram; false: it is dropped. */
+static bool judge_fragment(struct job *job)
+{
+	const struct detect_context context = {
+		.packet = &job->decoded, .to_server = true, .now_ns = job->now_ns};
+
+	detect_result_init(&job->result);
+	if (!job->ruleset)
+		return true;
+	detect_fragment(job->ruleset, job->worker, &context, &job->result);
+	detect_result_finish(&job->result);
+	if (blocks(job->result.action))
+		return false;
+	emit_alerts(job);
+	return true;
+}
+
 static enum verdict inspect_fragment(struct job *job)
 {
 	const struct inspect_chain *chain = publish_read(&inspect_chain);
@@ -546,6 +564,8 @@ static enum verdict inspect_fragment(struct job *job)
 
 	if (job->own->ready_head - job->own->ready_tail > BUILTIN_READY_MAX - FRAGMENTS_MAX)
 		return fail(packet, DROP_inspect_overload);
+	if (!judge_fragment(job))
+		return block(job);
 	switch (fragment_add(
 		job->own->fragments, inspect_workers[job->worker]->holds, &input, datagram)) {
 	case FRAGMENT_HELD:

@@ -24,7 +24,7 @@
 #define DETECT_WINDOW_BYTES     4096
 #define DETECT_ALERTS_MAX       15 /* per packet, as Suricata's packet-alert-max */
 #define DETECT_REPLACEMENTS_MAX 16
-#define DETECT_FLOWBITS_MAX     128 /* names in one ruleset */
+#define DETECT_FLOWBITS_MAX     1024 /* names in one ruleset */
 #define DETECT_CANDIDATES       8
 
 struct ruleset;
@@ -42,6 +42,7 @@ enum ruleset_refusal {
 	RULESET_INVALID,     /* syntax, range, undefined variable */
 	RULESET_UNSUPPORTED, /* correct, but this engine cannot express it; the rest is loaded */
 	RULESET_DUPLICATE,   /* same gid and sid, and no higher rev */
+	RULESET_NO_EFFECT,   /* no rule: a line about one that is not there, or has that already */
 	RULESET_REFUSAL_COUNT,
 };
 
@@ -54,8 +55,8 @@ enum ruleset_refusal {
  *   {"files": n, "accepted": n, "refused": n, "invalid": n, "unsupported": n,
  *    "duplicate": n, "disabled": n, "coverage_percent": x.y,
  *    "refused_by_keyword": {"http.uri": n, ...},
- *    "refusals": [{"file", "line", "kind": "invalid|unsupported|duplicate", "keyword", "reason",
- *                  "sid"}, ...]}    (the first RULESET_REPORT_MAX of them)
+ *    "refusals": [{"file", "line", "kind": "invalid|unsupported|duplicate|no-effect", "keyword",
+ * "reason", "sid"}, ...]}    (the first RULESET_REPORT_MAX of them)
  */
 #define RULESET_REPORT_MAX 1000
 int ruleset_compile(const struct ruleset_file *files, size_t file_count, const json_t *variables,
@@ -67,8 +68,8 @@ void ruleset_destroy(struct ruleset *ruleset);
 
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 
-/* {"rules", "groups", "patterns", "bytes", "evaluations", "limits_exceeded"}; the latter are
- * looks at a rule that were given up since they took too long. */
+/* {"rules", "groups", "patterns", "bytes", "evaluations", "limits_exceeded", "thresholds_evicted"}:
+ * looks at a rule that were given up since they took too long; counts that made room. */
 json_t *ruleset_status(const struct ruleset *ruleset);
 
 /* Rules with their matches, from index after on, at most limit: array of {"index", "gid", "sid",
@@ -86,6 +87,8 @@ enum rule_action {
 	RULE_REJECT_BOTH, /* to both */
 };
 
+enum rule_target { RULE_TARGET_NONE, RULE_TARGET_SOURCE, RULE_TARGET_DESTINATION };
+
 const char *rule_action_name(enum rule_action action); /* "rejectboth" */
 
 /* Borrowed from the ruleset: valid as long as it is, for a worker until the end of its walk. */
@@ -97,6 +100,7 @@ struct rule_info {
 	const char *msg;        /* "" when it has none */
 	const char *classtype;  /* "" */
 	const char *category;   /* the class' long text: EVE's alert.category */
+	uint8_t target;         /* which end is attacked: EVE's alert.target */
 	const json_t *metadata; /* object of arrays of strings, or NULL: EVE's alert.metadata.
 				 * A worker increfs it for its events, and never decrefs. */
 };
@@ -135,6 +139,7 @@ struct detect_context {
 
 struct detect_alert {
 	const struct rule_info *rule;
+	enum rule_action action; /* the rule's, or that of its rate_filter */
 	bool in_stream;
 	bool is_noalert; /* counts, sets bits, acts, but no event */
 };
@@ -177,6 +182,11 @@ static inline void detect_result_init(struct detect_result *result)
 
 /* The packet: headers, payload, flow. worker < the worker_count of ruleset_compile(). */
 void detect_packet(const struct ruleset *ruleset, uint16_t worker,
+	const struct detect_context *context, struct detect_result *result);
+
+/* A fragment of a datagram, before it is put together: only the rules that speak of fragments. The
+ * context has no flow. */
+void detect_fragment(const struct ruleset *ruleset, uint16_t worker,
 	const struct detect_context *context, struct detect_result *result);
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The classes that rules name by `classtype`, as in Suricata's and Snort's classification.config.
  */
+#include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/rule_parse.h"
 
 #include <errno.h>
@@ -55,8 +56,16 @@ static const struct {
 	{"command-and-control", "Malware Command and Control Activity Detected", 1},
 };
 
-int rule_classification(const char *name, const char **text, uint8_t *priority)
+int rule_classification(
+	const struct rule_parser *parser, const char *name, const char **text, uint8_t *priority)
 {
+	for (const struct rule_class *own = parser->classes; own; own = own->next) {
+		if (strcasecmp(name, own->name) != 0)
+			continue;
+		*text = own->text;
+		*priority = own->priority;
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
 		if (strcasecmp(name, classes[i].name) != 0)
 			continue;
@@ -65,4 +74,27 @@ int rule_classification(const char *name, const char **text, uint8_t *priority)
 		return 0;
 	}
 	return -ENOENT;
+}
+
+int rule_classification_add(struct rule_parser *parser, char *value)
+{
+	char *name = rule_piece(&value, ','), *text = rule_piece(&value, ',');
+	struct rule_class *own;
+	int64_t priority;
+
+	if (!text || !value || !*name || !rule_number(rule_trim(value), 1, 255, &priority))
+		return RULE_INVALID(parser, "expected \"name,text,priority\"");
+	if (!rule_is_utf8(name) || !rule_is_utf8(text))
+		return RULE_UNSUPPORTED(parser, "the text is no UTF-8");
+	own = rule_arena_take(parser->arena, sizeof(*own));
+	if (!own)
+		return -ENOMEM;
+	own->name = rule_arena_copy(parser->arena, name, strlen(name));
+	own->text = rule_arena_copy(parser->arena, text, strlen(text));
+	own->priority = (uint8_t)priority;
+	if (!own->name || !own->text)
+		return -ENOMEM;
+	own->next = parser->classes;
+	parser->classes = own;
+	return 0;
 }

@@ -82,19 +82,28 @@ static void find_candidates(
 
 /* ---- flowbits ---- */
 
+static bool has_bit(const struct rule_flowbit *bit, const struct detect_flow *flow)
+{
+	bool is_set = flow->bits[bit->bit / 64] >> (bit->bit % 64) & 1;
+
+	return bit->command == RULE_FLOWBIT_IS_SET        ? is_set
+		: bit->command == RULE_FLOWBIT_IS_NOT_SET ? !is_set
+							  : true;
+}
+
 static bool flowbits_match(const struct rule *rule, const struct detect_flow *flow)
 {
-	for (size_t i = 0; i < rule->flowbit_count; i++) {
-		const struct rule_flowbit *bit = &rule->flowbits[i];
-		bool is_set;
+	bool is_met = false; /* by one of the alternatives so far */
 
-		if (!flow)
+	if (rule->flowbit_count > 0 && !flow)
+		return false;
+	for (size_t i = 0; i < rule->flowbit_count; i++) {
+		is_met |= has_bit(&rule->flowbits[i], flow);
+		if (rule->flowbits[i].or_next)
+			continue;
+		if (!is_met)
 			return false;
-		is_set = flow->bits[bit->bit / 64] >> (bit->bit % 64) & 1;
-		if (bit->command == RULE_FLOWBIT_IS_SET && !is_set)
-			return false;
-		if (bit->command == RULE_FLOWBIT_IS_NOT_SET && is_set)
-			return false;
+		is_met = false;
 	}
 	return true;
 }
@@ -149,23 +158,57 @@ static void add_alert(struct detect_result *result, struct detect_alert alert)
 		*weakest = alert;
 }
 
+static bool is_suppressed(const struct packet_view *view, const struct rule *rule)
+{
+	for (const struct rule_suppress *own = rule->suppress; own; own = own->next) {
+		bool is_source = !own->addresses || interval_set_has(own->addresses, view->source);
+		bool is_destination =
+			!own->addresses || interval_set_has(own->addresses, view->destination);
+
+		if (own->end == RULE_SUPPRESS_ALL
+			|| (own->end != RULE_SUPPRESS_DESTINATION && is_source)
+			|| (own->end != RULE_SUPPRESS_SOURCE && is_destination))
+			return true;
+	}
+	return false;
+}
+
+/* What becomes of a match; *action changes where a rate_filter has it so. */
+static enum threshold_verdict count_match(
+	struct pass *pass, const struct rule *rule, enum rule_action *action)
+{
+	struct threshold_table *table = pass->ruleset->thresholds;
+	enum threshold_verdict verdict = THRESHOLD_TELL;
+
+	if (is_suppressed(&pass->view, rule))
+		return THRESHOLD_SILENT;
+	if (rule->threshold.type != RULE_THRESHOLD_NONE)
+		verdict = threshold_table_count(table, rule, &rule->threshold, &pass->view);
+	if (verdict != THRESHOLD_NOTHING && rule->rate.type != RULE_THRESHOLD_NONE
+		&& threshold_table_count(table, rule, &rule->rate, &pass->view)
+			== THRESHOLD_CHANGED)
+		*action = rule->rate.new_action;
+	return verdict;
+}
+
 /* The rule matched: what follows from it. */
 static void conclude(struct pass *pass, const struct rule *rule)
 {
-	enum threshold_verdict verdict = THRESHOLD_TELL;
+	enum rule_action action = rule->info.action;
+	enum threshold_verdict verdict;
 
 	if (rule->flowbit_count > 0)
 		change_flowbits(rule, pass->view.context->flow);
 	count(&pass->worker->matches[rule->info.index]);
-	if (rule->threshold.type != RULE_THRESHOLD_NONE)
-		verdict = threshold_table_count(pass->worker->thresholds, rule, &pass->view);
+	verdict = count_match(pass, rule, &action);
 	if (verdict == THRESHOLD_NOTHING)
 		return;
 	/* A rule that neither tells nor acts was there for its flowbits. */
-	if (rule->info.action == RULE_ALERT && (rule->is_noalert || verdict == THRESHOLD_SILENT))
+	if (action == RULE_ALERT && (rule->is_noalert || verdict == THRESHOLD_SILENT))
 		return;
 	add_alert(pass->result,
 		(struct detect_alert){.rule = &rule->info,
+			.action = action,
 			.in_stream = pass->in_stream,
 			.is_noalert = rule->is_noalert || verdict == THRESHOLD_SILENT});
 }
@@ -316,6 +359,19 @@ void detect_packet(const struct ruleset *ruleset, uint16_t worker,
 	sort_candidates(pass.worker);
 	for (size_t i = 0; i < pass.worker->candidate_count; i++)
 		match_packet_rule(&pass, ruleset->rules[pass.worker->candidates[i]], &payload);
+}
+
+void detect_fragment(const struct ruleset *ruleset, uint16_t worker,
+	const struct detect_context *context, struct detect_result *result)
+{
+	struct pass pass;
+
+	if (ruleset->fragment_rule_count == 0
+		|| !pass_open(&pass, ruleset, worker, context, result))
+		return;
+	for (size_t i = 0; i < ruleset->fragment_rule_count; i++)
+		if (applies(&pass, ruleset->fragment_rules[i]))
+			conclude(&pass, ruleset->fragment_rules[i]);
 }
 
 /* ---- streams ---- */
@@ -500,13 +556,13 @@ static bool is_for_flow(const struct detect_alert *alert)
 
 static void decide(struct detect_result *result, const struct detect_alert *alert)
 {
-	bool is_reject = alert->rule->action != RULE_DROP && alert->rule->action != RULE_PASS;
+	bool is_reject = alert->action != RULE_DROP && alert->action != RULE_PASS;
 
 	result->applies_to_flow |= is_for_flow(alert);
 	/* A reject does what a drop does, and more. */
 	if (result->decided_by && (!is_reject || result->action != RULE_DROP))
 		return;
-	result->action = alert->rule->action;
+	result->action = alert->action;
 	result->decided_by = alert->rule;
 }
 
@@ -520,9 +576,9 @@ void detect_result_finish(struct detect_result *result)
 	for (size_t i = 0; i < result->alert_count; i++) {
 		const struct detect_alert *alert = &result->alerts[i];
 
-		if (alert->rule->action != RULE_ALERT)
+		if (alert->action != RULE_ALERT)
 			decide(result, alert);
-		if (alert->rule->action == RULE_PASS)
+		if (alert->action == RULE_PASS)
 			break; /* neither it nor what is behind it is told */
 		if (!alert->is_noalert)
 			result->alerts[kept++] = *alert;

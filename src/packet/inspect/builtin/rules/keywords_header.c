@@ -103,6 +103,21 @@ static int parse_dsize(struct rule_parser *parser, struct rule *rule, char *valu
 	return add_number_test(parser, rule, RULE_FIELD_DSIZE, value, UINT16_MAX);
 }
 
+static int parse_icmp_id(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_ICMP_ID, value, UINT16_MAX);
+}
+
+static int parse_icmp_seq(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_ICMP_SEQUENCE, value, UINT16_MAX);
+}
+
+static int parse_mss(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return add_number_test(parser, rule, RULE_FIELD_TCP_MSS, value, UINT16_MAX);
+}
+
 static int parse_window(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	return add_number_test(parser, rule, RULE_FIELD_WINDOW, value, UINT16_MAX);
@@ -176,11 +191,15 @@ static int parse_sameip(struct rule_parser *parser, struct rule *rule, char *val
 
 /* ---- flags: [!+*]FSRPAUEC120[,ignored] ---- */
 
+/* TCP's flags by bit (RFC 9293, 3.1); 1 and 2 are Snort's names of CWR and ECE. */
+static const char tcp_letters[] = "FSRPAUEC";
+/* Of IPv4's fragmentation field (RFC 791): more fragments, don't fragment, reserved. */
+static const char fragment_letters[] = "MDR";
+
 /* The sign may stand anywhere among the letters; NULL: none is allowed. */
-static bool take_flags(const char *text, uint32_t *out, enum rule_comparison *comparison)
+static bool take_flags(
+	const char *text, const char *letters, uint32_t *out, enum rule_comparison *comparison)
 {
-	/* TCP's flags by bit (RFC 9293, 3.1); 1 and 2 are Snort's names of CWR and ECE. */
-	static const char letters[] = "FSRPAUEC";
 	static const char signs[] = "+*!";
 	static const enum rule_comparison meanings[] = {
 		RULE_ALL_BITS, RULE_ANY_BITS, RULE_NOT_ALL_BITS};
@@ -193,9 +212,9 @@ static bool take_flags(const char *text, uint32_t *out, enum rule_comparison *co
 
 		if (letter)
 			*out |= 1U << (letter - letters);
-		else if (*text == '1')
+		else if (*text == '1' && letters == tcp_letters)
 			*out |= 0x80;
-		else if (*text == '2')
+		else if (*text == '2' && letters == tcp_letters)
 			*out |= 0x40;
 		else if (sign && comparison)
 			*comparison = meanings[sign - signs];
@@ -211,14 +230,55 @@ static int parse_flags(struct rule_parser *parser, struct rule *rule, char *valu
 	char *ignored_letters = value, *letters = rule_piece(&ignored_letters, ',');
 	uint32_t ignored = 0;
 
-	if (!take_flags(letters, &test.low, &test.comparison)
-		|| (ignored_letters && !take_flags(rule_trim(ignored_letters), &ignored, NULL)))
+	if (!take_flags(letters, tcp_letters, &test.low, &test.comparison)
+		|| (ignored_letters
+			&& !take_flags(rule_trim(ignored_letters), tcp_letters, &ignored, NULL)))
 		return RULE_INVALID(parser,
 			"expected flags of F S R P A U E C 1 2 0, with !, + or * for how, and "
 			"those "
 			"to ignore behind a comma");
 	test.high = 0xff & ~ignored;
 	return add_test(parser, rule, test);
+}
+
+static int parse_fragbits(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	struct rule_test test = {
+		.field = RULE_FIELD_FRAGMENT_BITS, .comparison = RULE_EXACT_BITS, .high = 7};
+
+	if (!take_flags(value, fragment_letters, &test.low, &test.comparison))
+		return RULE_INVALID(parser, "expected bits of M D R, with !, + or * for how");
+	rule->is_for_fragments = true;
+	return add_test(parser, rule, test);
+}
+
+static int parse_fragoffset(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	rule->is_for_fragments = true;
+	return add_number_test(parser, rule, RULE_FIELD_FRAGMENT_OFFSET, value, 8191);
+}
+
+static int parse_ipopts(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	static const struct {
+		const char *name;
+		uint32_t bits;
+	} options[] = {{"rr", RULE_IP_OPTION_RR}, {"lsrr", RULE_IP_OPTION_LSRR},
+		{"eol", RULE_IP_OPTION_EOL}, {"nop", RULE_IP_OPTION_NOP}, {"ts", RULE_IP_OPTION_TS},
+		{"sec", RULE_IP_OPTION_SEC}, {"esec", RULE_IP_OPTION_ESEC},
+		{"ssrr", RULE_IP_OPTION_SSRR}, {"satid", RULE_IP_OPTION_SATID},
+		{"any", UINT32_MAX}};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (strcasecmp(value, options[i].name) == 0)
+			return add_test(parser, rule,
+				(struct rule_test){.field = RULE_FIELD_IP_OPTIONS,
+					.comparison = RULE_ANY_BITS,
+					.low = options[i].bits,
+					.high = UINT32_MAX});
+	return RULE_INVALID(parser,
+		"\"%.40s\": valid are rr, lsrr, eol, nop, ts, sec, esec, ssrr, satid and any",
+		value);
 }
 
 /* ---- flow ---- */
@@ -249,6 +309,7 @@ static int add_flow_word(struct rule_parser *parser, struct rule *rule, const ch
 			return RULE_INVALID(
 				parser, "\"%.40s\" contradicts or repeats what is before it", word);
 		rule->flow |= flow_words[i].flow;
+		rule->is_for_fragments |= flow_words[i].flow == RULE_FLOW_ONLY_FRAGMENT;
 		return 0;
 	}
 	return RULE_INVALID(parser,
@@ -286,5 +347,11 @@ const struct rule_keyword rule_keywords_header[] = {
 	{"ack", RULE_VALUE_REQUIRED, parse_ack},
 	{"tcp.ack", RULE_VALUE_REQUIRED, parse_ack},
 	{"sameip", RULE_VALUE_NONE, parse_sameip},
+	{"fragbits", RULE_VALUE_REQUIRED, parse_fragbits},
+	{"fragoffset", RULE_VALUE_REQUIRED, parse_fragoffset},
+	{"ipopts", RULE_VALUE_REQUIRED, parse_ipopts},
+	{"icmp_id", RULE_VALUE_REQUIRED, parse_icmp_id},
+	{"icmp_seq", RULE_VALUE_REQUIRED, parse_icmp_seq},
+	{"tcp.mss", RULE_VALUE_REQUIRED, parse_mss},
 	{0},
 };

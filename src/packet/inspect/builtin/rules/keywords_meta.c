@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Options that say what a rule is: msg, sid, gid, rev, classtype, priority, reference, metadata. */
+/* Options that say what a rule is: msg, sid, gid, rev, classtype, priority, reference, metadata,
+ * target. */
 #include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/rule_parse.h"
 
@@ -22,8 +23,7 @@ static int unescape(struct rule_parser *parser, char *text)
 	return 0;
 }
 
-/* Events are JSON, which is UTF-8. */
-static bool is_utf8(const char *text)
+bool rule_is_utf8(const char *text)
 {
 	json_t *string = json_string(text);
 	bool is_valid = string != NULL;
@@ -43,7 +43,7 @@ static int parse_msg(struct rule_parser *parser, struct rule *rule, char *value)
 	code = unescape(parser, text);
 	if (code < 0)
 		return code;
-	if (!is_utf8(text))
+	if (!rule_is_utf8(text))
 		return RULE_UNSUPPORTED(parser, "the text is no UTF-8");
 	rule->info.msg = rule_arena_copy(parser->arena, text, strlen(text));
 	return rule->info.msg ? 0 : -ENOMEM;
@@ -80,12 +80,12 @@ static int parse_classtype(struct rule_parser *parser, struct rule *rule, char *
 	struct rule_info *info = &rule->info;
 	uint8_t priority;
 
-	if (!is_utf8(value))
+	if (!rule_is_utf8(value))
 		return RULE_UNSUPPORTED(parser, "the text is no UTF-8");
 	info->classtype = rule_arena_copy(parser->arena, value, strlen(value));
 	if (!info->classtype)
 		return -ENOMEM;
-	if (rule_classification(value, &info->category, &priority) < 0)
+	if (rule_classification(parser, value, &info->category, &priority) < 0)
 		/* One of the user's own: as Suricata, its name, and the default priority. */
 		info->category = info->classtype;
 	else if (!rule->has_priority)
@@ -138,6 +138,23 @@ static int parse_metadata(struct rule_parser *parser, struct rule *rule, char *v
 	return 0;
 }
 
+static int parse_target(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	if (strcmp(value, "src_ip") == 0)
+		rule->info.target = RULE_TARGET_SOURCE;
+	else if (strcmp(value, "dest_ip") == 0)
+		rule->info.target = RULE_TARGET_DESTINATION;
+	else
+		return RULE_INVALID(parser, "\"%.40s\": valid are src_ip and dest_ip", value);
+	return 0;
+}
+
+/* Where Suricata is to look first. Here all that can be looked for by pattern is. */
+static int parse_prefilter(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	return 0;
+}
+
 const struct rule_keyword rule_keywords_meta[] = {
 	{"msg", RULE_VALUE_REQUIRED, parse_msg},
 	{"sid", RULE_VALUE_REQUIRED, parse_sid},
@@ -147,5 +164,7 @@ const struct rule_keyword rule_keywords_meta[] = {
 	{"priority", RULE_VALUE_REQUIRED, parse_priority},
 	{"reference", RULE_VALUE_REQUIRED, parse_reference},
 	{"metadata", RULE_VALUE_REQUIRED, parse_metadata},
+	{"target", RULE_VALUE_REQUIRED, parse_target},
+	{"prefilter", RULE_VALUE_NONE, parse_prefilter},
 	{0},
 };

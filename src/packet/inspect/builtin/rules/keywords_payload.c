@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Options that look into the payload: content and its modifiers, pcre, isdataat, byte_test,
- * byte_jump. */
+/* Options that look into the payload: content and its modifiers, pcre. */
 #include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/rule_parse.h"
 
@@ -8,29 +7,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-
-#define POSITION_MAX 65535 /* Suricata's bound for offset, depth, distance, within */
-
-static struct rule_item *add_item(
-	struct rule_parser *parser, struct rule *rule, enum rule_item_type type)
-{
-	struct rule_item *item = &parser->items[rule->item_count];
-
-	if (rule->item_count == RULE_ITEMS_MAX) {
-		RULE_UNSUPPORTED(
-			parser, "more than %d tests of the payload in one rule", RULE_ITEMS_MAX);
-		return NULL;
-	}
-	rule->item_count++;
-	*item = (struct rule_item){.type = type};
-	return item;
-}
-
-/* Undoes add_item() for a value that did not parse. */
-static void remove_item(struct rule *rule)
-{
-	rule->item_count--;
-}
 
 /* ---- content ---- */
 
@@ -115,7 +91,7 @@ static int take_pattern(struct rule_parser *parser, char *value, const uint8_t *
 
 static int parse_content(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	struct rule_item *item = add_item(parser, rule, RULE_CONTENT);
+	struct rule_item *item = rule_add_item(parser, rule, RULE_CONTENT);
 	int code;
 
 	if (!item)
@@ -123,7 +99,7 @@ static int parse_content(struct rule_parser *parser, struct rule *rule, char *va
 	code = take_pattern(
 		parser, value, &item->content.bytes, &item->content.size, &item->is_negated);
 	if (code < 0)
-		remove_item(rule);
+		rule_remove_item(rule);
 	return code;
 }
 
@@ -149,29 +125,41 @@ static int parse_nocase(struct rule_parser *parser, struct rule *rule, char *val
 	return 0;
 }
 
-/* offset, depth, distance, within: a number, once, and not of both kinds. */
+struct position_keyword {
+	int64_t min;
+	bool is_relative;
+	size_t given, variable; /* offsets in struct rule_content */
+};
+
+#define POSITION_KEYWORD(name, min_, is_relative_)                                                 \
+	(struct position_keyword)                                                                  \
+	{                                                                                          \
+		.min = (min_), .is_relative = (is_relative_),                                      \
+		.given = offsetof(struct rule_content, has_##name),                                \
+		.variable = offsetof(struct rule_content, name##_variable),                        \
+	}
+
+/* offset, depth, distance, within: a number, or a variable, once, and not of both kinds. */
 static int parse_position(struct rule_parser *parser, struct rule *rule, const char *value,
-	int64_t min, bool is_relative, struct rule_item **out, int64_t *number, size_t flag)
+	struct position_keyword keyword, struct rule_item **out, int64_t *number)
 {
 	struct rule_item *item = modified(parser, rule);
 	bool *given;
+	int code;
 
 	if (!item)
 		return -EINVAL;
-	given = (bool *)((char *)&item->content + flag);
-	if (isalpha((unsigned char)*value) || *value == '_')
-		return RULE_UNSUPPORTED(parser,
-			"\"%.40s\": numbers taken from the packet (byte_extract) are not supported",
-			value);
-	if (!rule_number(value, min, POSITION_MAX, number))
-		return RULE_INVALID(parser, "\"%.40s\" is no number from %d to %d", value, (int)min,
-			POSITION_MAX);
+	given = (bool *)((char *)&item->content + keyword.given);
+	code = rule_value(parser, rule, value, keyword.min, RULE_POSITION_MAX, number,
+		(uint8_t *)&item->content + keyword.variable);
+	if (code < 0)
+		return code;
 	if (item->content.starts_with)
 		return RULE_INVALID(parser, "cannot be together with startswith");
 	if (*given)
 		return RULE_INVALID(parser, "given twice for one content");
-	if (is_relative ? item->content.has_offset || item->content.has_depth
-			: item->content.has_distance || item->content.has_within)
+	if (keyword.is_relative ? item->content.has_offset || item->content.has_depth
+				: item->content.has_distance || item->content.has_within)
 		return RULE_INVALID(parser,
 			"offset and depth cannot be together with distance and within for one "
 			"content");
@@ -180,12 +168,22 @@ static int parse_position(struct rule_parser *parser, struct rule *rule, const c
 	return 0;
 }
 
+/* A range that is known must hold the content. */
+static int check_range(
+	struct rule_parser *parser, const struct rule_item *item, int64_t number, uint8_t variable)
+{
+	if (variable == 0 && number < item->content.size)
+		return RULE_INVALID(parser, "%d is less than the content's %u bytes", (int)number,
+			item->content.size);
+	return 0;
+}
+
 static int parse_offset(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	struct rule_item *item = NULL;
 	int64_t number;
-	int code = parse_position(parser, rule, value, 0, false, &item, &number,
-		offsetof(struct rule_content, has_offset));
+	int code = parse_position(
+		parser, rule, value, POSITION_KEYWORD(offset, 0, false), &item, &number);
 
 	if (code == 0)
 		item->content.offset = (uint32_t)number;
@@ -196,24 +194,21 @@ static int parse_depth(struct rule_parser *parser, struct rule *rule, char *valu
 {
 	struct rule_item *item = NULL;
 	int64_t number;
-	int code = parse_position(parser, rule, value, 1, false, &item, &number,
-		offsetof(struct rule_content, has_depth));
+	int code = parse_position(
+		parser, rule, value, POSITION_KEYWORD(depth, 1, false), &item, &number);
 
 	if (code < 0)
 		return code;
-	if (number < item->content.size)
-		return RULE_INVALID(parser, "%d is less than the content's %u bytes", (int)number,
-			item->content.size);
 	item->content.depth = (uint32_t)number;
-	return 0;
+	return check_range(parser, item, number, item->content.depth_variable);
 }
 
 static int parse_distance(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	struct rule_item *item = NULL;
 	int64_t number;
-	int code = parse_position(parser, rule, value, -POSITION_MAX, true, &item, &number,
-		offsetof(struct rule_content, has_distance));
+	int code = parse_position(parser, rule, value,
+		POSITION_KEYWORD(distance, -RULE_POSITION_MAX, true), &item, &number);
 
 	if (code < 0)
 		return code;
@@ -226,17 +221,14 @@ static int parse_within(struct rule_parser *parser, struct rule *rule, char *val
 {
 	struct rule_item *item = NULL;
 	int64_t number;
-	int code = parse_position(parser, rule, value, 1, true, &item, &number,
-		offsetof(struct rule_content, has_within));
+	int code = parse_position(
+		parser, rule, value, POSITION_KEYWORD(within, 1, true), &item, &number);
 
 	if (code < 0)
 		return code;
-	if (number < item->content.size)
-		return RULE_INVALID(parser, "%d is less than the content's %u bytes", (int)number,
-			item->content.size);
 	item->content.within = (int32_t)number;
 	item->is_relative = true;
-	return 0;
+	return check_range(parser, item, number, item->content.within_variable);
 }
 
 static int parse_startswith(struct rule_parser *parser, struct rule *rule, char *value)
@@ -288,8 +280,8 @@ static int parse_fast_pattern(struct rule_parser *parser, struct rule *rule, cha
 	content->is_fast_pattern = true;
 	if (!value || strcmp(value, "only") == 0)
 		return 0;
-	if (!rule_number(rule_piece(&value, ','), 0, POSITION_MAX, &offset) || !value
-		|| !rule_number(rule_trim(value), 1, POSITION_MAX, &size))
+	if (!rule_number(rule_piece(&value, ','), 0, RULE_POSITION_MAX, &offset) || !value
+		|| !rule_number(rule_trim(value), 1, RULE_POSITION_MAX, &size))
 		return RULE_INVALID(parser, "valid are: no value, \"only\", or \"offset,size\"");
 	if (offset + size > content->size)
 		return RULE_INVALID(
@@ -353,6 +345,8 @@ static int parse_pcre_option(
 		item->is_relative = true;
 		return 0;
 	}
+	if (letter == ',')
+		return RULE_UNSUPPORTED(parser, "variables taken from groups are not supported");
 	if (strchr("UIPQHDMCSYKVWZ", letter))
 		return RULE_UNSUPPORTED(
 			parser, "/%c looks at a part of HTTP, which is not supported", letter);
@@ -384,7 +378,7 @@ static int compile_pcre(
 
 static int parse_pcre(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	struct rule_item *item = add_item(parser, rule, RULE_PCRE);
+	struct rule_item *item = rule_add_item(parser, rule, RULE_PCRE);
 	uint32_t options = 0;
 	char *text, *slash;
 	int code = 0;
@@ -394,7 +388,7 @@ static int parse_pcre(struct rule_parser *parser, struct rule *rule, char *value
 	text = rule_unquote(value, &item->is_negated);
 	slash = text ? strrchr(text, '/') : NULL;
 	if (!text || text[0] != '/' || slash == text) {
-		remove_item(rule);
+		rule_remove_item(rule);
 		return RULE_INVALID(parser, "expected \"/expression/options\"");
 	}
 	for (const char *letter = slash + 1; code == 0 && *letter; letter++)
@@ -404,245 +398,7 @@ static int parse_pcre(struct rule_parser *parser, struct rule *rule, char *value
 		code = compile_pcre(parser, item, text + 1, options);
 	}
 	if (code < 0)
-		remove_item(rule);
-	return code;
-}
-
-/* ---- isdataat, byte_test, byte_jump ---- */
-
-static int parse_isdataat(struct rule_parser *parser, struct rule *rule, char *value)
-{
-	struct rule_item *item = add_item(parser, rule, RULE_ISDATAAT);
-	char *piece;
-	int64_t number;
-
-	if (!item)
-		return -ENOTSUP;
-	item->is_negated = *value == '!';
-	value += item->is_negated;
-	piece = rule_piece(&value, ',');
-	if (isalpha((unsigned char)*piece)) {
-		remove_item(rule);
-		return RULE_UNSUPPORTED(parser,
-			"\"%.40s\": numbers taken from the packet are not "
-			"supported",
-			piece);
-	}
-	if (!rule_number(piece, 0, POSITION_MAX, &number)) {
-		remove_item(rule);
-		return RULE_INVALID(
-			parser, "\"%.40s\" is no number from 0 to %d", piece, POSITION_MAX);
-	}
-	item->isdataat.offset = (uint32_t)number;
-	while ((piece = rule_piece(&value, ','))) {
-		if (strcmp(piece, "relative") == 0) {
-			item->is_relative = true;
-		} else if (strcmp(piece, "rawbytes") != 0) {
-			remove_item(rule);
-			return RULE_INVALID(
-				parser, "\"%.40s\": valid are relative and rawbytes", piece);
-		}
-	}
-	return 0;
-}
-
-/* Options that byte_test and byte_jump share: 1: taken, 0: not one of them. */
-static int parse_byte_option(
-	struct rule_parser *parser, struct rule_item *item, const char *piece, bool *is_string)
-{
-	struct rule_byte *byte = &item->byte;
-	const char *mask = strncmp(piece, "bitmask", 7) == 0 ? piece + 7 : NULL;
-	int64_t number;
-
-	if (strcmp(piece, "relative") == 0)
-		item->is_relative = true;
-	else if (strcmp(piece, "big") == 0)
-		byte->is_little = false;
-	else if (strcmp(piece, "little") == 0)
-		byte->is_little = true;
-	else if (strcmp(piece, "string") == 0)
-		*is_string = true;
-	else if (strcmp(piece, "hex") == 0)
-		byte->text = RULE_NUMBER_HEX;
-	else if (strcmp(piece, "dec") == 0)
-		byte->text = RULE_NUMBER_DECIMAL;
-	else if (strcmp(piece, "oct") == 0)
-		byte->text = RULE_NUMBER_OCT;
-	else if (strcmp(piece, "dce") == 0)
-		return RULE_UNSUPPORTED(parser, "dce is not supported");
-	else if (mask && rule_number(mask + strspn(mask, " "), 1, UINT32_MAX, &number))
-		byte->bitmask = (uint64_t)number;
-	else
-		return 0;
-	return 1;
-}
-
-/* Checks the number of bytes against the way they are read. */
-static int settle_byte(struct rule_parser *parser, struct rule_byte *byte, bool is_string)
-{
-	/* Bounds of Suricata: what fits into 64 bits. */
-	static const uint8_t most[] = {[RULE_NUMBER_BINARY] = 8,
-		[RULE_NUMBER_DECIMAL] = 20,
-		[RULE_NUMBER_HEX] = 14,
-		[RULE_NUMBER_OCT] = 23};
-
-	if (is_string && byte->text == RULE_NUMBER_BINARY)
-		return RULE_INVALID(parser, "string needs dec, hex or oct");
-	if (!is_string && byte->text != RULE_NUMBER_BINARY)
-		return RULE_INVALID(parser, "dec, hex and oct need string");
-	if (byte->size > most[byte->text])
-		return RULE_INVALID(parser, "%u bytes are more than the %u that are valid here",
-			byte->size, most[byte->text]);
-	return 0;
-}
-
-/* A number, or a refusal by what stands there. */
-static int take_byte_number(
-	struct rule_parser *parser, const char *piece, int64_t min, int64_t max, int64_t *out)
-{
-	if (!piece || !*piece)
-		return RULE_INVALID(parser, "a number is missing");
-	if (isalpha((unsigned char)*piece))
-		return RULE_UNSUPPORTED(parser,
-			"\"%.40s\": numbers taken from the packet (byte_extract) are not supported",
-			piece);
-	if (!rule_number(piece, min, max, out))
-		return RULE_INVALID(parser, "\"%.40s\" is no number from %lld to %lld", piece,
-			(long long)min, (long long)max);
-	return 0;
-}
-
-static int take_operator(struct rule_parser *parser, struct rule_item *item, const char *piece)
-{
-	static const struct {
-		const char *text;
-		enum rule_byte_operator operator;
-	} operators[] = {{"<", RULE_BYTE_BELOW}, {">", RULE_BYTE_ABOVE}, {"=", RULE_BYTE_EQUAL},
-		{"<=", RULE_BYTE_BELOW_OR_EQUAL}, {">=", RULE_BYTE_ABOVE_OR_EQUAL},
-		{"&", RULE_BYTE_AND}, {"^", RULE_BYTE_OR}, {"", RULE_BYTE_EQUAL}};
-
-	if (!piece)
-		return RULE_INVALID(parser, "expected: bytes, operator, value, offset");
-	item->is_negated = *piece == '!';
-	piece += item->is_negated;
-	piece += strspn(piece, " ");
-	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		if (strcmp(piece, operators[i].text) != 0 || (!*piece && !item->is_negated))
-			continue;
-		item->byte.operator= operators[i].operator;
-		return 0;
-	}
-	return RULE_INVALID(
-		parser, "\"%.10s\" is no operator: valid are < > = <= >= & ^, and ! before", piece);
-}
-
-static int parse_byte_test_value(struct rule_parser *parser, struct rule_item *item, char *value)
-{
-	bool is_string = false;
-	int64_t number;
-	char *piece;
-	int code;
-
-	code = take_byte_number(parser, rule_piece(&value, ','), 1, 23, &number);
-	if (code < 0)
-		return code;
-	item->byte.size = (uint8_t)number;
-	code = take_operator(parser, item, rule_piece(&value, ','));
-	if (code < 0)
-		return code;
-	code = take_byte_number(parser, rule_piece(&value, ','), 0, INT64_MAX, &number);
-	if (code < 0)
-		return code;
-	item->byte.value = (uint64_t)number;
-	code = take_byte_number(
-		parser, rule_piece(&value, ','), -POSITION_MAX, POSITION_MAX, &number);
-	if (code < 0)
-		return code;
-	item->byte.offset = (int32_t)number;
-	while ((piece = rule_piece(&value, ','))) {
-		code = parse_byte_option(parser, item, piece, &is_string);
-		if (code == 0)
-			return RULE_INVALID(parser, "\"%.40s\" is no option of it", piece);
-		if (code < 0)
-			return code;
-	}
-	return settle_byte(parser, &item->byte, is_string);
-}
-
-/* Options that byte_jump has alone: 1: taken, 0: not one of them. */
-static int parse_jump_option(struct rule_parser *parser, struct rule_byte *byte, const char *piece)
-{
-	const char *blank = strchr(piece, ' ');
-	int64_t number;
-	int code = 0;
-
-	if (strcmp(piece, "align") == 0) {
-		byte->is_aligned = true;
-	} else if (strcmp(piece, "from_beginning") == 0) {
-		byte->from_beginning = true;
-	} else if (strcmp(piece, "from_end") == 0) {
-		byte->from_end = true;
-	} else if (blank && strncmp(piece, "multiplier ", 11) == 0) {
-		code = take_byte_number(parser, blank + strspn(blank, " "), 1, 65535, &number);
-		byte->multiplier = code == 0 ? (uint32_t)number : 1;
-	} else if (blank && strncmp(piece, "post_offset ", 12) == 0) {
-		code = take_byte_number(
-			parser, blank + strspn(blank, " "), -POSITION_MAX, POSITION_MAX, &number);
-		byte->post_offset = code == 0 ? (int32_t)number : 0;
-	} else {
-		return 0;
-	}
-	return code < 0 ? code : 1;
-}
-
-static int parse_byte_jump_value(struct rule_parser *parser, struct rule_item *item, char *value)
-{
-	bool is_string = false;
-	int64_t number;
-	char *piece;
-	int code;
-
-	code = take_byte_number(parser, rule_piece(&value, ','), 1, 23, &number);
-	if (code < 0)
-		return code;
-	item->byte.size = (uint8_t)number;
-	item->byte.multiplier = 1;
-	code = take_byte_number(
-		parser, rule_piece(&value, ','), -POSITION_MAX, POSITION_MAX, &number);
-	if (code < 0)
-		return code;
-	item->byte.offset = (int32_t)number;
-	while ((piece = rule_piece(&value, ','))) {
-		code = parse_byte_option(parser, item, piece, &is_string);
-		if (code == 0)
-			code = parse_jump_option(parser, &item->byte, piece);
-		if (code == 0)
-			return RULE_INVALID(parser, "\"%.40s\" is no option of it", piece);
-		if (code < 0)
-			return code;
-	}
-	if (item->byte.from_beginning && item->byte.from_end)
-		return RULE_INVALID(parser, "from_beginning and from_end exclude each other");
-	return settle_byte(parser, &item->byte, is_string);
-}
-
-static int parse_byte_test(struct rule_parser *parser, struct rule *rule, char *value)
-{
-	struct rule_item *item = add_item(parser, rule, RULE_BYTE_TEST);
-	int code = item ? parse_byte_test_value(parser, item, value) : -ENOTSUP;
-
-	if (item && code < 0)
-		remove_item(rule);
-	return code;
-}
-
-static int parse_byte_jump(struct rule_parser *parser, struct rule *rule, char *value)
-{
-	struct rule_item *item = add_item(parser, rule, RULE_BYTE_JUMP);
-	int code = item ? parse_byte_jump_value(parser, item, value) : -ENOTSUP;
-
-	if (item && code < 0)
-		remove_item(rule);
+		rule_remove_item(rule);
 	return code;
 }
 
@@ -660,9 +416,6 @@ const struct rule_keyword rule_keywords_payload[] = {
 	{"rawbytes", RULE_VALUE_NONE, parse_payload_buffer},
 	{"pkt_data", RULE_VALUE_NONE, parse_payload_buffer},
 	{"pcre", RULE_VALUE_REQUIRED, parse_pcre},
-	{"isdataat", RULE_VALUE_REQUIRED, parse_isdataat},
-	{"byte_test", RULE_VALUE_REQUIRED, parse_byte_test},
-	{"byte_jump", RULE_VALUE_REQUIRED, parse_byte_jump},
 	{0},
 };
 

@@ -18,8 +18,8 @@ static int find_flowbit(struct rule_parser *parser, const char *name, uint16_t *
 {
 	struct flowbit_names *names = parser->flowbits;
 
-	if (strchr(name, '|'))
-		return RULE_UNSUPPORTED(parser, "alternatives (a|b) are not supported");
+	if (strchr(name, ','))
+		return RULE_UNSUPPORTED(parser, "Snort's groups of flowbits are not supported");
 	for (*out = 0; *out < names->count; (*out)++)
 		if (strcmp(names->names[*out], name) == 0)
 			return 0;
@@ -33,6 +33,40 @@ static int find_flowbit(struct rule_parser *parser, const char *name, uint16_t *
 	return 0;
 }
 
+static int add_flowbit(struct rule_parser *parser, struct rule *rule,
+	enum rule_flowbit_command command, const char *name)
+{
+	struct rule_flowbit *bit = &parser->rule_flowbits[rule->flowbit_count];
+	int code;
+
+	if (!*name)
+		return RULE_INVALID(parser, "a name is missing, as in \"flowbits: set, name;\"");
+	if (rule->flowbit_count == RULE_FLOWBITS_MAX)
+		return RULE_UNSUPPORTED(parser, "more than %d in one rule", RULE_FLOWBITS_MAX);
+	*bit = (struct rule_flowbit){.command = command};
+	code = find_flowbit(parser, name, &bit->bit);
+	rule->flowbit_count += code == 0;
+	return code;
+}
+
+/* "name", or of isset and isnotset "name|name": one of them is enough. */
+static int add_flowbits(struct rule_parser *parser, struct rule *rule,
+	enum rule_flowbit_command command, char *names)
+{
+	uint8_t first = rule->flowbit_count;
+	char *name;
+	int code = 0;
+
+	if (strchr(names, '|') && command != RULE_FLOWBIT_IS_SET
+		&& command != RULE_FLOWBIT_IS_NOT_SET)
+		return RULE_INVALID(parser, "alternatives (a|b) are for isset and isnotset");
+	while (code == 0 && (name = rule_piece(&names, '|')))
+		code = add_flowbit(parser, rule, command, name);
+	for (uint8_t i = first; i + 1 < rule->flowbit_count; i++)
+		parser->rule_flowbits[i].or_next = true;
+	return code;
+}
+
 static int parse_flowbits(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	static const char *const commands[] = {[RULE_FLOWBIT_SET] = "set",
@@ -41,27 +75,15 @@ static int parse_flowbits(struct rule_parser *parser, struct rule *rule, char *v
 		[RULE_FLOWBIT_IS_SET] = "isset",
 		[RULE_FLOWBIT_IS_NOT_SET] = "isnotset"};
 	char *command = rule_piece(&value, ',');
-	struct rule_flowbit *bit = &parser->rule_flowbits[rule->flowbit_count];
 
 	if (strcmp(command, "noalert") == 0 && !value) {
 		rule->is_noalert = true;
 		return 0;
 	}
-	if (rule->flowbit_count == RULE_FLOWBITS_MAX)
-		return RULE_UNSUPPORTED(parser, "more than %d in one rule", RULE_FLOWBITS_MAX);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		int code;
-
-		if (strcmp(command, commands[i]) != 0)
-			continue;
-		if (!value || !*rule_trim(value))
-			return RULE_INVALID(
-				parser, "a name is missing, as in \"flowbits: set, name;\"");
-		bit->command = (enum rule_flowbit_command)i;
-		code = find_flowbit(parser, rule_trim(value), &bit->bit);
-		rule->flowbit_count += code == 0;
-		return code;
-	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(command, commands[i]) == 0)
+			return add_flowbits(parser, rule, (enum rule_flowbit_command)i,
+				value ? rule_trim(value) : command + strlen(command));
 	return RULE_INVALID(parser,
 		"\"%.40s\": valid are set, unset, toggle, isset, isnotset and noalert", command);
 }
@@ -103,14 +125,11 @@ static int take_type(struct rule_parser *parser, struct rule_threshold *threshol
 	return 0;
 }
 
-/* What of the values was seen. */
-enum threshold_part { PART_TYPE = 1, PART_TRACK = 2, PART_COUNT = 4, PART_SECONDS = 8 };
-
-static int take_part(struct rule_parser *parser, struct rule_threshold *threshold, char *piece,
+int rule_threshold_part(struct rule_parser *parser, struct rule_threshold *threshold, char *piece,
 	unsigned int *seen)
 {
 	char *value = piece, *name = rule_piece(&value, ' ');
-	enum threshold_part part;
+	enum rule_threshold_part part;
 	int64_t number = 0;
 	int code = 0;
 
@@ -118,16 +137,17 @@ static int take_part(struct rule_parser *parser, struct rule_threshold *threshol
 	if (!value || !*value)
 		return RULE_INVALID(parser, "\"%.40s\" has no value", name);
 	if (strcmp(name, "count") == 0 || strcmp(name, "seconds") == 0) {
-		part = *name == 'c' ? PART_COUNT : PART_SECONDS;
-		if (!rule_number(value, 1, UINT32_MAX, &number))
-			return RULE_INVALID(
-				parser, "%s \"%.40s\" is no number above 0", name, value);
-		*(part == PART_COUNT ? &threshold->count : &threshold->seconds) = (uint32_t)number;
+		part = *name == 'c' ? RULE_PART_COUNT : RULE_PART_SECONDS;
+		if (!rule_number(value, 1, RULE_THRESHOLD_COUNT_MAX, &number))
+			return RULE_INVALID(parser, "%s \"%.40s\" is no number from 1 to %d", name,
+				value, RULE_THRESHOLD_COUNT_MAX);
+		*(part == RULE_PART_COUNT ? &threshold->count : &threshold->seconds) =
+			(uint32_t)number;
 	} else if (strcmp(name, "track") == 0) {
-		part = PART_TRACK;
+		part = RULE_PART_TRACK;
 		code = take_track(parser, threshold, value);
 	} else if (strcmp(name, "type") == 0) {
-		part = PART_TYPE;
+		part = RULE_PART_TYPE;
 		code = take_type(parser, threshold, value);
 	} else {
 		return RULE_INVALID(
@@ -149,24 +169,26 @@ static int parse_parts(
 	if (rule->threshold.type != RULE_THRESHOLD_NONE)
 		return RULE_INVALID(
 			parser, "one threshold or detection_filter is possible in a rule");
-	if (!(expected & PART_TYPE))
+	if (!(expected & RULE_PART_TYPE))
 		rule->threshold.type = RULE_THRESHOLD_DETECTION;
 	while (code == 0 && (piece = rule_piece(&value, ',')))
-		code = take_part(parser, &rule->threshold, piece, &seen);
+		code = rule_threshold_part(parser, &rule->threshold, piece, &seen);
 	if (code == 0 && seen != expected)
 		return RULE_INVALID(parser, "needs %strack, count and seconds, and nothing else",
-			expected & PART_TYPE ? "type, " : "");
+			expected & RULE_PART_TYPE ? "type, " : "");
 	return code;
 }
 
 static int parse_threshold(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	return parse_parts(parser, rule, value, PART_TYPE | PART_TRACK | PART_COUNT | PART_SECONDS);
+	return parse_parts(parser, rule, value,
+		RULE_PART_TYPE | RULE_PART_TRACK | RULE_PART_COUNT | RULE_PART_SECONDS);
 }
 
 static int parse_detection_filter(struct rule_parser *parser, struct rule *rule, char *value)
 {
-	return parse_parts(parser, rule, value, PART_TRACK | PART_COUNT | PART_SECONDS);
+	return parse_parts(
+		parser, rule, value, RULE_PART_TRACK | RULE_PART_COUNT | RULE_PART_SECONDS);
 }
 
 const struct rule_keyword rule_keywords_state[] = {

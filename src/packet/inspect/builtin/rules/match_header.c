@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/inspect/builtin/rules/match_header.h"
 
+#include "base/bytes.h"
 #include "packet/inspect/builtin/rules/networks.h"
 
 #include <netinet/in.h>
@@ -102,6 +103,109 @@ static uint32_t read_u16(const uint8_t *bytes)
 	return (uint32_t)(bytes[0] << 8 | bytes[1]);
 }
 
+/* The kinds of IPv4's options (IANA, "IP Option Numbers") as rules name them. */
+static uint32_t ip_option_bit(uint8_t kind)
+{
+	switch (kind) {
+	case 0:
+		return RULE_IP_OPTION_EOL;
+	case 1:
+		return RULE_IP_OPTION_NOP;
+	case 7:
+		return RULE_IP_OPTION_RR;
+	case 68:
+		return RULE_IP_OPTION_TS;
+	case 130:
+		return RULE_IP_OPTION_SEC;
+	case 131:
+		return RULE_IP_OPTION_LSRR;
+	case 133:
+		return RULE_IP_OPTION_ESEC;
+	case 136:
+		return RULE_IP_OPTION_SATID;
+	case 137:
+		return RULE_IP_OPTION_SSRR;
+	default:
+		return RULE_IP_OPTION_OTHER;
+	}
+}
+
+#define IPV4_HEADER_SIZE 20
+#define TCP_HEADER_SIZE  20
+
+/* Options of IPv4 and TCP have the same form: 0 ends, 1 stands alone, others have a length. */
+struct option_walk {
+	struct bytes bytes;
+	uint8_t kind;
+	struct bytes value;
+};
+
+static bool next_option(struct option_walk *walk)
+{
+	uint8_t size;
+
+	if (bytes_left(&walk->bytes) == 0 || walk->kind == 0)
+		return false;
+	walk->kind = bytes_read_u8(&walk->bytes);
+	walk->value = bytes_from(NULL, 0);
+	if (walk->kind <= 1)
+		return true;
+	size = bytes_read_u8(&walk->bytes);
+	if (size < 2 || size - 2u > bytes_left(&walk->bytes))
+		return false;
+	walk->value = bytes_sub(&walk->bytes, size - 2u);
+	return true;
+}
+
+static struct option_walk walk_options(const struct decoded *packet, size_t from, size_t to)
+{
+	struct option_walk walk = {.kind = 1};
+
+	walk.bytes = to > from && to <= packet->captured_size
+		? bytes_from(packet->frame + from, to - from)
+		: bytes_from(NULL, 0);
+	return walk;
+}
+
+static uint32_t ip_options(const struct decoded *packet)
+{
+	struct option_walk walk = walk_options(packet, packet->l3_offset + IPV4_HEADER_SIZE,
+		packet->l3_offset + (packet->frame[packet->l3_offset] & 0x0f) * 4u);
+	uint32_t options = 0;
+
+	while (next_option(&walk))
+		options |= ip_option_bit(walk.kind);
+	return options;
+}
+
+static bool tcp_mss(const struct decoded *packet, uint32_t *out)
+{
+	struct option_walk walk =
+		walk_options(packet, packet->l4_offset + TCP_HEADER_SIZE, packet->payload_offset);
+
+	while (next_option(&walk)) {
+		if (walk.kind != 2 || bytes_left(&walk.value) != 2)
+			continue;
+		*out = bytes_read_u16(&walk.value);
+		return true;
+	}
+	return false;
+}
+
+/* Identifier and sequence number, of the messages that have them (RFC 792, RFC 4443). */
+static bool icmp_query_field(const struct decoded *packet, size_t offset, uint32_t *out)
+{
+	bool is_query = packet->protocol == IPPROTO_ICMP
+		? packet->icmp_type == 0 || packet->icmp_type == 8
+			|| (packet->icmp_type >= 13 && packet->icmp_type <= 18)
+		: packet->icmp_type == 128 || packet->icmp_type == 129;
+
+	if (!is_query || packet->l4_offset + 8 > packet->captured_size)
+		return false;
+	*out = read_u16(packet->frame + packet->l4_offset + offset);
+	return true;
+}
+
 /* The value of a field; false: the packet has none. */
 static bool field_value(const struct packet_view *view, enum rule_field field, uint32_t *out)
 {
@@ -147,6 +251,22 @@ static bool field_value(const struct packet_view *view, enum rule_field field, u
 	case RULE_FIELD_SAME_ADDRESS:
 		*out = view->source == view->destination;
 		return true;
+	case RULE_FIELD_FRAGMENT_BITS:
+		if (packet->ip_version == 4)
+			*out = read_u16(packet->frame + packet->l3_offset + 6) >> 13;
+		return packet->ip_version == 4;
+	case RULE_FIELD_FRAGMENT_OFFSET:
+		*out = packet->fragment_offset / 8;
+		return packet->ip_version == 4 || packet->has_fragment_header;
+	case RULE_FIELD_IP_OPTIONS:
+		*out = packet->ip_version == 4 ? ip_options(packet) : 0;
+		return packet->ip_version == 4;
+	case RULE_FIELD_ICMP_ID:
+		return is_icmp && icmp_query_field(packet, 4, out);
+	case RULE_FIELD_ICMP_SEQUENCE:
+		return is_icmp && icmp_query_field(packet, 6, out);
+	case RULE_FIELD_TCP_MSS:
+		return is_tcp && tcp_mss(packet, out);
 	}
 	return false;
 }

@@ -57,10 +57,23 @@ void payload_matcher_close(struct payload_matcher *matcher)
 	*matcher = (struct payload_matcher){0};
 }
 
-/* The failure of a test of its own: it depends on what was before only when it is relative. */
-static enum outcome fail(const struct rule_item *item)
+/* The failure of a test of its own: it depends on what was before only when it is relative, or when
+ * the rule has variables, whose values items before it gave. */
+static enum outcome fail(const struct payload_matcher *matcher, const struct rule_item *item)
 {
-	return item->is_relative ? FAILED : HOPELESS;
+	return item->is_relative || matcher->has_variables ? FAILED : HOPELESS;
+}
+
+/* The number, or the value of the variable (from 1 on) that stands for it; no payload is as large
+ * as the bound, which keeps sums far from theirs. */
+static int64_t number_or(const struct payload_matcher *matcher, int64_t number, uint8_t variable)
+{
+	uint64_t value;
+
+	if (variable == 0)
+		return number;
+	value = matcher->variables[variable - 1];
+	return value < UINT32_MAX ? (int64_t)value : UINT32_MAX;
 }
 
 /* Position in the packet or stream as an index; what lies before the bytes is below 0. */
@@ -135,13 +148,16 @@ static void content_range(const struct payload_matcher *matcher, const struct ru
 
 	*end = (int64_t)matcher->payload->size;
 	if (item->is_relative) {
-		*from = (int64_t)position + content->distance;
+		*from = (int64_t)position
+			+ number_or(matcher, content->distance, content->distance_variable);
 		if (content->has_within)
-			*end = *from + content->within;
+			*end = *from
+				+ number_or(matcher, content->within, content->within_variable);
 	} else {
-		*from = index_of(matcher, content->offset);
+		*from = index_of(matcher,
+			(uint64_t)number_or(matcher, content->offset, content->offset_variable));
 		if (content->has_depth)
-			*end = *from + content->depth;
+			*end = *from + number_or(matcher, content->depth, content->depth_variable);
 	}
 	if (content->ends_with && *end < (int64_t)matcher->payload->size)
 		*end = *from; /* must end at the end, and may not */
@@ -156,7 +172,7 @@ static void note_failed(struct payload_matcher *matcher, size_t index, int64_t f
 	uint32_t *known_from = &matcher->state[index].failed_from,
 		 *known_to = &matcher->state[index].failed_to;
 
-	if (to <= from)
+	if (to <= from || matcher->has_variables)
 		return;
 	if (*known_to == *known_from || from > *known_to || to < *known_from) {
 		*known_from = (uint32_t)from;
@@ -191,7 +207,7 @@ static enum outcome match_content(struct payload_matcher *matcher, size_t index,
 			return outcome;
 	}
 	note_failed(matcher, index, from, end - content->size + 1);
-	return fail(item);
+	return fail(matcher, item);
 }
 
 static enum outcome match_absence(struct payload_matcher *matcher, size_t index, size_t position)
@@ -201,7 +217,7 @@ static enum outcome match_absence(struct payload_matcher *matcher, size_t index,
 
 	content_range(matcher, item, position, &from, &end);
 	if (find(matcher, &item->content, from, end) >= 0)
-		return fail(item);
+		return fail(matcher, item);
 	return match_from(matcher, index + 1, position);
 }
 
@@ -246,7 +262,8 @@ static enum outcome match_pcre(struct payload_matcher *matcher, size_t index, si
 			return HOPELESS;
 		}
 		if (item->is_negated)
-			return found ? fail(item) : match_from(matcher, index + 1, position);
+			return found ? fail(matcher, item)
+				     : match_from(matcher, index + 1, position);
 		if (!found)
 			break;
 		/* \K may set the start behind the end. */
@@ -257,21 +274,22 @@ static enum outcome match_pcre(struct payload_matcher *matcher, size_t index, si
 			return outcome;
 		offset = (start > offset ? start : offset) + 1;
 	}
-	return fail(item);
+	return fail(matcher, item);
 }
 
-/* ---- isdataat, byte_test, byte_jump ---- */
+/* ---- isdataat, byte_test, byte_jump, byte_extract, byte_math ---- */
 
 static enum outcome match_isdataat(struct payload_matcher *matcher, size_t index, size_t position)
 {
 	const struct rule_item *item = &matcher->items[index];
 	uint64_t size = matcher->payload->size;
-	bool is_there = item->is_relative
-		? position + item->isdataat.offset <= size
-		: item->isdataat.offset < matcher->payload->position + size;
+	uint64_t offset =
+		(uint64_t)number_or(matcher, item->isdataat.offset, item->isdataat.offset_variable);
+	bool is_there = item->is_relative ? position + offset <= size
+					  : offset < matcher->payload->position + size;
 
 	if (is_there == item->is_negated)
-		return fail(item);
+		return fail(matcher, item);
 	return match_from(matcher, index + 1, position);
 }
 
@@ -288,13 +306,20 @@ static bool parse_digits(const uint8_t *bytes, const struct rule_byte *byte, uin
 	return end != text && errno == 0;
 }
 
-/* The number that byte_test and byte_jump speak of; *end: the index behind its bytes. */
+/* What the bitmask has of a number, at its lowest bit. */
+static uint64_t apply_bitmask(const struct rule_byte *byte, uint64_t number)
+{
+	return byte->bitmask ? (number & byte->bitmask) >> __builtin_ctzll(byte->bitmask) : number;
+}
+
+/* The number that the item speaks of; *end: the index behind its bytes. */
 static bool take_number(const struct payload_matcher *matcher, const struct rule_item *item,
 	size_t position, uint64_t *out, size_t *end)
 {
 	const struct rule_byte *byte = &item->byte;
-	int64_t start = item->is_relative ? (int64_t)position + byte->offset
-					  : byte->offset - (int64_t)matcher->payload->position;
+	int64_t offset = number_or(matcher, byte->offset, byte->offset_variable);
+	int64_t start = item->is_relative ? (int64_t)position + offset
+					  : offset - (int64_t)matcher->payload->position;
 	const uint8_t *bytes;
 
 	if (start < 0 || start + byte->size > (int64_t)matcher->payload->size)
@@ -309,28 +334,30 @@ static bool take_number(const struct payload_matcher *matcher, const struct rule
 		for (size_t i = 0; i < byte->size; i++)
 			*out = *out << 8 | bytes[byte->is_little ? byte->size - 1U - i : i];
 	}
-	if (byte->bitmask)
-		*out = (*out & byte->bitmask) >> __builtin_ctzll(byte->bitmask);
 	return true;
 }
 
-static bool compare_number(const struct rule_byte *byte, uint64_t number)
+static bool compare_number(
+	const struct payload_matcher *matcher, const struct rule_byte *byte, uint64_t number)
 {
+	uint64_t value =
+		byte->value_variable ? matcher->variables[byte->value_variable - 1] : byte->value;
+
 	switch (byte->operator) {
 	case RULE_BYTE_BELOW:
-		return number < byte->value;
+		return number < value;
 	case RULE_BYTE_ABOVE:
-		return number > byte->value;
+		return number > value;
 	case RULE_BYTE_EQUAL:
-		return number == byte->value;
+		return number == value;
 	case RULE_BYTE_BELOW_OR_EQUAL:
-		return number <= byte->value;
+		return number <= value;
 	case RULE_BYTE_ABOVE_OR_EQUAL:
-		return number >= byte->value;
+		return number >= value;
 	case RULE_BYTE_AND:
-		return (number & byte->value) != 0;
+		return (number & value) != 0;
 	case RULE_BYTE_OR:
-		return (number ^ byte->value) != 0;
+		return (number ^ value) != 0;
 	}
 	return false;
 }
@@ -342,9 +369,76 @@ static enum outcome match_byte_test(struct payload_matcher *matcher, size_t inde
 	size_t end;
 
 	if (!take_number(matcher, item, position, &number, &end)
-		|| compare_number(&item->byte, number) == item->is_negated)
-		return fail(item);
+		|| compare_number(matcher, &item->byte, apply_bitmask(&item->byte, number))
+			== item->is_negated)
+		return fail(matcher, item);
 	return match_from(matcher, index + 1, position);
+}
+
+static uint64_t align_number(const struct rule_byte *byte, uint64_t number)
+{
+	return byte->align ? (number + byte->align - 1) & ~(uint64_t)(byte->align - 1) : number;
+}
+
+/* As Suricata 7: what is behind looks from the end of the bytes. */
+static enum outcome match_byte_extract(
+	struct payload_matcher *matcher, size_t index, size_t position)
+{
+	const struct rule_item *item = &matcher->items[index];
+	const struct rule_byte *byte = &item->byte;
+	uint64_t number;
+	size_t end;
+
+	if (!take_number(matcher, item, position, &number, &end))
+		return fail(matcher, item);
+	number = apply_bitmask(byte, number) * byte->multiplier;
+	matcher->variables[byte->result] = align_number(byte, number);
+	matcher->state[index].end = (uint32_t)end;
+	return match_from(matcher, index + 1, end);
+}
+
+/* false: it has no result. */
+static bool calculate(enum rule_math math, uint64_t left, uint64_t right, uint64_t *out)
+{
+	switch (math) {
+	case RULE_MATH_ADD:
+		*out = left + right;
+		return true;
+	case RULE_MATH_SUBTRACT:
+		*out = left - right;
+		return true;
+	case RULE_MATH_MULTIPLY:
+		*out = left * right;
+		return true;
+	case RULE_MATH_DIVIDE:
+		*out = right ? left / right : 0;
+		return right != 0;
+	case RULE_MATH_SHIFT_LEFT:
+		*out = right < 64 ? left << right : 0;
+		return true;
+	case RULE_MATH_SHIFT_RIGHT:
+		*out = right < 64 ? left >> right : 0;
+		return true;
+	}
+	return false;
+}
+
+/* As Suricata, the bitmask is for the result. */
+static enum outcome match_byte_math(struct payload_matcher *matcher, size_t index, size_t position)
+{
+	const struct rule_item *item = &matcher->items[index];
+	const struct rule_byte *byte = &item->byte;
+	uint64_t right =
+		byte->value_variable ? matcher->variables[byte->value_variable - 1] : byte->value;
+	uint64_t number;
+	size_t end;
+
+	if (!take_number(matcher, item, position, &number, &end)
+		|| !calculate(byte->math, number, right, &number))
+		return fail(matcher, item);
+	matcher->variables[byte->result] = apply_bitmask(byte, number);
+	matcher->state[index].end = (uint32_t)end;
+	return match_from(matcher, index + 1, end);
 }
 
 static enum outcome match_byte_jump(struct payload_matcher *matcher, size_t index, size_t position)
@@ -357,13 +451,13 @@ static enum outcome match_byte_jump(struct payload_matcher *matcher, size_t inde
 	size_t end;
 
 	if (!take_number(matcher, item, position, &number, &end))
-		return fail(item);
+		return fail(matcher, item);
+	number = apply_bitmask(byte, number);
 	/* Further than any payload is out of it; keeps the sums below far from their bounds. */
 	if (number > UINT32_MAX)
-		return fail(item);
+		return fail(matcher, item);
 	number *= byte->multiplier;
-	if (byte->is_aligned)
-		number = (number + 3) & ~(uint64_t)3;
+	number = align_number(byte, number);
 	target = (int64_t)number + byte->post_offset;
 	if (byte->from_end)
 		target += size;
@@ -373,12 +467,12 @@ static enum outcome match_byte_jump(struct payload_matcher *matcher, size_t inde
 		target += (int64_t)end;
 	/* As with Suricata 7: before the payload is its start, and beyond its end is nowhere. */
 	if (target > size)
-		return fail(item);
+		return fail(matcher, item);
 	target = target < 0 ? 0 : target;
 	matcher->state[index].start = matcher->state[index].end = (uint32_t)target;
 	outcome = match_from(matcher, index + 1, (size_t)target);
 	/* Not relative: it leads to the same place from wherever the items before it matched. */
-	return outcome == FAILED ? fail(item) : outcome;
+	return outcome == FAILED ? fail(matcher, item) : outcome;
 }
 
 /* ---- the chain ---- */
@@ -401,6 +495,10 @@ static enum outcome match_from(struct payload_matcher *matcher, size_t index, si
 		return match_byte_test(matcher, index, position);
 	case RULE_BYTE_JUMP:
 		return match_byte_jump(matcher, index, position);
+	case RULE_BYTE_EXTRACT:
+		return match_byte_extract(matcher, index, position);
+	case RULE_BYTE_MATH:
+		return match_byte_math(matcher, index, position);
 	}
 	return HOPELESS;
 }
@@ -411,6 +509,7 @@ bool payload_matches(
 	matcher->payload = payload;
 	matcher->items = rule->items;
 	matcher->item_count = rule->item_count;
+	matcher->has_variables = rule->variable_count > 0;
 	matcher->steps = STEPS_MIN + STEPS_PER_BYTE * (uint32_t)payload->size;
 	memset(matcher->state, 0, rule->item_count * sizeof(matcher->state[0]));
 	return match_from(matcher, 0, 0) == MATCHED;

@@ -25,6 +25,8 @@ struct payload_matcher {
 	const struct rule_item *items;
 	size_t item_count;
 	uint32_t steps;
+	bool has_variables; /* of the rule: what fails may do with other values of them */
+	uint64_t variables[RULE_VARIABLES_MAX];
 	/* For each item: starts that cannot lead to a match, and where it matched. */
 	struct {
 		uint32_t failed_from, failed_to;

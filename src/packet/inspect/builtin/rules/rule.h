@@ -12,11 +12,15 @@
 #include <pcre2.h>
 
 /* Bounds on what a rule file may ask for; what is beyond is refused with its line. */
-#define RULE_SIZE_MAX         ((size_t)64 << 10)
-#define RULE_ITEMS_MAX        64 /* contents, pcres and other tests of the payload */
-#define RULE_TESTS_MAX        16 /* tests of header fields */
-#define RULE_FLOWBITS_MAX     8
-#define RULE_PRIORITY_DEFAULT 3
+#define RULE_SIZE_MAX            ((size_t)64 << 10)
+#define RULE_ITEMS_MAX           64 /* contents, pcres and other tests of the payload */
+#define RULE_TESTS_MAX           16 /* tests of header fields */
+#define RULE_FLOWBITS_MAX        16
+#define RULE_PRIORITY_DEFAULT    3
+#define RULE_POSITION_MAX        65535 /* Suricata's, of offset, depth, distance, within */
+#define RULE_VARIABLES_MAX       8     /* results of byte_extract and byte_math */
+#define RULE_VARIABLE_SIZE       32
+#define RULE_VARIABLE_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 /* ---- header fields ---- */
 
@@ -33,6 +37,26 @@ enum rule_field {
 	RULE_FIELD_WINDOW,
 	RULE_FIELD_TCP_FLAGS,
 	RULE_FIELD_SAME_ADDRESS,
+	RULE_FIELD_FRAGMENT_BITS,   /* of IPv4's header: 4 reserved, 2 don't fragment, 1 more */
+	RULE_FIELD_FRAGMENT_OFFSET, /* in eight bytes, as in the header */
+	RULE_FIELD_IP_OPTIONS,      /* enum rule_ip_option, of IPv4 */
+	RULE_FIELD_ICMP_ID,
+	RULE_FIELD_ICMP_SEQUENCE,
+	RULE_FIELD_TCP_MSS,
+};
+
+/* Which options a header has, as bits. */
+enum rule_ip_option {
+	RULE_IP_OPTION_RR = 1 << 0,
+	RULE_IP_OPTION_LSRR = 1 << 1,
+	RULE_IP_OPTION_EOL = 1 << 2,
+	RULE_IP_OPTION_NOP = 1 << 3,
+	RULE_IP_OPTION_TS = 1 << 4,
+	RULE_IP_OPTION_SEC = 1 << 5,
+	RULE_IP_OPTION_ESEC = 1 << 6,
+	RULE_IP_OPTION_SSRR = 1 << 7,
+	RULE_IP_OPTION_SATID = 1 << 8,
+	RULE_IP_OPTION_OTHER = 1 << 9,
 };
 
 enum rule_comparison {
@@ -76,6 +100,8 @@ enum rule_item_type {
 	RULE_ISDATAAT,
 	RULE_BYTE_TEST,
 	RULE_BYTE_JUMP,
+	RULE_BYTE_EXTRACT,
+	RULE_BYTE_MATH,
 };
 
 struct rule_content {
@@ -85,6 +111,8 @@ struct rule_content {
 	uint32_t size;
 	uint32_t offset, depth;
 	int32_t distance, within;
+	/* A variable (from 1 on) that stands for the number; 0: none. */
+	uint8_t offset_variable, depth_variable, distance_variable, within_variable;
 	bool is_nocase;
 	bool has_offset, has_depth, has_distance, has_within;
 	bool starts_with, ends_with;
@@ -98,6 +126,7 @@ struct rule_pcre {
 
 struct rule_isdataat {
 	uint32_t offset;
+	uint8_t offset_variable;
 };
 
 enum rule_number_text { RULE_NUMBER_BINARY, RULE_NUMBER_DECIMAL, RULE_NUMBER_HEX, RULE_NUMBER_OCT };
@@ -112,20 +141,33 @@ enum rule_byte_operator {
 	RULE_BYTE_OR,
 };
 
-/* byte_test and byte_jump: a number taken from the payload. */
+enum rule_math {
+	RULE_MATH_ADD,
+	RULE_MATH_SUBTRACT,
+	RULE_MATH_MULTIPLY,
+	RULE_MATH_DIVIDE,
+	RULE_MATH_SHIFT_LEFT,
+	RULE_MATH_SHIFT_RIGHT,
+};
+
+/* byte_test, byte_jump, byte_extract, byte_math: a number taken from the payload. */
 struct rule_byte {
 	uint8_t size;
 	enum rule_number_text text;
 	bool is_little;
 	int32_t offset;
-	uint64_t bitmask; /* 0: none */
+	uint8_t offset_variable, value_variable; /* from 1 on, instead of the number; 0: none */
+	uint64_t bitmask;                        /* 0: none */
 
 	enum rule_byte_operator operator; /* byte_test */
+	enum rule_math math;              /* byte_math */
 	uint64_t value;
+	uint8_t result; /* byte_extract, byte_math: the variable, from 0 on */
 
-	uint32_t multiplier; /* byte_jump */
-	int32_t post_offset;
-	bool is_aligned, from_beginning, from_end;
+	uint32_t multiplier; /* byte_jump, byte_extract */
+	uint8_t align;       /* 0: none, 2, 4 */
+	int32_t post_offset; /* byte_jump */
+	bool from_beginning, from_end;
 };
 
 struct rule_item {
@@ -153,6 +195,7 @@ enum rule_flowbit_command {
 struct rule_flowbit {
 	enum rule_flowbit_command command;
 	uint16_t bit;
+	bool or_next; /* "isset,a|b": one of them is enough */
 };
 
 enum rule_threshold_type {
@@ -161,7 +204,10 @@ enum rule_threshold_type {
 	RULE_THRESHOLD_THRESHOLD, /* each count-th */
 	RULE_THRESHOLD_BOTH,      /* one event in the time, after count */
 	RULE_THRESHOLD_DETECTION, /* detection_filter: no match before more than count */
+	RULE_THRESHOLD_RATE,      /* rate_filter: another action after more than count */
 };
+
+#define RULE_THRESHOLD_COUNT_MAX 100000000
 
 enum rule_track { RULE_TRACK_SOURCE, RULE_TRACK_DESTINATION, RULE_TRACK_BOTH, RULE_TRACK_RULE };
 
@@ -169,6 +215,22 @@ struct rule_threshold {
 	enum rule_threshold_type type;
 	enum rule_track track;
 	uint32_t count, seconds;
+	uint32_t timeout_seconds;    /* of a rate: how long it acts */
+	enum rule_action new_action; /* of a rate */
+};
+
+enum rule_suppress_end {
+	RULE_SUPPRESS_ALL,
+	RULE_SUPPRESS_SOURCE,
+	RULE_SUPPRESS_DESTINATION,
+	RULE_SUPPRESS_EITHER
+};
+
+/* No events of the rule, of these addresses; what it does to packets stays. */
+struct rule_suppress {
+	enum rule_suppress_end end;
+	const struct interval_set *addresses; /* owned by the networks of the ruleset */
+	const struct rule_suppress *next;
 };
 
 /* ---- the rule ---- */
@@ -202,14 +264,17 @@ struct rule {
 	uint16_t flow; /* enum rule_flow */
 	bool looks_at_packet, looks_at_stream;
 	bool wants_stream_only, wants_packet_only; /* said by keywords, before they are settled */
+	bool is_for_fragments;                     /* speaks of them: looked at for each, too */
 	bool is_ip_only; /* addresses and protocol alone: once for each direction of a flow */
 	bool is_noalert, has_priority;
 	bool has_replace;
 
-	uint8_t test_count, flowbit_count;
+	uint8_t test_count, flowbit_count, variable_count;
 	uint16_t item_count;
 	struct rule_test *tests;
 	struct rule_flowbit *flowbits;
 	struct rule_item *items;
-	struct rule_threshold threshold;
+	struct rule_threshold threshold;      /* of its own, or by a line of a threshold.config */
+	struct rule_threshold rate;           /* likewise: rate_filter */
+	const struct rule_suppress *suppress; /* likewise; NULL: none */
 };

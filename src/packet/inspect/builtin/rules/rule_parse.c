@@ -56,6 +56,50 @@ char *rule_unquote(char *value, bool *is_negated)
 	return value + 1;
 }
 
+struct rule_item *rule_add_item(
+	struct rule_parser *parser, struct rule *rule, enum rule_item_type type)
+{
+	struct rule_item *item = &parser->items[rule->item_count];
+
+	if (rule->item_count == RULE_ITEMS_MAX) {
+		RULE_UNSUPPORTED(
+			parser, "more than %d tests of the payload in one rule", RULE_ITEMS_MAX);
+		return NULL;
+	}
+	rule->item_count++;
+	*item = (struct rule_item){.type = type};
+	return item;
+}
+
+void rule_remove_item(struct rule *rule)
+{
+	rule->item_count--;
+}
+
+int rule_value(struct rule_parser *parser, const struct rule *rule, const char *text, int64_t min,
+	int64_t max, int64_t *out, uint8_t *variable)
+{
+	*variable = 0;
+	*out = 0;
+	if (!text || !*text)
+		return RULE_INVALID(parser, "a number is missing");
+	if (!isalpha((unsigned char)*text) && *text != '_') {
+		if (rule_number(text, min, max, out))
+			return 0;
+		return RULE_INVALID(parser, "\"%.40s\" is no number from %lld to %lld", text,
+			(long long)min, (long long)max);
+	}
+	for (uint8_t i = 0; i < rule->variable_count; i++) {
+		if (strcmp(parser->variables[i], text) != 0)
+			continue;
+		*variable = (uint8_t)(i + 1);
+		return 0;
+	}
+	/* Perhaps the option that has it was refused: that would be told, not this. */
+	return RULE_UNSUPPORTED(
+		parser, "\"%.40s\" is the result of no byte_extract or byte_math before it", text);
+}
+
 struct rule_item *rule_last_content(struct rule_parser *parser, struct rule *rule)
 {
 	for (size_t i = rule->item_count; i > 0; i--)
@@ -218,7 +262,7 @@ static int parse_header(struct rule_parser *parser, struct rule *rule, char *tex
 static const struct rule_keyword *find_keyword(const char *name)
 {
 	const struct rule_keyword *const tables[] = {rule_keywords_meta, rule_keywords_payload,
-		rule_keywords_header, rule_keywords_state};
+		rule_keywords_bytes, rule_keywords_header, rule_keywords_state};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct rule_keyword *keyword = tables[i]; keyword->name; keyword++)
@@ -234,7 +278,7 @@ static int parse_option(
 
 	blame(parser, option->name);
 	if (!keyword)
-		return RULE_UNSUPPORTED(parser, "the keyword is not supported by this engine");
+		return RULE_UNSUPPORTED(parser, "%s", rule_keyword_reason(option->name));
 	if (keyword->value == RULE_VALUE_REQUIRED && (!option->value || !*option->value))
 		return RULE_INVALID(parser, "a value is missing, as in \"%s: …;\"", option->name);
 	if (keyword->value == RULE_VALUE_NONE && option->value)

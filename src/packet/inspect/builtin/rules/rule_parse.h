@@ -15,10 +15,18 @@ struct flowbit_names {
 	uint16_t count;
 };
 
+/* A class of rules, of a classification.config. */
+struct rule_class {
+	const char *name, *text;
+	uint8_t priority;
+	struct rule_class *next;
+};
+
 struct rule_parser {
 	struct rule_arena *arena;
 	struct networks *networks;
 	struct flowbit_names *flowbits;
+	struct rule_class *classes; /* by `config classification`; in the arena */
 
 	/* Of the rule that was parsed last, also where that failed. */
 	uint32_t sid;        /* 0: not known */
@@ -29,6 +37,7 @@ struct rule_parser {
 	struct rule_item items[RULE_ITEMS_MAX];
 	struct rule_test tests[RULE_TESTS_MAX];
 	struct rule_flowbit rule_flowbits[RULE_FLOWBITS_MAX];
+	char variables[RULE_VARIABLES_MAX][RULE_VARIABLE_SIZE];
 };
 
 /* text is cut up. 0: *out is the rule, in the arena; -EINVAL: it is wrong; -ENOTSUP: it needs what
@@ -49,6 +58,7 @@ struct rule_keyword {
 extern const struct rule_keyword rule_keywords_meta[]; /* end with a NULL name */
 extern const struct rule_keyword rule_keywords_header[];
 extern const struct rule_keyword rule_keywords_payload[];
+extern const struct rule_keyword rule_keywords_bytes[];
 extern const struct rule_keyword rule_keywords_state[];
 
 #define RULE_INVALID(parser, ...)     error_set(&(parser)->reason, -EINVAL, __VA_ARGS__)
@@ -63,11 +73,46 @@ char *rule_piece(char **at, char separator);
 /* Takes the quotes off a value, in place; NULL: it has none. *is_negated: "!" stood before it. */
 char *rule_unquote(char *value, bool *is_negated);
 
+/* A number from min to max, or the name of a variable that the rule has by now: *variable is its
+ * number from 1 on, 0: none. 0, or the refusal. */
+int rule_value(struct rule_parser *parser, const struct rule *rule, const char *text, int64_t min,
+	int64_t max, int64_t *out, uint8_t *variable);
+
+/* A new test of the payload; NULL, with a refusal, when there are too many. rule_remove_item()
+ * undoes it for a value that did not parse. */
+struct rule_item *rule_add_item(
+	struct rule_parser *parser, struct rule *rule, enum rule_item_type type);
+void rule_remove_item(struct rule *rule);
+
+/* Events are JSON, which is UTF-8. */
+bool rule_is_utf8(const char *text);
+
 /* The last content of the rule, for its modifiers; NULL when there is none. */
 struct rule_item *rule_last_content(struct rule_parser *parser, struct rule *rule);
+
+/* Of threshold, detection_filter and the lines of a threshold.config: what of the values was seen.
+ */
+enum rule_threshold_part {
+	RULE_PART_TYPE = 1,
+	RULE_PART_TRACK = 2,
+	RULE_PART_COUNT = 4,
+	RULE_PART_SECONDS = 8,
+};
+
+/* One "name value" of them; adds to *seen. */
+int rule_threshold_part(struct rule_parser *parser, struct rule_threshold *threshold, char *piece,
+	unsigned int *seen);
+
+/* Why a keyword of Suricata is beyond this engine. */
+const char *rule_keyword_reason(const char *name);
 
 /* Settles and checks what depends on several options. */
 int rule_settle_payload(struct rule_parser *parser, struct rule *rule);
 
 /* The class of a classtype: 0, or -ENOENT. */
-int rule_classification(const char *name, const char **text, uint8_t *priority);
+int rule_classification(
+	const struct rule_parser *parser, const char *name, const char **text, uint8_t *priority);
+
+/* A line "config classification: name,text,priority" behind its colon. The user's own go before
+ * those that are known anyway. 0, -EINVAL, -ENOTSUP with the reason, or -ENOMEM. */
+int rule_classification_add(struct rule_parser *parser, char *value);

@@ -2,6 +2,7 @@
 /* Compiles rule files into a ruleset, and tells about one. Control side. */
 #include "packet/inspect/builtin/rules/ruleset.h"
 
+#include "packet/inspect/builtin/rules/rule_directives.h"
 #include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/ruleset_report.h"
 
@@ -18,6 +19,7 @@ struct compiler {
 	size_t capacity;    /* of ruleset->rules */
 	uint32_t *by_id;    /* open addressing: index + 1 of the rule with a gid and sid */
 	size_t by_id_count; /* a power of two */
+	struct rule_directive *directives, **next_directive;
 };
 
 /* ---- rules by gid and sid ---- */
@@ -144,39 +146,141 @@ static int read_rule(struct compiler *compiler, const char *file, char *text, ui
 	return add_rule(compiler, rule);
 }
 
-static int read_file(struct compiler *compiler, const struct ruleset_file *file)
+/* A line that is no rule. */
+static int read_directive(struct compiler *compiler, const char *file, char *text, uint32_t line)
 {
-	const char *name =
-		rule_arena_copy(&compiler->ruleset->arena, file->name, strlen(file->name));
-	struct rule_lexer lexer;
-	bool is_done = false;
-	uint32_t line;
-	char *text;
-	int code = name ? 0 : -ENOMEM;
+	struct rule_directive *directive;
+	int code = rule_directive_parse(&compiler->parser, text, &directive);
 
-	rule_lexer_open(&lexer, file->text, file->size);
-	while (code == 0 && !is_done) {
-		switch (rule_lexer_next(&lexer, &text, &line)) {
-		case RULE_LEXER_END:
-			is_done = true;
-			break;
-		case RULE_LEXER_RULE:
-			code = read_rule(compiler, name, text, line);
-			break;
-		case RULE_LEXER_TOO_LONG:
-			refuse_line(compiler, name, line, "the rule is longer than 65536 bytes");
-			break;
-		case RULE_LEXER_NUL:
-			refuse_line(compiler, name, line, "the rule contains a NUL byte");
-			break;
-		case RULE_LEXER_NO_MEMORY:
-			code = -ENOMEM;
-			break;
-		}
+	if (code == -EINVAL || code == -ENOTSUP) {
+		refuse_rule(compiler, file, line, code);
+		return 0;
 	}
-	compiler->report.disabled += lexer.disabled;
-	compiler->report.files++;
-	rule_lexer_close(&lexer);
+	if (code < 0 || !directive)
+		return code;
+	directive->file = file;
+	directive->line = line;
+	*compiler->next_directive = directive;
+	compiler->next_directive = &directive->next;
+	return 0;
+}
+
+/* Rules ask for classes, which may stand behind them, or in another file. */
+enum reading { READING_CLASSES, READING_ALL };
+
+static int read_line(struct compiler *compiler, enum reading reading, const char *file, char *text,
+	uint32_t line)
+{
+	enum rule_directive_type type = rule_directive_type(text);
+
+	if ((type == RULE_DIRECTIVE_CLASSIFICATION) != (reading == READING_CLASSES))
+		return 0;
+	return type == RULE_DIRECTIVE_NONE ? read_rule(compiler, file, text, line)
+					   : read_directive(compiler, file, text, line);
+}
+
+static int read_file(
+	struct compiler *compiler, enum reading reading, const char *name, struct rule_lexer *lexer)
+{
+	int code = 0;
+
+	for (;;) {
+		uint32_t line;
+		char *text;
+		enum rule_lexer_result result = rule_lexer_next(lexer, &text, &line);
+
+		if (result == RULE_LEXER_END)
+			return 0;
+		if (result == RULE_LEXER_NO_MEMORY)
+			return -ENOMEM;
+		if (result == RULE_LEXER_RULE)
+			code = read_line(compiler, reading, name, text, line);
+		else if (reading == READING_ALL)
+			refuse_line(compiler, name, line,
+				result == RULE_LEXER_NUL ? "the rule contains a NUL byte"
+							 : "the rule is longer than 65536 bytes");
+		if (code < 0)
+			return code;
+	}
+}
+
+static int read_files(struct compiler *compiler, enum reading reading,
+	const struct ruleset_file *files, size_t count)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < count && code == 0; i++) {
+		const char *name = rule_arena_copy(
+			&compiler->ruleset->arena, files[i].name, strlen(files[i].name));
+		struct rule_lexer lexer;
+
+		if (!name)
+			return -ENOMEM;
+		rule_lexer_open(&lexer, files[i].text, files[i].size);
+		code = read_file(compiler, reading, name, &lexer);
+		if (reading == READING_ALL) {
+			compiler->report.disabled += lexer.disabled;
+			compiler->report.files++;
+		}
+		rule_lexer_close(&lexer);
+	}
+	return code;
+}
+
+/* ---- suppress, threshold, event_filter, rate_filter ---- */
+
+static void tell_no_effect(
+	struct compiler *compiler, const struct rule_directive *directive, const char *reason)
+{
+	ruleset_report_add(&compiler->report,
+		&(struct ruleset_refused){RULESET_NO_EFFECT, directive->file, directive->line,
+			directive->sid, directive->name, reason});
+}
+
+static int apply_directive(struct compiler *compiler, const struct rule_directive *directive)
+{
+	struct ruleset *ruleset = compiler->ruleset;
+	uint32_t index;
+
+	if (directive->sid == 0) {
+		for (size_t i = 0; i < ruleset->rule_count; i++) {
+			struct rule *rule = ruleset->rules[i];
+
+			if ((directive->gid == 0 || directive->gid == rule->info.gid)
+				&& rule_directive_apply(&ruleset->arena, directive, rule)
+					== -ENOMEM)
+				return -ENOMEM;
+		}
+		return 0;
+	}
+	index = compiler->by_id ? compiler->by_id[id_slot(compiler, directive->gid, directive->sid)]
+				: 0;
+	if (index == 0) {
+		tell_no_effect(compiler, directive, "there is no such rule");
+		return 0;
+	}
+	switch (rule_directive_apply(&ruleset->arena, directive, ruleset->rules[index - 1])) {
+	case -ENOMEM:
+		return -ENOMEM;
+	case -EEXIST:
+		tell_no_effect(compiler, directive,
+			"the rule, or a line before, has one, which goes first");
+		break;
+	}
+	return 0;
+}
+
+/* Those for one rule go before those for all, wherever they stand. */
+static int apply_directives(struct compiler *compiler)
+{
+	int code = 0;
+
+	*compiler->next_directive = NULL;
+	for (int is_general = 0; is_general < 2; is_general++)
+		for (const struct rule_directive *at = compiler->directives; at && code == 0;
+			at = at->next)
+			if ((at->sid == 0) == is_general)
+				code = apply_directive(compiler, at);
 	return code;
 }
 
@@ -230,9 +334,21 @@ static void order_rules(struct ruleset *ruleset)
 static bool needs_thresholds(const struct ruleset *ruleset)
 {
 	for (size_t i = 0; i < ruleset->rule_count; i++)
-		if (ruleset->rules[i]->threshold.type != RULE_THRESHOLD_NONE)
+		if (ruleset->rules[i]->threshold.type != RULE_THRESHOLD_NONE
+			|| ruleset->rules[i]->rate.type != RULE_THRESHOLD_NONE)
 			return true;
 	return false;
+}
+
+static int collect_fragment_rules(struct ruleset *ruleset)
+{
+	ruleset->fragment_rules = calloc(ruleset->rule_count + 1, sizeof(struct rule *));
+	if (!ruleset->fragment_rules)
+		return -ENOMEM;
+	for (size_t i = 0; i < ruleset->rule_count; i++)
+		if (ruleset->rules[i]->is_for_fragments && ruleset->rules[i]->item_count == 0)
+			ruleset->fragment_rules[ruleset->fragment_rule_count++] = ruleset->rules[i];
+	return 0;
 }
 
 static int open_worker(const struct ruleset *ruleset, struct ruleset_worker *worker)
@@ -245,11 +361,6 @@ static int open_worker(const struct ruleset *ruleset, struct ruleset_worker *wor
 	worker->candidates = calloc(count, sizeof(*worker->candidates));
 	if (code < 0 || !worker->matches || !worker->marks || !worker->candidates)
 		return -ENOMEM;
-	if (needs_thresholds(ruleset)) {
-		worker->thresholds = threshold_table_create();
-		if (!worker->thresholds)
-			return -ENOMEM;
-	}
 	return rule_groups_reserve(&ruleset->groups, &worker->scratch);
 }
 
@@ -257,7 +368,6 @@ static void close_worker(struct ruleset_worker *worker)
 {
 	payload_matcher_close(&worker->matcher);
 	hs_free_scratch(worker->scratch);
-	threshold_table_destroy(worker->thresholds);
 	free(worker->matches);
 	free(worker->marks);
 	free(worker->candidates);
@@ -272,6 +382,11 @@ static int open_workers(struct ruleset *ruleset, uint16_t count)
 	if (!ruleset->workers)
 		return -ENOMEM;
 	memset(ruleset->workers, 0, count * sizeof(struct ruleset_worker));
+	if (needs_thresholds(ruleset)) {
+		ruleset->thresholds = threshold_table_create();
+		if (!ruleset->thresholds)
+			return -ENOMEM;
+	}
 	ruleset->worker_count = count;
 	for (uint16_t i = 0; i < count && code == 0; i++)
 		code = open_worker(ruleset, &ruleset->workers[i]);
@@ -309,8 +424,11 @@ static int compile(struct compiler *compiler, const struct ruleset_file *files, 
 	struct ruleset *ruleset = compiler->ruleset;
 	int code = 0;
 
-	for (size_t i = 0; i < file_count && code == 0; i++)
-		code = read_file(compiler, &files[i]);
+	code = read_files(compiler, READING_CLASSES, files, file_count);
+	if (code == 0)
+		code = read_files(compiler, READING_ALL, files, file_count);
+	if (code == 0)
+		code = apply_directives(compiler);
 	compiler->report.accepted = ruleset->rule_count;
 	if (code == 0 && compiler->report.counts[RULESET_INVALID] > 0) {
 		uint64_t others = compiler->report.counts[RULESET_INVALID] - 1;
@@ -321,6 +439,8 @@ static int compile(struct compiler *compiler, const struct ruleset_file *files, 
 			compiler->report.first_invalid.text, (unsigned long long)others);
 	}
 	order_rules(ruleset);
+	if (code == 0)
+		code = collect_fragment_rules(ruleset);
 	if (code == 0)
 		code = rule_groups_build(
 			&ruleset->groups, ruleset->rules, ruleset->rule_count, error);
@@ -337,6 +457,7 @@ static int open_compiler(struct compiler *compiler, const json_t *variables,
 	if (code < 0)
 		return code;
 	compiler->ruleset = ruleset;
+	compiler->next_directive = &compiler->directives;
 	ruleset->generation = next_generation();
 	ruleset->networks = networks_create(variables);
 	if (!ruleset->networks)
@@ -388,6 +509,8 @@ void ruleset_destroy(struct ruleset *ruleset)
 	for (uint16_t i = 0; i < ruleset->worker_count; i++)
 		close_worker(&ruleset->workers[i]);
 	free(ruleset->workers);
+	free(ruleset->fragment_rules);
+	threshold_table_destroy(ruleset->thresholds);
 	rule_groups_close(&ruleset->groups);
 	for (size_t i = 0; i < ruleset->rule_count; i++)
 		rule_release(ruleset->rules[i]);
@@ -426,11 +549,14 @@ json_t *ruleset_status(const struct ruleset *ruleset)
 		limits_exceeded +=
 			__atomic_load_n(&worker->matcher.limits_exceeded, __ATOMIC_RELAXED);
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "rules", (json_int_t)ruleset->rule_count,
-		"groups", (json_int_t)ruleset->groups.group_count, "patterns",
-		(json_int_t)ruleset->groups.pattern_count, "bytes",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rules",
+		(json_int_t)ruleset->rule_count, "groups", (json_int_t)ruleset->groups.group_count,
+		"patterns", (json_int_t)ruleset->groups.pattern_count, "bytes",
 		(json_int_t)(ruleset->groups.size + ruleset->arena.size), "evaluations",
-		(json_int_t)evaluations, "limits_exceeded", (json_int_t)limits_exceeded);
+		(json_int_t)evaluations, "limits_exceeded", (json_int_t)limits_exceeded,
+		"thresholds_evicted",
+		(json_int_t)(ruleset->thresholds ? threshold_table_evicted(ruleset->thresholds)
+						 : 0));
 }
 
 json_t *ruleset_rules(const struct ruleset *ruleset, uint32_t after, uint32_t limit)

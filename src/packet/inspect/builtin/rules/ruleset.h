@@ -18,9 +18,8 @@
 struct ruleset_worker {
 	struct payload_matcher matcher;
 	hs_scratch_t *scratch;
-	struct threshold_table *thresholds; /* NULL: no rule needs it */
-	uint64_t *matches;                  /* by rule; read by the control thread */
-	uint64_t evaluations;               /* read by the control thread */
+	uint64_t *matches;    /* by rule; read by the control thread */
+	uint64_t evaluations; /* read by the control thread */
 
 	/* Rules to look at in this pass, each once: it is in when its mark is the pass. */
 	uint32_t *marks;
@@ -37,6 +36,9 @@ struct ruleset {
 	struct networks *networks;
 	struct flowbit_names flowbits;
 	struct rule_groups groups;
+	struct rule **fragment_rules; /* without payload options; in order */
+	size_t fragment_rule_count;
+	struct threshold_table *thresholds; /* of all workers; NULL: no rule needs it */
 	struct ruleset_worker *workers;
 	uint16_t worker_count;
 };

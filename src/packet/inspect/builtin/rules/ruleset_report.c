@@ -10,6 +10,7 @@ static const char *const kind_names[] = {
 	[RULESET_INVALID] = "invalid",
 	[RULESET_UNSUPPORTED] = "unsupported",
 	[RULESET_DUPLICATE] = "duplicate",
+	[RULESET_NO_EFFECT] = "no-effect",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == RULESET_REFUSAL_COUNT,
 	"each kind of refusal has a name");
@@ -76,7 +77,8 @@ json_t *ruleset_report_json(const struct ruleset_report *report)
 	uint64_t refused = 0, all;
 
 	for (size_t kind = 0; kind < RULESET_REFUSAL_COUNT; kind++)
-		refused += report->counts[kind];
+		if (kind != RULESET_NO_EFFECT) /* these are no rules */
+			refused += report->counts[kind];
 	all = report->accepted + refused;
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:O, s:O}", "files",
 		(json_int_t)report->files, "accepted", (json_int_t)report->accepted, "refused",

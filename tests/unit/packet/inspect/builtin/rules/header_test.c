@@ -169,6 +169,47 @@ static void other_header_fields_are_compared(void **state)
 		{"tcp any any -> any any (dsize:0;", true});
 }
 
+/* I6 */
+static void fields_of_icmp_and_options_are_compared(void **state)
+{
+	static const uint8_t option_frame[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0,
+		/* 28 bytes of IPv4 header: record route, and the end */
+		0x47, 0, 0, 36, 0x12, 0x34, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 198, 51, 100, 9, 7,
+		7, 4, 0, 0, 0, 0, 0,
+		/* UDP */
+		0x9c, 0x40, 0, 80, 0, 8, 0, 0};
+	static const uint8_t syn_frame[] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0,
+		44, 0x12, 0x34, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 9, 0x9c, 0x40, 0, 80,
+		0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 16, 0, 0, 0, 0, 0, 2, 4, 0x05, 0xb4};
+	struct frame frame;
+
+	make_icmp(&frame, &client_to_server, 8, 0, "x", 1);
+	CHECK(&frame, to_server, {"icmp any any -> any any (icmp_id:1;", true},
+		{"icmp any any -> any any (icmp_id:2;", false},
+		{"icmp any any -> any any (icmp_seq:1;", true},
+		{"icmp any any -> any any (icmp_seq:>1;", false});
+	make_icmp(&frame, &client_to_server, 3, 1, "x", 1);
+	CHECK(&frame, to_server, {"icmp any any -> any any (icmp_id:1;", false});
+	memcpy(frame.bytes, option_frame, sizeof(option_frame));
+	frame.size = sizeof(option_frame);
+	CHECK(&frame, to_server, {"ip any any -> any any (ipopts:rr;", true},
+		{"ip any any -> any any (ipopts:any;", true},
+		{"ip any any -> any any (ipopts:eol;", true},
+		{"ip any any -> any any (ipopts:lsrr;", false},
+		{"ip any any -> any any (fragbits:D;", true},
+		{"ip any any -> any any (fragbits:+D;", true},
+		{"ip any any -> any any (fragbits:M;", false},
+		{"ip any any -> any any (fragbits:!M;", true},
+		{"ip any any -> any any (fragbits:*MD;", true},
+		{"ip any any -> any any (fragoffset:0;", true},
+		{"ip any any -> any any (fragoffset:>0;", false});
+	memcpy(frame.bytes, syn_frame, sizeof(syn_frame));
+	frame.size = sizeof(syn_frame);
+	CHECK(&frame, to_server, {"tcp any any -> any any (tcp.mss:1460;", true},
+		{"tcp any any -> any any (tcp.mss:<536;", false},
+		{"ip any any -> any any (ipopts:any;", false});
+}
+
 static void frames_without_ip_match_nothing(void **state)
 {
 	struct frame frame = {.size = 60};
@@ -295,6 +336,31 @@ static void flowbits_carry_from_packet_to_packet(void **state)
 	ruleset_destroy(ruleset);
 }
 
+/* I6: "isset,a|b" */
+static void one_of_the_alternatives_of_flowbits_is_enough(void **state)
+{
+	struct ruleset *ruleset = compile_rules(
+		"alert udp any any -> any any (content:\"a\"; flowbits:set,a; noalert; sid:1;)\n"
+		"alert udp any any -> any any (content:\"?\"; flowbits:isset,a|b; sid:2;)\n"
+		"alert udp any any -> any any (content:\"?\"; flowbits:isset,b|c; sid:3;)\n"
+		"alert udp any any -> any any (content:\"?\"; flowbits:isnotset,a|b; sid:4;)\n"
+		"alert udp any any -> any any (content:\"?\"; flowbits:isset,a|b; "
+		"flowbits:isnotset,a; sid:5;)\n");
+	struct detect_flow flow = {0};
+	struct look look = {.flow = &flow, .to_server = true};
+	struct detect_result result;
+	struct frame set, ask;
+
+	make_udp(&set, &client_to_server, "a", 1);
+	make_udp(&ask, &client_to_server, "?", 1);
+	detect_frame(ruleset, &set, look, &result);
+	detect_frame(ruleset, &ask, look, &result);
+	assert_int_equal(result.alert_count, 2);
+	assert_int_equal(result.alerts[0].rule->sid, 2);
+	assert_int_equal(result.alerts[1].rule->sid, 4);
+	ruleset_destroy(ruleset);
+}
+
 static void thresholds_count_in_their_time(void **state)
 {
 	static const struct {
@@ -379,6 +445,8 @@ int main(void)
 		cmocka_unit_test(flow_wants_its_direction_and_state),
 		cmocka_unit_test(flags_are_compared_as_suricata_does),
 		cmocka_unit_test(other_header_fields_are_compared),
+		cmocka_unit_test(fields_of_icmp_and_options_are_compared),
+		cmocka_unit_test(one_of_the_alternatives_of_flowbits_is_enough),
 		cmocka_unit_test(frames_without_ip_match_nothing),
 		cmocka_unit_test(pass_goes_before_drop_before_reject_before_alert),
 		cmocka_unit_test(noalert_acts_without_an_event),

@@ -277,6 +277,67 @@ static void replace_tells_where_to_write_what(void **state)
 	ruleset_destroy(ruleset);
 }
 
+/* I6 */
+static void byte_extract_gives_numbers_to_what_follows(void **state)
+{
+	CHECK({"byte_extract:1,0,n; content:\"x\"; offset:n;", "\3..x", 0, true},
+		{"byte_extract:1,0,n; content:\"x\"; offset:n;", "\4..x", 0, false},
+		{"byte_extract:1,0,n; content:\"ab\"; depth:n;", "\3ab.", 0, true},
+		{"byte_extract:1,0,n; content:\"ab\"; depth:n;", "\3.ab", 0, false},
+		{"byte_extract:1,0,n; content:\"x\"; distance:n;", "\2..x", 0, true},
+		{"byte_extract:1,0,n; content:\"x\"; distance:n;", "\3..x", 0, false},
+		{"byte_extract:1,0,n; content:\"x\"; within:n;", "\3..x", 0, true},
+		{"byte_extract:1,0,n; content:\"x\"; within:n;", "\2..x", 0, false},
+		{"byte_extract:1,0,n; isdataat:!n,relative;", "\3abc", 4, false},
+		{"byte_extract:1,0,n; isdataat:!n,relative;", "\4abc", 4, true},
+		{"byte_extract:1,0,n; byte_test:1,=,n,2;", "\7.\7", 3, true},
+		{"byte_extract:1,0,n; byte_test:1,>,n,2;", "\7.\7", 3, false},
+		{"byte_extract:1,0,n; byte_test:1,=,97,n;", "\2.a", 3, true},
+		{"byte_extract:1,0,n; byte_jump:1,n; content:\"z\"; distance:0; within:1;",
+			"\2.\1.z", 0, true},
+		{"content:\"a\"; byte_extract:2,1,n,relative,little; byte_test:1,=,n,0;",
+			"\5a.\5\0", 5, true},
+		{"byte_extract:1,0,n,multiplier 2; content:\"x\"; distance:n; within:1;", "\1..x",
+			0, true},
+		{"byte_extract:1,0,n,align 4; content:\"x\"; distance:n; within:1;", "\3....x", 0,
+			true},
+		{"byte_extract:3,0,n,string,dec; content:\"x\"; distance:n; within:1;", "002..x", 0,
+			true},
+		/* Each place of what is before it is tried, with its own number. */
+		{"content:\"len\"; byte_extract:1,0,n,relative; content:\"x\"; offset:n; "
+		 "depth:1;",
+			"len\1 len\12 x", 0, true},
+		{"content:\"len\"; byte_extract:1,0,n,relative; content:\"x\"; offset:n; "
+		 "depth:1;",
+			"len\1 len\11 x", 0, false});
+}
+
+/* I6 */
+static void byte_math_calculates(void **state)
+{
+	CHECK({"byte_math:bytes 1,offset 0,oper +,rvalue 2,result n; byte_test:1,=,n,1;", "\5\7", 0,
+		      true},
+		{"byte_math:bytes 1,offset 0,oper -,rvalue 2,result n; byte_test:1,=,n,1;", "\7\5",
+			0, true},
+		{"byte_math:bytes 1,offset 0,oper *,rvalue 3,result n; byte_test:1,=,n,1;", "\2\6",
+			0, true},
+		{"byte_math:bytes 1,offset 0,oper /,rvalue 0,result n; byte_test:1,>,0,1;", "\6\3",
+			0, false},
+		{"byte_math:bytes 1,offset 0,oper <<,rvalue 2,result n; byte_test:1,=,n,1;", "\1\4",
+			0, true},
+		{"byte_math:bytes 1,offset 0,oper >>,rvalue 64,result n; byte_test:1,=,n,1;",
+			"\6\0", 2, true},
+		{"byte_extract:1,1,k; byte_math:bytes 1,offset 0,oper +,rvalue k,result n; "
+		 "byte_test:1,=,n,2;",
+			"\3\4\7", 0, true},
+		{"byte_math:bytes 2,offset 0,oper +,rvalue 0,result n,endian little,bitmask 0xf0; "
+		 "byte_test:1,=,n,2;",
+			"\x21\0\2", 3, true},
+		{"byte_math:bytes 2,offset 0,oper *,rvalue 2,result n,string dec; "
+		 "byte_test:1,=,n,2;",
+			"12\x18", 0, true});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +355,8 @@ int main(void)
 		cmocka_unit_test(isdataat_asks_for_more_bytes),
 		cmocka_unit_test(byte_test_compares_numbers),
 		cmocka_unit_test(byte_jump_moves_the_position),
+		cmocka_unit_test(byte_extract_gives_numbers_to_what_follows),
+		cmocka_unit_test(byte_math_calculates),
 		cmocka_unit_test(dsize_counts_the_payload),
 		cmocka_unit_test(replace_tells_where_to_write_what),
 	};

@@ -9,7 +9,6 @@ VLAN 10 is the uplink's native VLAN (untagged on the wire), VLAN 20 is tagged th
 """
 
 import contextlib
-import contextlib
 import os
 import pathlib
 import shutil
@@ -117,17 +116,7 @@ class Lab:
         if change:
             change(self.config)
         self.daemon = Daemon(self.hv1, self.folder, self.config).start()
-        self._await_links()
         return self.daemon
-
-    def _await_links(self):
-        """The daemon is ready before it has heard of its interfaces' links; what tests send at once should
-        not be lost for that. Bounded, since some labs have interfaces that are not there."""
-        def are_up():
-            return all(row["is_up"] for row in self.daemon.cli("ports")["ports"]
-                       if row["device"].startswith(("netdev:", "af_packet:", "tap:")))
-        with contextlib.suppress(TimeoutError):
-            wait_until(are_up, 3)
 
     def write(self, name, text):
         """A file in the lab's folder (rules, pages); returns its path."""

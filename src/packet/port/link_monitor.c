@@ -4,9 +4,9 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +32,10 @@ static void read_message(const struct nlmsghdr *header)
 	news.index = info->ifi_index;
 	news.is_gone = header->nlmsg_type == RTM_DELLINK;
 	news.is_up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
+	/* With a carrier, and not running yet: the kernel's worker for links (linkwatch) is on its
+	 * way. */
+	news.is_settled =
+		news.is_up || !(info->ifi_flags & IFF_LOWER_UP) || (info->ifi_flags & IFF_DORMANT);
 	for (const struct rtattr *at = IFLA_RTA(info); RTA_OK(at, size); at = RTA_NEXT(at, size))
 		if (at->rta_type == IFLA_MTU && RTA_PAYLOAD(at) >= sizeof(news.mtu_bytes))
 			memcpy(&news.mtu_bytes, RTA_DATA(at), sizeof(news.mtu_bytes));

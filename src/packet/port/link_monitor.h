@@ -11,7 +11,8 @@
 struct link_news {
 	int index;
 	uint32_t mtu_bytes;
-	bool is_up; /* administratively, and with a carrier */
+	bool is_up;      /* administratively, and with a carrier */
+	bool is_settled; /* and will not be up in a moment: the kernel tells of a carrier later */
 	bool is_gone;
 };
 

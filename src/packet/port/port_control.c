@@ -6,7 +6,8 @@
  *
  * A port that the configuration in force already had when this process started may wait for its
  * device (a container that starts later must not keep the gateway down); a port that is new in a
- * live change has to open, or the change is refused.
+ * live change has to open, or the change is refused. A change is prepared when its new ports have
+ * their first link state, so that what is said to be ready forwards.
  */
 #include "packet/port/port_control.h"
 
@@ -25,13 +26,17 @@
 #define TICK_MS          100
 #define RETRY_NS         (1 * CLOCK_NS_PER_S)
 #define LINK_DEBOUNCE_NS (300 * CLOCK_NS_PER_MS) /* a link that flaps is told once it rests */
+/* The kernel answers within milliseconds; a change does not wait for one that does not. */
+#define LINK_WAIT_NS (2 * CLOCK_NS_PER_S)
 
 /* The change under way. */
 static struct {
-	bool is_tolerant; /* missing devices are waited for */
-	bool must_finish; /* finish had no memory */
-	bool is_starting; /* opens are still being started: do not end yet */
-	uint32_t pending; /* opens under way */
+	bool is_tolerant;       /* missing devices are waited for */
+	bool must_finish;       /* finish had no memory */
+	bool is_starting;       /* opens are still being started: do not end yet */
+	uint32_t pending;       /* opens under way */
+	uint32_t links_awaited; /* ports whose first link state is awaited, when all are open, */
+	uint64_t links_awaited_to_ns; /* and for how long */
 	packet_prepared_fn done;
 	void *context;
 	bool has_failed;
@@ -39,6 +44,8 @@ static struct {
 } change;
 
 static void port_finish(void);
+static void end_link_wait(struct port *port);
+static void give_up_links(uint64_t now_ns);
 
 static uv_timer_t timer;
 static bool has_timer;
@@ -239,17 +246,23 @@ static void on_ethdev_change(uint16_t ethdev_id)
 			port_set_link(port, ethdev_refresh(port));
 }
 
+/* Ports that are only prepared hear of their links, too. */
 static void on_interface(const struct link_news *news)
 {
-	for (struct port *port = port_next(-1); port; port = port_next(port->index)) {
-		if (port->interface_index != news->index || port->state->phase != PORT_OPEN)
+	for (int i = 0; i < PORTS_MAX; i++) {
+		struct port *port = port_table_get((uint16_t)i);
+
+		if (!port || port->interface_index != news->index
+			|| port->state->phase != PORT_OPEN)
 			continue;
 		if (news->is_gone) {
 			port_device_gone(port, "the interface is gone");
-			continue;
+		} else {
+			__atomic_store_n(&port->mtu_bytes, news->mtu_bytes, __ATOMIC_RELAXED);
+			port_set_link(port, news->is_up);
 		}
-		__atomic_store_n(&port->mtu_bytes, news->mtu_bytes, __ATOMIC_RELAXED);
-		port_set_link(port, news->is_up);
+		if (news->is_gone || news->is_settled)
+			end_link_wait(port);
 	}
 }
 
@@ -292,6 +305,7 @@ static void on_tick(uv_timer_t *handle)
 
 	if (change.must_finish)
 		port_finish();
+	give_up_links(now);
 	for (struct port *port = port_next(-1); port; port = port_next(port->index)) {
 		struct port_state *state = port->state;
 
@@ -402,6 +416,54 @@ static void end_prepare(void)
 	done(change.context, change.has_failed ? &error : NULL);
 }
 
+/* All opens have ended: asks for the links of what they opened, once for all. */
+static void await_links(void)
+{
+	for (int i = 0; !change.has_failed && i < PORTS_MAX; i++) {
+		struct port *port = port_table_get((uint16_t)i);
+
+		if (!port || !port->state->is_prepared || port->state->phase != PORT_OPEN)
+			continue;
+		if (port->interface_index) {
+			port->state->awaits_link = true;
+			change.links_awaited++;
+		} else {
+			port_set_link(port, ethdev_refresh(port));
+		}
+	}
+	if (change.links_awaited == 0) {
+		end_prepare();
+		return;
+	}
+	change.links_awaited_to_ns = clock_monotonic_ns() + LINK_WAIT_NS;
+	link_monitor_ask();
+}
+
+static void end_link_wait(struct port *port)
+{
+	if (!port->state->awaits_link)
+		return;
+	port->state->awaits_link = false;
+	if (--change.links_awaited == 0)
+		end_prepare();
+}
+
+static void give_up_links(uint64_t now_ns)
+{
+	if (change.links_awaited == 0 || now_ns < change.links_awaited_to_ns)
+		return;
+	for (int i = 0; change.links_awaited > 0 && i < PORTS_MAX; i++) {
+		struct port *port = port_table_get((uint16_t)i);
+
+		if (!port || !port->state->awaits_link)
+			continue;
+		log_warning("link_unknown", log_str("port", port->config.name),
+			log_str("device", port->config.device),
+			log_str("effect", "it is down until the kernel tells of its link"));
+		end_link_wait(port);
+	}
+}
+
 static void on_prepared(void *context, const struct error *error)
 {
 	struct port *port = context;
@@ -423,7 +485,7 @@ static void on_prepared(void *context, const struct error *error)
 		change.has_failed = true;
 	}
 	if (change.pending == 0 && !change.is_starting)
-		end_prepare();
+		await_links();
 }
 
 static int add_new_ports(const struct port_configs *configs)
@@ -465,7 +527,7 @@ static void open_new_ports(void)
 	}
 	change.is_starting = false;
 	if (change.pending == 0)
-		end_prepare();
+		await_links();
 }
 
 static void port_prepare(const json_t *config, packet_prepared_fn done, void *context)

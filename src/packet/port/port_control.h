@@ -16,6 +16,7 @@ struct port_state {
 	bool is_prepared;       /* of the change under way: not in force yet */
 	bool is_leaving;        /* removed by the change under way */
 	bool is_deferred;       /* its device is still another port's: opened when that is closed */
+	bool awaits_link;       /* prepared and open, and the kernel has not told its link */
 	bool is_announced;      /* whether port_up was the last event, */
 	bool is_link_up;        /* and the link as the device tells */
 	uint64_t changed_at_ns; /* of is_link_up, for the debounce */

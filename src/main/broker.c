@@ -229,7 +229,8 @@ static void supervised_on_exit(uv_process_t *process, int64_t exit_status, int t
 	ipc_close(supervised->channel);
 	supervised->channel = NULL;
 	uv_close((uv_handle_t *)process, NULL);
-	supervised_ended(supervised, term_signal != 0);
+	supervised->is_second_try = term_signal == 0 && exit_status == ROLE_EXIT_AGAIN;
+	supervised_ended(supervised, term_signal != 0 || supervised->is_second_try);
 }
 
 /* The environment of the roles: the broker's without what systemd gave to the broker only. */
@@ -259,8 +260,9 @@ static char **roles_environment(void)
 static int supervised_exec(struct supervised *supervised, int fd)
 {
 	const struct broker_options *options = supervised->broker->options;
-	char *arguments[] = {"bulkheadd", "--role", (char *)supervised->role->name,
-		options->is_foreground ? "--foreground" : NULL, NULL};
+	char *arguments[] = {
+		"bulkheadd", "--role", (char *)supervised->role->name, NULL, NULL, NULL};
+	size_t count = 3;
 	uv_stdio_container_t descriptors[] = {
 		{.flags = UV_IGNORE},
 		{.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
@@ -279,7 +281,13 @@ static int supervised_exec(struct supervised *supervised, int fd)
 		.stdio = descriptors,
 		.stdio_count = sizeof(descriptors) / sizeof(descriptors[0]),
 	};
-	int status = uv_spawn(&supervised->broker->loop, &supervised->process, &process);
+	int status;
+
+	if (options->is_foreground)
+		arguments[count++] = "--foreground";
+	if (supervised->is_second_try)
+		arguments[count++] = "--second-try";
+	status = uv_spawn(&supervised->broker->loop, &supervised->process, &process);
 
 	free(process.env);
 	if (status < 0) /* libuv wants the handle closed all the same */

@@ -38,6 +38,7 @@ struct supervised {
 	uint64_t changed_at_ms; /* state */
 	struct backoff backoff;
 	bool is_asked_to_restart;
+	bool is_second_try;              /* the role's last process ended with ROLE_EXIT_AGAIN */
 	char reason[BROKER_REASON_SIZE]; /* why it ended last; "" when it did not */
 	bool has_kept;
 	int kept_fd; /* has_kept: sealed memory that the role wants back when it was started again

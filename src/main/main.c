@@ -94,12 +94,14 @@ int main(int argc, char **argv)
 		{"config", required_argument, NULL, 'c'},
 		{"foreground", no_argument, NULL, 'f'},
 		{"role", required_argument, NULL, 'r'},
+		{"second-try", no_argument, NULL, 's'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	struct broker_options options = {.config_path = CONFIG_PATH, .ready_fd = -1};
 	const char *role = NULL;
+	bool is_second_try = false;
 	char *config_path;
 	int option;
 
@@ -113,6 +115,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			role = optarg;
+			break;
+		case 's':
+			is_second_try = true;
 			break;
 		case 'V':
 			puts("bulkheadd " BULKHEAD_VERSION);
@@ -132,7 +137,7 @@ int main(int argc, char **argv)
 	}
 	if (role) {
 		close_inherited(ROLE_BROKER_FD + 1);
-		return role_run(role, options.is_foreground);
+		return role_run(role, options.is_foreground, is_second_try);
 	}
 	close_inherited(STDERR_FILENO + 1);
 	config_path = realpath(options.config_path, NULL);

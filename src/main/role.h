@@ -14,12 +14,16 @@
 #include <uv.h>
 
 #define ROLE_BROKER_FD 3
+/* A role that ends with this cannot do in this process what it can in its next one, which is told
+ * (is_second_try): EX_TEMPFAIL of sysexits.h. */
+#define ROLE_EXIT_AGAIN 75
 
 struct role_context {
 	uv_loop_t *loop;
 	struct ipc_channel *broker; /* requests of the closed list go here */
 	const char *name;
 	bool is_foreground;
+	bool is_second_try; /* the process before ended with ROLE_EXIT_AGAIN */
 };
 
 /* What a role implements; each runs on the loop's thread of the role's process. */

@@ -114,7 +114,7 @@ static int role_start(struct role_process *process, struct error *error)
 	return status;
 }
 
-int role_run(const char *name, bool is_foreground)
+int role_run(const char *name, bool is_foreground, bool is_second_try)
 {
 	struct role_process process = {.role = role_find(name)};
 	struct error error = {0};
@@ -131,8 +131,10 @@ int role_run(const char *name, bool is_foreground)
 	role_ignore_signals();
 	prctl(PR_SET_NAME, "bulkheadd"); /* not "exe", which it was started by */
 	uv_loop_init(&process.loop);
-	process.context = (struct role_context){
-		.loop = &process.loop, .name = name, .is_foreground = is_foreground};
+	process.context = (struct role_context){.loop = &process.loop,
+		.name = name,
+		.is_foreground = is_foreground,
+		.is_second_try = is_second_try};
 	status = ipc_open(
 		&process.loop, ROLE_BROKER_FD, &role_broker_ops, &process, &process.context.broker);
 	if (status < 0) {

@@ -5,4 +5,4 @@
 #include <stdbool.h>
 
 /* Returns the exit code of the process. */
-int role_run(const char *name, bool is_foreground);
+int role_run(const char *name, bool is_foreground, bool is_second_try);

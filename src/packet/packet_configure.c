@@ -10,6 +10,8 @@
 #include "packet/packet_configure.h"
 
 #include "base/log.h"
+#include "main/role.h"
+#include "packet/engine/eal.h"
 #include "packet/engine/engine_control.h"
 #include "packet/engine/graph.h"
 #include "packet/packet_module.h"
@@ -88,10 +90,21 @@ static void exit_soon(void)
 	uv_timer_start(&exit_timer, on_exit_timer, EXIT_DELAY_MS, 0);
 }
 
+/* Without an answer: control takes it for the role's death, and sends the configuration to the
+ * next process. */
+static _Noreturn void end_for_ordinary_memory(const struct error *error)
+{
+	log_warning("hugepages_taken", log_str("problem", error->text),
+		log_str("effect", "the role starts again, with ordinary memory"));
+	_exit(ROLE_EXIT_AGAIN);
+}
+
 static int start_modules(struct error *error)
 {
 	int status = engine_start(packet_loop(), change.config, error);
 
+	if (status < 0 && eal_lacks_hugepages())
+		end_for_ordinary_memory(error);
 	if (status < 0) {
 		if (engine_is_spoilt())
 			exit_soon();

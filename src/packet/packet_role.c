@@ -2,6 +2,7 @@
 #include "packet/packet_role.h"
 
 #include "base/log.h"
+#include "packet/engine/eal.h"
 #include "packet/engine/engine_control.h"
 #include "packet/packet_configure.h"
 #include "packet/packet_module.h"
@@ -241,6 +242,8 @@ static int on_start(struct role_context *context, void **state, struct error *er
 {
 	role = context;
 	packet_names_open();
+	if (context->is_second_try)
+		eal_avoid_hugepages();
 	*state = context;
 	/* It waits for the configuration now; control says when that is in force. */
 	return role_tell_ready(context);

@@ -5,6 +5,7 @@
     192.0.2.100                                           192.0.2.10
 """
 
+import mmap
 import os
 import pathlib
 import re
@@ -18,6 +19,7 @@ import pytest
 from lab.netns import run, wait_until
 from lab.peers import can_ping, curl, nginx
 
+MAP_HUGETLB_2MB = 0x40000 | 21 << 26  # linux/mman.h
 PAGE = b"0123456789abcdef" * 4096
 
 
@@ -173,3 +175,32 @@ def test_second_daemon_is_refused_with_a_reason(lab):
     assert done.returncode == 1
     assert str(daemon.socket_path) in done.stderr
     assert daemon.cli("status")["state"] == "running"
+
+
+@pytest.fixture
+def hugepages():
+    """Hugepages for the daemon's 256 MiB, all of them reserved by another process, which touches none: the
+    kernel counts such pages as free until somebody does."""
+    path = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    before = path.read_text()
+    path.write_text("130")
+    try:
+        count = int(path.read_text())
+        if count < 130:
+            pytest.skip("this machine cannot spare 260 MiB as hugepages")
+        with mmap.mmap(-1, count << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB_2MB):
+            yield
+    finally:
+        path.write_text(before)
+
+
+def test_hugepages_that_others_take_are_done_without(lab, hugepages):
+    """packet.hugepages: auto sees enough of them, and cannot have them: the daemon starts all the same, with
+    ordinary memory, and says so."""
+    lab.config["packet"] = {"hugepages": "auto"}
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    log = daemon.log()
+    assert "hugepages_taken" in log and "engine_started" in log.split("hugepages_taken")[1]
+    assert "hugepages=false" in log
+    assert [row["restarts"] for row in daemon.cli("status")["roles"] if row["name"] == "packet"] == [1]

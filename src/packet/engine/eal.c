@@ -27,6 +27,8 @@ static struct {
 	bool was_tried; /* rte_eal_init() works once a process */
 	bool is_running;
 	bool uses_hugepages;
+	bool avoids_hugepages;
+	bool lacks_hugepages;
 	struct eal_config config; /* as started */
 } eal;
 
@@ -74,7 +76,8 @@ static uint64_t read_number(const char *path)
 	return number;
 }
 
-/* Bytes of free hugepages, of all sizes. */
+/* Bytes of free hugepages, of all sizes: not a promise. Others may take them meanwhile, or have
+ * reserved them already, or a control group forbids them. */
 static uint64_t hugepages_free_bytes(void)
 {
 	DIR *folder = opendir(HUGEPAGES_FOLDER);
@@ -105,8 +108,9 @@ static int choose_hugepages(const struct eal_config *config, struct error *error
 			"free; reserve more in /proc/sys/vm/nr_hugepages or set it to auto",
 			(unsigned long long)(config->memory_bytes >> 20),
 			(unsigned long long)(free_bytes >> 20));
-	eal.uses_hugepages =
-		config->hugepages != EAL_HUGEPAGES_OFF && free_bytes >= config->memory_bytes;
+	eal.uses_hugepages = config->hugepages == EAL_HUGEPAGES_ON
+		|| (config->hugepages == EAL_HUGEPAGES_AUTO && !eal.avoids_hugepages
+			&& free_bytes >= config->memory_bytes);
 	return 0;
 }
 
@@ -211,6 +215,7 @@ int eal_start(const struct eal_config *config, struct error *error)
 	for (int i = 0; i < arguments.count; i++)
 		free(arguments.values[i]);
 	if (status < 0) {
+		eal.lacks_hugepages = eal.uses_hugepages && config->hugepages == EAL_HUGEPAGES_AUTO;
 		eal_log_close();
 		return error_set(error, -rte_errno,
 			"DPDK cannot start with %llu MiB (packet.memory) and %s: %s; the log has "
@@ -247,6 +252,16 @@ bool eal_is_running(void)
 bool eal_was_tried(void)
 {
 	return eal.was_tried;
+}
+
+void eal_avoid_hugepages(void)
+{
+	eal.avoids_hugepages = true;
+}
+
+bool eal_lacks_hugepages(void)
+{
+	return eal.lacks_hugepages;
 }
 
 bool eal_uses_hugepages(void)

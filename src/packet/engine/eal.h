@@ -23,6 +23,9 @@ struct eal_config {
 /* From the normalised document: packet.memory, packet.hugepages, control.socket. */
 void eal_config_read(const json_t *config, struct eal_config *out);
 
+/* hugepages: auto then means ordinary memory: the process before this one could not get them. */
+void eal_avoid_hugepages(void);
+
 /* Starts EAL, the log's route and the mbuf field. Fails for good: the process has to be started
  * again after a failure behind rte_eal_init(). */
 int eal_start(const struct eal_config *config, struct error *error);
@@ -31,6 +34,8 @@ bool eal_is_running(void);
 /* rte_eal_init() was called: it cannot be called again. */
 bool eal_was_tried(void);
 bool eal_uses_hugepages(void);
+/* EAL did not start for want of hugepages that nobody insists on: a new process may do without. */
+bool eal_lacks_hugepages(void);
 
 /* The options whose change needs a new process, appended to keys as strings. */
 void eal_needs_restart(const struct eal_config *config, json_t *keys);

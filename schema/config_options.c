@@ -213,6 +213,12 @@ const struct config_option config_options[] = {
 		DEFAULT("65536"), HELP("Flows followed at the same time at most"))
 	OPTION("inspection.stream-memory", SIZE, RESTART, RANGE(1048576, 68719476736), .unit = "bytes",
 		DEFAULT("64MiB"), HELP("Memory for reassembling TCP streams"))
+	OPTION("inspection.stream-order", ENUM, LIVE, .values = "hold|forward", DEFAULT("hold"),
+		HELP("hold: TCP data goes on when all before it was inspected; forward: data "
+		     "ahead of a gap goes on at once, and what closes the gap is judged"))
+	OPTION("inspection.stream-gap-timeout", DURATION, LIVE, RANGE(10, 60000), .unit = "ms",
+		DEFAULT("1s"), HELP("TCP data is held so long for what precedes it; then "
+				    "on-failure decides"))
 	OPTION("inspection.stream-depth", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
 		RANGE(4096, 1099511627776), .unit = "bytes", DEFAULT("1MiB"),
 		HELP("A stream is reassembled up to here, in each direction"))

@@ -136,7 +136,7 @@ int hold_insert(struct hold_table *table, struct rte_mbuf *packet, uint16_t owne
 	return 0;
 }
 
-static struct rte_mbuf *take_masked(
+static struct hold_entry *find_masked(
 	struct hold_table *table, uint64_t index, uint64_t tag, uint64_t tag_mask, uint16_t owner)
 {
 	struct hold_entry *entry;
@@ -146,7 +146,23 @@ static struct rte_mbuf *take_masked(
 	entry = &table->entries[index];
 	if (!entry->packet || entry->owner != owner || ((entry->tag ^ tag) & tag_mask))
 		return NULL;
+	return entry;
+}
+
+static struct rte_mbuf *take_masked(
+	struct hold_table *table, uint64_t index, uint64_t tag, uint64_t tag_mask, uint16_t owner)
+{
+	if (!find_masked(table, index, tag, tag_mask, owner))
+		return NULL;
 	return remove_entry(table, (uint32_t)index);
+}
+
+struct rte_mbuf *hold_find(struct hold_table *table, uint64_t handle, uint16_t owner)
+{
+	struct hold_entry *entry = find_masked(table, handle & (HOLD_MAX - 1),
+		handle >> HOLD_INDEX_BITS, (1ULL << HOLD_TAG_BITS) - 1, owner);
+
+	return entry ? entry->packet : NULL;
 }
 
 struct rte_mbuf *hold_take(struct hold_table *table, uint64_t handle, uint16_t owner)

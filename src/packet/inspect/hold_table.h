@@ -34,6 +34,9 @@ int hold_insert(struct hold_table *table, struct rte_mbuf *packet, uint16_t owne
 /* The packet, now the caller's; NULL when the handle is not valid (any more) for this owner. */
 struct rte_mbuf *hold_take(struct hold_table *table, uint64_t handle, uint16_t owner);
 
+/* The packet, which stays where it is; NULL likewise. */
+struct rte_mbuf *hold_find(struct hold_table *table, uint64_t handle, uint16_t owner);
+
 /* For carriers with few bits: a handle cut to index_bits + tag_bits (low bits are the index), and
  * the reverse of it, with the same rules as hold_take(). -ERANGE: the index needs more bits. */
 int hold_handle_shorten(

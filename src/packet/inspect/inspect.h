@@ -34,7 +34,7 @@ struct inspect_chain {
 	uint16_t retiring_count;
 	struct inspector *retiring[INSPECT_RETIRING_MAX];
 	uint64_t retiring_until_ns[INSPECT_RETIRING_MAX]; /* control thread */
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, gap_timeout_ns;
 	uint8_t kind_policy[ORIGIN_KIND_COUNT];
 	uint8_t vlan_policy[INSPECT_VLANS];
 	uint8_t port_policy[PORTS_MAX]; /* by ingress port */

@@ -384,7 +384,8 @@ static void retire_replaced(struct inspect_chain *chain)
 		if (is_in(chain, old->engines[i]))
 			continue;
 		chain->retiring[count] = old->engines[i];
-		chain->retiring_until_ns[count++] = clock_monotonic_ns() + old->deadline_ns
+		chain->retiring_until_ns[count++] = clock_monotonic_ns()
+			+ RTE_MAX(old->deadline_ns, old->gap_timeout_ns)
 			+ RETIRE_MARGIN_MS * CLOCK_NS_PER_MS;
 	}
 	chain->retiring_count = count;

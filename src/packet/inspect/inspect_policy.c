@@ -98,6 +98,9 @@ struct inspect_chain *inspect_policy_create(const json_t *document, struct error
 		error_set(error, -ENOMEM, "inspection: no memory for the failure policies");
 		return NULL;
 	}
+	chain->gap_timeout_ns =
+		(uint64_t)json_integer_value(json_object_get(config, "stream-gap-timeout"))
+		* CLOCK_NS_PER_MS;
 	chain->deadline_ns =
 		(uint64_t)json_integer_value(json_object_get(config, "deadline")) * CLOCK_NS_PER_MS;
 	for (int kind = 0; kind < ORIGIN_KIND_COUNT; kind++)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin_show.h"
+#include "packet/inspect/builtin/order.h"
 #include "packet/inspect/eve.h"
 
 #include <errno.h>
@@ -99,12 +100,15 @@ static struct builtin_worker *worker_create(uint32_t flows, size_t stream_memory
 	own->flows = flow_table_create(flows, stream_memory);
 	own->fragments = fragment_table_create(FRAGMENT_ENTRIES);
 	own->events = event_ring_create(BUILTIN_EVENTS_MAX, sizeof(struct eve_record));
+	list_init(&own->held.queues);
 	own->event_tokens = BUILTIN_EVENTS_RATE;
 	own->event_tokens_at_ns = clock_monotonic_ns();
 	if (!own->flows || !own->fragments || !own->events) {
 		worker_destroy(own);
 		return NULL;
 	}
+	own->held.arena = flow_table_arena(own->flows);
+	flow_table_watch(own->flows, order_forget, own);
 	return own;
 }
 
@@ -124,6 +128,7 @@ static struct builtin_settings *make_settings(const json_t *config)
 	settings->drops_malformed = is_word(config, "malformed", "drop");
 	settings->ignores_checksums = is_word(config, "checksums", "ignore");
 	settings->picks_up_midstream = !is_word(config, "midstream", "drop");
+	settings->forwards_early = is_word(config, "stream-order", "forward");
 	settings->stream_depth =
 		(uint64_t)json_integer_value(json_object_get(config, "stream-depth"));
 	return settings;

@@ -5,11 +5,12 @@
 
 #include "packet/inspect/builtin/flow_table.h"
 #include "packet/inspect/builtin/fragments.h"
+#include "packet/inspect/builtin/held.h"
 #include "packet/inspect/builtin/packet_bytes.h"
 #include "packet/inspect/event_ring.h"
 #include "packet/inspect/inspector.h"
 
-#define BUILTIN_READY_MAX   1024 /* released fragments that wait for collect */
+#define BUILTIN_READY_MAX   2048 /* released packets that wait for collect */
 #define BUILTIN_EVENTS_MAX  4096 /* records that wait for the control thread */
 #define BUILTIN_EVENTS_RATE 2000 /* a second and worker; what is above is counted */
 
@@ -17,17 +18,20 @@ struct builtin_settings {
 	bool drops_malformed;
 	bool ignores_checksums;
 	bool picks_up_midstream;
+	bool forwards_early;   /* decision 0006 instead of 0009 */
 	uint64_t stream_depth; /* 0: none */
 };
 
 struct builtin_counters { /* written by the worker, read relaxed */
 	uint64_t malformed, bad_checksums, events_suppressed, rewritten, edited, rejected;
 	uint64_t stream_outside, stream_no_memory, fragments_refused;
+	uint64_t held, gaps_given_up;
 };
 
 struct builtin_worker {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
+	struct held_list held;
 	struct event_ring *events;
 	uint64_t event_tokens, event_tokens_at_ns;
 	struct {

@@ -7,6 +7,7 @@
 #include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin.h"
+#include "packet/inspect/builtin/order.h"
 #include "packet/inspect/builtin/reject.h"
 #include "packet/inspect/builtin/tcp.h"
 #include "packet/inspect/eve.h"
@@ -19,31 +20,6 @@
 
 #define TCP_FLAGS_AT  13
 #define TCP_URGENT_AT 18
-
-/* One packet (or one datagram of several) under inspection. */
-struct job {
-	struct builtin *builtin;
-	struct builtin_worker *own;
-	const struct builtin_settings *settings;
-	const struct ruleset *ruleset;
-	uint16_t worker;
-	uint64_t now_ns;
-	struct rte_mbuf **packet;
-	uint8_t *frame; /* in the packet, or a copy */
-	bool is_copied, is_datagram, is_urgent;
-	struct decoded decoded;
-	struct flow *flow;
-	enum flow_side side;
-	struct stream *stream; /* NULL: none for this packet */
-	struct stream_step step;
-	struct detect_result result;
-};
-
-static void count(uint64_t *counter)
-{
-	/* Relaxed: a statistic; partner is builtin.c. */
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
-}
 
 static enum verdict drop(struct rte_mbuf *packet, enum drop_reason reason)
 {
@@ -71,7 +47,7 @@ static struct eve_record *reserve_event(struct job *job)
 		own->event_tokens_at_ns = job->now_ns;
 	}
 	if (own->event_tokens == 0) {
-		count(&own->counters.events_suppressed);
+		job_count(&own->counters.events_suppressed);
 		return NULL;
 	}
 	own->event_tokens--;
@@ -169,14 +145,14 @@ static bool make_writable(struct job *job)
 }
 
 /* Where a replacement lies in a datagram's pieces is not worked out: it is dropped instead. */
-static bool can_change(struct job *job)
+bool job_can_change(struct job *job)
 {
 	return !job->is_datagram && make_writable(job);
 }
 
 /* The changed frame's checksums, and its way back into pieces. A checksum that is left to the
  * device covers the pseudo header only, which stays as it was. */
-static void finish_change(struct job *job)
+void job_finish_change(struct job *job)
 {
 	if (!packet_has_open_checksum(*job->packet))
 		checksum_repair(job->frame, &job->decoded);
@@ -188,10 +164,10 @@ static bool apply_rewrite(struct job *job)
 {
 	if (!job->stream || !job->step.must_rewrite)
 		return true;
-	if (!can_change(job))
+	if (!job_can_change(job))
 		return false;
 	stream_rewrite(job->stream, &job->step, job->frame + job->decoded.payload_offset);
-	count(&job->own->counters.rewritten);
+	job_count(&job->own->counters.rewritten);
 	return true;
 }
 
@@ -204,7 +180,7 @@ static bool clear_urgent(struct job *job)
 	if (!job->flow || job->decoded.protocol != IPPROTO_TCP
 		|| !(job->decoded.tcp_flags & TCP_URG))
 		return true;
-	if (!can_change(job))
+	if (!job_can_change(job))
 		return false;
 	tcp = job->frame + job->decoded.l4_offset;
 	tcp[TCP_FLAGS_AT] &= (uint8_t)~TCP_URG;
@@ -217,7 +193,7 @@ static bool apply_edits(struct job *job)
 {
 	const struct detect_result *result = &job->result;
 
-	if (result->replacement_count > 0 && !can_change(job))
+	if (result->replacement_count > 0 && !job_can_change(job))
 		return false;
 	for (uint16_t i = 0; i < result->replacement_count; i++) {
 		const struct detect_replacement *edit = &result->replacements[i];
@@ -231,7 +207,7 @@ static bool apply_edits(struct job *job)
 			return false;
 		memcpy(job->frame + job->decoded.payload_offset + edit->offset, edit->bytes,
 			edit->size);
-		count(&job->own->counters.edited);
+		job_count(&job->own->counters.edited);
 	}
 	return true;
 }
@@ -268,21 +244,21 @@ static void answer(struct job *job)
 
 	switch (job->result.action) {
 	case RULE_REJECT:
-		targets = REJECT_TO_SOURCE;
+		targets = ANSWER_TO_SOURCE;
 		break;
 	case RULE_REJECT_DST:
-		targets = REJECT_TO_DESTINATION;
+		targets = ANSWER_TO_DESTINATION;
 		break;
 	case RULE_REJECT_BOTH:
-		targets = REJECT_TO_SOURCE | REJECT_TO_DESTINATION;
+		targets = ANSWER_TO_SOURCE | ANSWER_TO_DESTINATION;
 		break;
 	default:
 		return;
 	}
 	/* A connection whose other end is not told hangs until it times out. */
 	if (job->decoded.protocol == IPPROTO_TCP)
-		targets = REJECT_TO_SOURCE | REJECT_TO_DESTINATION;
-	count(&job->own->counters.rejected);
+		targets = ANSWER_TO_SOURCE | ANSWER_TO_DESTINATION;
+	job_count(&job->own->counters.rejected);
 	reject_packet(job->worker, *job->packet, &job->decoded, targets);
 }
 
@@ -336,7 +312,7 @@ static enum verdict decide(struct job *job)
 	}
 	is_edited = job->result.replacement_count > 0;
 	if (is_rewritten || is_edited)
-		finish_change(job);
+		job_finish_change(job);
 	commit(job);
 	emit_alerts(job);
 	if (job->result.action == RULE_PASS) {
@@ -362,14 +338,14 @@ static enum verdict give_up(struct job *job)
 	const struct inspect_chain *chain = publish_read(&inspect_chain);
 	uint32_t end = tcp_payload_sequence(&job->decoded) + job->decoded.payload_size;
 
-	count(&job->own->counters.stream_no_memory);
+	job_count(&job->own->counters.stream_no_memory);
 	if (inspect_failure_policy(chain, *job->packet) == FAILURE_PASS
 		&& !stream_before(end, job->stream->next))
 		stream_sync(job->stream, flow_table_arena(job->own->flows), end, false);
 	return fail(*job->packet, DROP_stream_memory);
 }
 
-static enum verdict inspect_segment(struct job *job)
+enum verdict job_inspect_segment(struct job *job)
 {
 	const struct decoded *decoded = &job->decoded;
 	struct arena *arena = flow_table_arena(job->own->flows);
@@ -379,6 +355,8 @@ static enum verdict inspect_segment(struct job *job)
 	job->stream = &job->flow->streams[job->side];
 	if (!(job->stream->flags & STREAM_IS_SYNCED))
 		job->stream = NULL;
+	if (job->stream && order_must_wait(job))
+		return order_hold(job);
 	if (!job->stream || decoded->payload_size == 0)
 		return decide(job);
 	stream_prepare(job->stream, arena, sequence, payload, decoded->payload_size, &job->step);
@@ -386,7 +364,7 @@ static enum verdict inspect_segment(struct job *job)
 		stream_prepare(
 			job->stream, arena, sequence, payload, decoded->payload_size, &job->step);
 	if (job->step.result == STREAM_OUTSIDE) {
-		count(&job->own->counters.stream_outside);
+		job_count(&job->own->counters.stream_outside);
 		return drop(*job->packet, DROP_stream_window);
 	}
 	if (job->step.result == STREAM_NO_MEMORY)
@@ -402,7 +380,7 @@ static enum verdict inspect_tcp(struct job *job)
 	switch (tcp_track(job->own->flows, job->flow, &job->side, &job->decoded,
 		ingress_of(*job->packet), &settings)) {
 	case TCP_FORBIDDEN:
-		count(&job->own->counters.stream_outside);
+		job_count(&job->own->counters.stream_outside);
 		return drop(*job->packet, DROP_stream_window);
 	case TCP_IGNORED:
 		return decide(job);
@@ -412,7 +390,7 @@ static enum verdict inspect_tcp(struct job *job)
 	/* Started over, by this packet: a new connection. */
 	if (job->flow->verdict == FLOW_DROP)
 		return drop(*job->packet, DROP_inspect_flow);
-	return inspect_segment(job);
+	return job_inspect_segment(job);
 }
 
 /* ---- flows ---- */
@@ -485,13 +463,13 @@ static enum verdict inspect_whole(struct job *job)
 	enum decode_malformed malformed = job->decoded.malformed;
 
 	if (malformed != DECODE_OK)
-		count(&job->own->counters.malformed);
+		job_count(&job->own->counters.malformed);
 	/* Hosts ignore options that they cannot read, and take the data. */
 	if (malformed != DECODE_OK
 		&& (malformed != DECODE_TCP_OPTIONS || job->settings->drops_malformed))
 		return inspect_malformed(job);
 	if (has_bad_checksum(job)) {
-		count(&job->own->counters.bad_checksums);
+		job_count(&job->own->counters.bad_checksums);
 		return inspect_apart(job, DROP_inspect_malformed);
 	}
 	return inspect_flow(job);
@@ -499,7 +477,7 @@ static enum verdict inspect_whole(struct job *job)
 
 /* ---- fragments ---- */
 
-static void make_ready(struct builtin_worker *own, struct rte_mbuf *packet, enum verdict verdict)
+void job_make_ready(struct builtin_worker *own, struct rte_mbuf *packet, enum verdict verdict)
 {
 	uint32_t at = own->ready_head++ % BUILTIN_READY_MAX;
 
@@ -513,7 +491,7 @@ static void release_datagram(struct builtin_worker *own, const struct fragment_d
 	for (uint16_t i = 0; i < datagram->count; i++) {
 		if (verdict == VERDICT_DROP || verdict == VERDICT_FAILED)
 			drop_mark(datagram->packets[i], reason);
-		make_ready(own, datagram->packets[i], verdict);
+		job_make_ready(own, datagram->packets[i], verdict);
 	}
 }
 
@@ -573,7 +551,7 @@ static enum verdict inspect_fragment(struct job *job)
 	case FRAGMENT_COMPLETE:
 		return inspect_datagram(job);
 	case FRAGMENT_REFUSED:
-		count(&job->own->counters.fragments_refused);
+		job_count(&job->own->counters.fragments_refused);
 		release_datagram(job->own, datagram, VERDICT_DROP, DROP_inspect_fragment);
 		return drop(packet, DROP_inspect_fragment);
 	case FRAGMENT_FULL:
@@ -589,6 +567,12 @@ uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rt
 	struct builtin_worker *own = ((struct builtin *)inspector)->workers[worker];
 	uint16_t collected = 0;
 
+	if (!list_is_empty(&own->held.queues)) {
+		struct job job;
+
+		job_init(&job, (struct builtin *)inspector, worker);
+		order_expire(&job);
+	}
 	while (collected < max && own->ready_tail != own->ready_head) {
 		uint32_t at = own->ready_tail++ % BUILTIN_READY_MAX;
 
@@ -600,42 +584,53 @@ uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rt
 
 /* ---- bursts ---- */
 
-static enum verdict inspect_packet(struct job *job)
+void job_open(struct job *job, struct rte_mbuf **packet)
 {
-	struct rte_mbuf *packet = *job->packet;
-
-	job->flow = NULL;
+	job->packet = packet;
 	job->stream = NULL;
 	job->is_datagram = job->is_urgent = false;
-	job->is_copied = packet->nb_segs > 1;
+	job->is_copied = (*packet)->nb_segs > 1;
 	memset(&job->step, 0, sizeof(job->step));
-	if (packet->pkt_len > PACKET_BYTES_MAX)
-		return fail(packet, DROP_inspect_overload);
-	job->frame = rte_pktmbuf_mtod(packet, uint8_t *);
+	job->frame = rte_pktmbuf_mtod(*packet, uint8_t *);
 	if (job->is_copied) {
-		rte_pktmbuf_read(packet, 0, packet->pkt_len, job->own->scratch);
+		rte_pktmbuf_read(*packet, 0, (*packet)->pkt_len, job->own->scratch);
 		job->frame = job->own->scratch;
 	}
-	decode_frame(job->frame, packet->pkt_len, &job->decoded);
+	decode_frame(job->frame, (*packet)->pkt_len, &job->decoded);
+}
+
+static enum verdict inspect_packet(struct job *job, struct rte_mbuf **packet)
+{
+	job->flow = NULL;
+	if ((*packet)->pkt_len > PACKET_BYTES_MAX)
+		return fail(*packet, DROP_inspect_overload);
+	job_open(job, packet);
 	if (job->decoded.is_fragment && job->decoded.ip_payload_offset)
 		return inspect_fragment(job);
 	return inspect_whole(job);
 }
 
+void job_init(struct job *job, struct builtin *builtin, uint16_t worker)
+{
+	job->builtin = builtin;
+	job->own = builtin->workers[worker];
+	job->settings = publish_read(&builtin->settings);
+	job->ruleset = publish_read(&builtin->ruleset);
+	job->worker = worker;
+	job->now_ns = clock_monotonic_ns();
+}
+
 void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
 	uint16_t count_in, enum verdict *verdicts)
 {
-	struct builtin *builtin = (struct builtin *)inspector;
-	struct job job = {.builtin = builtin,
-		.own = builtin->workers[worker],
-		.settings = publish_read(&builtin->settings),
-		.ruleset = publish_read(&builtin->ruleset),
-		.worker = worker,
-		.now_ns = clock_monotonic_ns()};
+	struct job job;
 
+	job_init(&job, (struct builtin *)inspector, worker);
 	for (uint16_t i = 0; i < count_in; i++) {
+		verdicts[i] = inspect_packet(&job, &packets[i]);
 		job.packet = &packets[i];
-		verdicts[i] = inspect_packet(&job);
+		if (job.flow)
+			verdicts[i] = order_follow(&job, verdicts[i]);
 	}
 	flow_table_age(job.own->flows, job.now_ns);
 }

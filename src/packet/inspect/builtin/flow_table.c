@@ -38,6 +38,8 @@ struct flow_table {
 	uint16_t heaviest;
 	uint16_t heaviest_for; /* evictions for which that still counts */
 	uint64_t next_id;
+	void (*end)(void *context, struct flow *flow);
+	void *end_context;
 	size_t mapped;
 	struct siphash_key key;
 	struct arena *arena;
@@ -92,6 +94,13 @@ void flow_table_destroy(struct flow_table *table)
 		munmap(table->buckets,
 			((size_t)table->bucket_mask + 1) * sizeof(table->buckets[0]));
 	munmap(table, sizeof(*table));
+}
+
+void flow_table_watch(
+	struct flow_table *table, void (*end)(void *context, struct flow *flow), void *context)
+{
+	table->end = end;
+	table->end_context = context;
 }
 
 /* ---- lists by VLAN and state, oldest first ---- */
@@ -155,17 +164,24 @@ static void set_count(struct flow_table *table, uint32_t count)
 	__atomic_store_n(&table->count, count, __ATOMIC_RELAXED);
 }
 
+static void end(struct flow_table *table, struct flow *flow)
+{
+	if (table->end)
+		table->end(table->end_context, flow);
+	for (int side = 0; side < FLOW_SIDES; side++)
+		stream_release(&flow->streams[side], table->arena);
+}
+
 static void remove_flow(struct flow_table *table, struct flow *flow)
 {
 	uint32_t index = index_of(table, flow);
 	uint32_t *at = &table->buckets[flow->hash & table->bucket_mask];
 
+	end(table, flow);
 	while (*at != index)
 		at = &table->flows[*at].chain;
 	*at = flow->chain;
 	list_out(table, flow);
-	for (int side = 0; side < FLOW_SIDES; side++)
-		stream_release(&flow->streams[side], table->arena);
 	flow->is_used = false;
 	flow->chain = table->free;
 	table->free = index;
@@ -346,8 +362,7 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_s
 {
 	unsigned int address = sender == FLOW_CLIENT ? flow->client : 1u - flow->client;
 
-	for (int side = 0; side < FLOW_SIDES; side++)
-		stream_release(&flow->streams[side], table->arena);
+	end(table, flow);
 	memset(flow->streams, 0, sizeof(flow->streams));
 	memset(&flow->detect, 0, sizeof(flow->detect));
 	memset(flow->detect_streams, 0, sizeof(flow->detect_streams));

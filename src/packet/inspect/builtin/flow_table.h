@@ -50,6 +50,7 @@ struct flow {
 	uint8_t verdict;     /* enum flow_verdict */
 	uint8_t drop_reason; /* with FLOW_DROP */
 	bool is_used;
+	uint32_t ready_until; /* of its worker's ready packets, those before are its own */
 	struct stream streams[FLOW_SIDES]; /* TCP: what the side sends */
 	struct detect_flow detect;
 	struct detect_stream detect_streams[FLOW_SIDES];
@@ -60,6 +61,10 @@ struct flow_table;
 /* Both are of the worker. NULL: no memory. Control thread. */
 struct flow_table *flow_table_create(uint32_t capacity, size_t stream_memory);
 void flow_table_destroy(struct flow_table *table);
+
+/* end is called for each flow before it is removed or started over. Control thread, at first. */
+void flow_table_watch(
+	struct flow_table *table, void (*end)(void *context, struct flow *flow), void *context);
 
 /* The flow of a packet with addresses and ports, made when there is none; *side is the one that
  * sent it. NULL: not a protocol that is followed. */

@@ -6,14 +6,7 @@
  */
 #pragma once
 
-#include "wire/decode.h"
-
-#include <rte_mbuf.h>
-
-enum reject_target {
-	REJECT_TO_SOURCE = 1 << 0,
-	REJECT_TO_DESTINATION = 1 << 1,
-};
+#include "packet/inspect/builtin/answer.h"
 
 /* packet is the rejected one, as decoded (whole). Counts nothing and fails silently where no answer
  * is allowed (RFC 1122 section 3.2.2, RFC 4443 section 2.4) or no buffer is free. */
@@ -23,5 +16,5 @@ void reject_packet(uint16_t worker, struct rte_mbuf *packet, const struct decode
 /* The answers as frames, for the tests too. Return their size, 0: none is allowed. out has
  * REJECT_FRAME_SIZE bytes. */
 #define REJECT_FRAME_SIZE 640
-uint32_t reject_build_rst(const struct decoded *decoded, enum reject_target target, uint8_t *out);
+uint32_t reject_build_rst(const struct decoded *decoded, enum answer_target target, uint8_t *out);
 uint32_t reject_build_icmp(const struct decoded *decoded, uint8_t *out);

@@ -39,7 +39,7 @@ void stream_sync(struct stream *stream, struct arena *arena, uint32_t next, bool
 	stream->acked = next;
 	stream->position = 0;
 	stream->flags &=
-		(uint8_t) ~(STREAM_HAS_START | STREAM_HAS_FIN | STREAM_HAS_ACK | STREAM_IS_BEYOND);
+		(uint16_t) ~(STREAM_HAS_START | STREAM_HAS_FIN | STREAM_HAS_ACK | STREAM_IS_BEYOND);
 	stream->flags |= STREAM_IS_SYNCED | (has_start ? STREAM_HAS_START : 0);
 }
 
@@ -137,7 +137,9 @@ static bool make_room(struct stream *stream, struct arena *arena, uint32_t from,
 	}
 	if (end <= ARENA_BLOCK_MAX && grow(stream, arena, end))
 		return true;
-	bytes = RTE_MIN(disposable(stream, true), from);
+	/* What the receiver may still need cannot go, or its repetition could not be compared: the
+	 * sender has to wait. Where acknowledgements are never seen there is no other way. */
+	bytes = RTE_MIN(disposable(stream, !(stream->flags & STREAM_HAS_ACK)), from);
 	if (bytes == 0 || end - bytes > buffer->capacity)
 		return false;
 	slide(buffer, bytes);

@@ -2,9 +2,9 @@
 /*
  * One direction of a TCP connection as its receiver will read it (I6). Each byte counts as what was
  * let through first: a segment that brings other bytes for the same place is told to be rewritten.
- * A segment ahead of a gap is stored and may go on: its receiver cannot read it before the gap is
- * closed, and the segment that closes it is judged by all that becomes readable with it
- * (docs/decisions, "inline reassembly").
+ * A segment ahead of a gap is held by order.h; where it is forwarded instead, it is stored here,
+ * and the segment that closes the gap is judged by all that becomes readable with it (decisions
+ * 0006 and 0009).
  *
  * The bytes lie in one linear buffer, so that the rules see them without copying: history,
  * what is not acknowledged yet, and beyond gaps what came early. Worker thread only; no allocation
@@ -22,18 +22,22 @@
 #define STREAM_GAPS_MAX 32
 
 enum stream_flag {
-	STREAM_IS_SYNCED = 1 << 0,   /* next is valid */
-	STREAM_HAS_START = 1 << 1,   /* from the SYN on: position 0 is the first byte */
-	STREAM_HAS_ACK = 1 << 2,     /* acked is valid */
-	STREAM_HAS_SCALE = 1 << 3,   /* scale is this side's own option */
-	STREAM_HAS_FIN = 1 << 4,     /* fin is valid */
-	STREAM_IS_BEYOND = 1 << 5,   /* past the depth: only what was seen is still watched */
-	STREAM_HAS_INGRESS = 1 << 6, /* ingress is valid */
-	STREAM_SAW_SYN = 1 << 7,     /* and began with it */
-	STREAM_HAS_SYN = 1 << 8,     /* syn is valid */
+	STREAM_IS_SYNCED = 1 << 0,       /* next is valid */
+	STREAM_HAS_START = 1 << 1,       /* from the SYN on: position 0 is the first byte */
+	STREAM_HAS_ACK = 1 << 2,         /* acked is valid */
+	STREAM_HAS_SCALE = 1 << 3,       /* scale is this side's own option */
+	STREAM_HAS_FIN = 1 << 4,         /* fin is valid */
+	STREAM_IS_BEYOND = 1 << 5,       /* past the depth: only what was seen is still watched */
+	STREAM_HAS_INGRESS = 1 << 6,     /* ingress is valid */
+	STREAM_SAW_SYN = 1 << 7,         /* and began with it */
+	STREAM_HAS_SYN = 1 << 8,         /* syn is valid */
+	STREAM_HAS_WINDOW = 1 << 9,      /* offered is valid */
+	STREAM_HAS_TIMESTAMPS = 1 << 10, /* timestamps are valid (RFC 7323) */
+	STREAM_HAS_SACK = 1 << 11,       /* this side permits selective acknowledgements */
 };
 
 struct stream_buffer;
+struct held_queue;
 
 /* In the flow, one for each direction: what this side sends. */
 struct stream {
@@ -47,6 +51,10 @@ struct stream {
 	uint32_t ingress;             /* origin that this side's packets come from */
 	uint16_t flags;               /* enum stream_flag */
 	uint8_t scale;                /* window scale that this side announced */
+	/* For answers in this side's name, as its last segment had it. */
+	uint16_t offered; /* the window field */
+	uint32_t timestamp, timestamp_echo;
+	struct held_queue *held; /* its segments that wait behind a gap; NULL: none */
 };
 
 enum stream_result {

@@ -2,20 +2,50 @@
 #include "packet/inspect/builtin/tcp.h"
 
 #include "base/bytes.h"
+#include "wire/network.h"
 
 #define SCALE_MAX           14 /* RFC 7323 section 2.3 */
 #define OPTION_END          0
 #define OPTION_NOP          1
 #define OPTION_WINDOW_SCALE 3
+#define OPTION_SACK_OK      4
+#define OPTION_TIMESTAMPS   8
 #define HEADER_SIZE         20
 
-/* RFC 7323 section 2.2; 0 when there is none, which means the same as a scale of 0. */
-static uint8_t read_scale(const struct decoded *decoded)
+/* As most senders write it: RFC 7323 appendix A. */
+#define TIMESTAMPS_ALIGNED 0x0101080au
+
+struct tcp_options {
+	uint8_t scale; /* RFC 7323 section 2.2; 0 when there is none, which means the same */
+	bool permits_sack, has_timestamps;
+	uint32_t timestamp, timestamp_echo;
+};
+
+static void read_option(struct bytes *options, uint8_t kind, uint8_t size, struct tcp_options *out)
+{
+	struct bytes value = bytes_sub(options, size - 2u);
+
+	if (kind == OPTION_WINDOW_SCALE && size == 3) {
+		uint8_t scale = bytes_read_u8(&value);
+
+		out->scale = scale < SCALE_MAX ? scale : SCALE_MAX;
+	}
+	if (kind == OPTION_SACK_OK && size == 2)
+		out->permits_sack = true;
+	if (kind == OPTION_TIMESTAMPS && size == 10) {
+		out->timestamp = bytes_read_u32(&value);
+		out->timestamp_echo = bytes_read_u32(&value);
+		out->has_timestamps = true;
+	}
+}
+
+static void read_options(const struct decoded *decoded, struct tcp_options *out)
 {
 	struct bytes options;
 
+	*out = (struct tcp_options){0};
 	if (decoded->payload_offset < decoded->l4_offset + HEADER_SIZE)
-		return 0;
+		return;
 	options = bytes_from(decoded->frame + decoded->l4_offset + HEADER_SIZE,
 		decoded->payload_offset - decoded->l4_offset - HEADER_SIZE);
 	while (bytes_left(&options) > 0) {
@@ -26,16 +56,10 @@ static uint8_t read_scale(const struct decoded *decoded)
 		if (kind == OPTION_NOP)
 			continue;
 		size = bytes_read_u8(&options);
-		if (size < 2)
+		if (size < 2 || size - 2u > bytes_left(&options))
 			break;
-		if (kind == OPTION_WINDOW_SCALE && size == 3) {
-			uint8_t scale = bytes_read_u8(&options);
-
-			return scale < SCALE_MAX ? scale : SCALE_MAX;
-		}
-		bytes_skip(&options, size - 2u);
+		read_option(&options, kind, size, out);
 	}
-	return 0;
 }
 
 static enum flow_side other(enum flow_side side)
@@ -54,10 +78,41 @@ static bool is_from_its_side(struct stream *own, const struct stream *peer, uint
 	return true;
 }
 
-static void note_scale(struct stream *own, const struct decoded *decoded)
+/* Of a SYN. */
+static void note_options(struct stream *own, const struct decoded *decoded)
 {
-	own->scale = read_scale(decoded);
+	struct tcp_options options;
+
+	read_options(decoded, &options);
+	own->scale = options.scale;
 	own->flags |= STREAM_HAS_SCALE;
+	if (options.permits_sack)
+		own->flags |= STREAM_HAS_SACK;
+}
+
+/* What an answer in its name has to say as well. */
+static void note_offer(struct stream *own, const struct decoded *decoded)
+{
+	const uint8_t *at = decoded->frame + decoded->l4_offset + HEADER_SIZE;
+	struct tcp_options options = {0};
+
+	/* Not scaled yet on a SYN: RFC 7323 section 2.2. */
+	own->offered = (decoded->tcp_flags & TCP_SYN) ? decoded->tcp_window >> own->scale
+						      : decoded->tcp_window;
+	own->flags |= STREAM_HAS_WINDOW;
+	if (decoded->payload_offset < decoded->l4_offset + HEADER_SIZE + 12)
+		return;
+	if (network_load32(at) == TIMESTAMPS_ALIGNED)
+		options = (struct tcp_options){.has_timestamps = true,
+			.timestamp = network_load32(at + 4),
+			.timestamp_echo = network_load32(at + 8)};
+	else
+		read_options(decoded, &options);
+	if (!options.has_timestamps)
+		return;
+	own->timestamp = options.timestamp;
+	own->timestamp_echo = options.timestamp_echo;
+	own->flags |= STREAM_HAS_TIMESTAMPS;
 }
 
 /*
@@ -79,7 +134,7 @@ static enum tcp_outcome track_syn(struct flow_table *table, struct flow *flow, e
 	/* Data on a SYN (RFC 7413) that may be taken for another connection's would be unseen. */
 	if (flow->state != FLOW_NEW || (own->flags & STREAM_IS_SYNCED))
 		return decoded->payload_size > 0 ? TCP_FORBIDDEN : TCP_IGNORED;
-	note_scale(own, decoded);
+	note_options(own, decoded);
 	stream_sync(own, flow_table_arena(table), decoded->tcp_sequence + 1, true);
 	own->flags |= STREAM_SAW_SYN;
 	return TCP_TRACKED;
@@ -95,7 +150,7 @@ static void begin_anew(struct flow_table *table, struct flow *flow, enum flow_si
 	*side = FLOW_SERVER;
 	stream_sync(&flow->streams[FLOW_SERVER], arena, decoded->tcp_sequence + 1, true);
 	stream_sync(&flow->streams[FLOW_CLIENT], arena, decoded->tcp_acknowledgement, true);
-	note_scale(&flow->streams[FLOW_SERVER], decoded);
+	note_options(&flow->streams[FLOW_SERVER], decoded);
 	for (int i = 0; i < FLOW_SIDES; i++)
 		flow->streams[i].flags |= STREAM_SAW_SYN;
 }
@@ -116,7 +171,7 @@ static enum tcp_outcome track_syn_ack(struct flow_table *table, struct flow *flo
 		&& (!(own->flags & STREAM_IS_SYNCED) || flow->state == FLOW_NEW)
 		&& !stream_before(decoded->tcp_acknowledgement, start)
 		&& !stream_before(peer->next, decoded->tcp_acknowledgement)) {
-		note_scale(own, decoded);
+		note_options(own, decoded);
 		stream_sync(own, flow_table_arena(table), decoded->tcp_sequence + 1, true);
 		own->flags |= STREAM_SAW_SYN;
 		return TCP_TRACKED;
@@ -202,9 +257,11 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 		outcome = track_syn(table, flow, *side, decoded, is_trusted);
 	else
 		outcome = track_plain(table, flow, *side, decoded, settings);
-	if (outcome == TCP_TRACKED && is_trusted && (flags & TCP_ACK))
+	if (outcome == TCP_TRACKED && is_trusted && (flags & TCP_ACK)) {
+		note_offer(&flow->streams[*side], decoded);
 		track_acknowledgement(
 			table, &flow->streams[*side], &flow->streams[other(*side)], decoded);
+	}
 	return outcome;
 }
 

@@ -37,6 +37,8 @@ struct segment {
 	bool has_broken_options;
 	bool from_wrong_side; /* comes in where the other side's packets do */
 	uint32_t split;       /* bytes a segment of the buffer; 0: one */
+	const char *options;  /* options_size bytes, a multiple of 4 */
+	uint32_t options_size;
 };
 
 static inline uint32_t put_ipv4(
@@ -85,7 +87,7 @@ static inline struct rte_mbuf *make_segment(const struct segment *segment)
 	static struct frame frame;
 	uint32_t size = segment->size;
 	uint16_t port = segment->client_port ? segment->client_port : 40000;
-	uint32_t header = segment->has_broken_options ? 24 : 20;
+	uint32_t header = segment->has_broken_options ? 24 : 20 + segment->options_size;
 	uint8_t *tcp;
 
 	if (!size && segment->payload)
@@ -97,7 +99,10 @@ static inline struct rte_mbuf *make_segment(const struct segment *segment)
 	network_store32(tcp + 4, segment->sequence);
 	network_store32(tcp + 8, segment->acknowledgement);
 	tcp[12] = (uint8_t)(header / 4 << 4);
-	tcp[20] = header > 20 ? 8 : 0; /* timestamps, of no size */
+	if (segment->has_broken_options)
+		tcp[20] = 8; /* timestamps, of no size */
+	else if (segment->options_size)
+		memcpy(tcp + 20, segment->options, segment->options_size);
 	if (segment->flags & TCP_URG)
 		put16(tcp + 18, 9);
 	tcp[13] = segment->flags;
@@ -224,6 +229,7 @@ static inline int bench_open(const char *rules, const char *settings)
 	json_object_set_new(config, "stream-memory", json_integer(8 << 20));
 	inspect_chain = calloc(1, sizeof(*inspect_chain));
 	inspect_chain->deadline_ns = 50000000;
+	inspect_chain->gap_timeout_ns = 1000000000;
 	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_DROP;
 	inspect_workers[0] = calloc(1, sizeof(*inspect_workers[0]));
 	inspect_workers[0]->holds = hold_table_create(1024);

@@ -109,17 +109,6 @@ static void attack_in_single_bytes_is_dropped(void **state)
 	assert_int_equal(count_events(EVE_ALERT, 1), 1);
 }
 
-/* I6: the part that came first may go, since it cannot be read before the gap is closed. */
-static void attack_out_of_order_is_dropped_when_it_becomes_readable(void **state)
-{
-	(void)state;
-	shake_hands();
-	assert_int_equal(client_sends(7, "c/passwd HTTP/1.1"), PASSED);
-	assert_int_equal(client_sends(0, "GET /et"), DROPPED);
-	assert_int_equal(dropped_for(), DROP_inspect_rule);
-	assert_int_equal(client_sends(0, "GET /et"), DROPPED);
-}
-
 /* I6: the receiver gets the bytes that were inspected. */
 static void retransmission_with_other_bytes_is_rewritten(void **state)
 {
@@ -509,7 +498,6 @@ int main(void)
 		TEST(attack_in_one_segment_is_dropped_and_told),
 		TEST(attack_split_over_two_segments_is_dropped),
 		TEST(attack_in_single_bytes_is_dropped),
-		TEST(attack_out_of_order_is_dropped_when_it_becomes_readable),
 		TEST(retransmission_with_other_bytes_is_rewritten),
 		TEST(forged_acknowledgement_is_not_believed),
 		TEST(bad_checksum_is_not_part_of_the_stream),

@@ -51,7 +51,7 @@ static void rst_to_the_sender_is_what_it_expects(void **state)
 {
 	(void)state;
 	make_tcp(TCP_ACK | TCP_PSH);
-	read_answer(reject_build_rst(&decoded, REJECT_TO_SOURCE, answer.bytes));
+	read_answer(reject_build_rst(&decoded, ANSWER_TO_SOURCE, answer.bytes));
 	assert_memory_equal(answer.bytes, frame.bytes + 6, 6);
 	assert_memory_equal(answer.bytes + 6, frame.bytes, 6);
 	assert_memory_equal(answered.source, decoded.destination, 16);
@@ -66,7 +66,7 @@ static void rst_to_the_receiver_comes_from_the_sender(void **state)
 {
 	(void)state;
 	make_tcp(TCP_ACK | TCP_PSH);
-	read_answer(reject_build_rst(&decoded, REJECT_TO_DESTINATION, answer.bytes));
+	read_answer(reject_build_rst(&decoded, ANSWER_TO_DESTINATION, answer.bytes));
 	assert_memory_equal(answer.bytes, frame.bytes, 12);
 	assert_memory_equal(answered.source, decoded.source, 16);
 	assert_int_equal(answered.destination_port, 80);
@@ -79,7 +79,7 @@ static void syn_is_answered_with_its_number(void **state)
 {
 	(void)state;
 	make_tcp(TCP_SYN);
-	read_answer(reject_build_rst(&decoded, REJECT_TO_SOURCE, answer.bytes));
+	read_answer(reject_build_rst(&decoded, ANSWER_TO_SOURCE, answer.bytes));
 	assert_int_equal(answered.tcp_sequence, 0);
 	assert_int_equal(answered.tcp_acknowledgement, 1000 + 1 + 5);
 }
@@ -88,7 +88,7 @@ static void rst_is_never_answered(void **state)
 {
 	(void)state;
 	make_tcp(TCP_RST);
-	assert_int_equal(reject_build_rst(&decoded, REJECT_TO_SOURCE, answer.bytes), 0);
+	assert_int_equal(reject_build_rst(&decoded, ANSWER_TO_SOURCE, answer.bytes), 0);
 }
 
 static void datagram_is_answered_with_a_quote_of_it(void **state)

@@ -277,6 +277,27 @@ static void gives_up_when_there_is_no_memory(void **state)
 	end(fixture);
 }
 
+/* A repetition of them could not be compared any more, and would have to be dropped for good. */
+static void unacknowledged_bytes_make_no_room_for_new_ones(void **state)
+{
+	static char piece[65536];
+	struct fixture *fixture = begin(state, 1000);
+	uint32_t next = 1000;
+
+	fixture->stream.window = 1 << 30;
+	memset(piece, 'a', sizeof(piece) - 1);
+	while (prepare(fixture, next, piece) == STREAM_NEW) {
+		stream_commit(&fixture->stream, &fixture->step);
+		next += sizeof(piece) - 1;
+	}
+	assert_int_equal(fixture->step.result, STREAM_NO_MEMORY);
+	assert_int_equal(prepare(fixture, 1000, piece), STREAM_OLD);
+	assert_false(fixture->step.must_rewrite);
+	stream_acknowledge(&fixture->stream, next, 1 << 30);
+	assert_int_equal(prepare(fixture, next, piece), STREAM_NEW);
+	end(fixture);
+}
+
 static void gaps_are_bounded(void **state)
 {
 	struct fixture *fixture = begin(state, 1000);
@@ -340,6 +361,7 @@ int main(void)
 		cmocka_unit_test(old_bytes_count_as_read_only_when_acknowledged),
 		cmocka_unit_test(stream_that_was_picked_up_midway_may_begin_earlier),
 		cmocka_unit_test(gives_up_when_there_is_no_memory),
+		cmocka_unit_test(unacknowledged_bytes_make_no_room_for_new_ones),
 		cmocka_unit_test(gaps_are_bounded),
 		cmocka_unit_test(random_segments_give_what_was_committed_first),
 	};

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One packet under inspection: what builtin_submit.c and its neighbours hand each other. Worker. */
+#pragma once
+
+#include "packet/inspect/builtin/builtin.h"
+
+/* One packet (or one datagram of several). */
+struct job {
+	struct builtin *builtin;
+	struct builtin_worker *own;
+	const struct builtin_settings *settings;
+	const struct ruleset *ruleset;
+	uint16_t worker;
+	uint64_t now_ns;
+	struct rte_mbuf **packet;
+	uint8_t *frame; /* in the packet, or a copy */
+	bool is_copied, is_datagram, is_urgent;
+	struct decoded decoded;
+	struct flow *flow;
+	enum flow_side side;
+	struct stream *stream; /* NULL: none for this packet */
+	struct stream_step step;
+	struct detect_result result;
+};
+
+static inline void job_count(uint64_t *counter)
+{
+	/* Relaxed: a statistic; partner is builtin.c. */
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/* For a burst. */
+void job_init(struct job *job, struct builtin *builtin, uint16_t worker);
+/* Reads the packet's bytes and headers. */
+void job_open(struct job *job, struct rte_mbuf **packet);
+/* A segment whose flow and side are known. */
+enum verdict job_inspect_segment(struct job *job);
+/* Whether the frame may be written; makes it so. */
+bool job_can_change(struct job *job);
+/* After that: its checksums, and its way back into the packet. */
+void job_finish_change(struct job *job);
+
+static inline uint32_t job_ready_room(const struct builtin_worker *own)
+{
+	return BUILTIN_READY_MAX - (own->ready_head - own->ready_tail);
+}
+
+/* Lets packet wait for collect; there is room. */
+void job_make_ready(struct builtin_worker *own, struct rte_mbuf *packet, enum verdict verdict);

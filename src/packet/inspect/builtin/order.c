@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "packet/inspect/builtin/order.h"
+
+#include "packet/engine/pool.h"
+#include "packet/engine/publish.h"
+#include "packet/inspect/builtin/answer.h"
+#include "packet/inspect/builtin/tcp.h"
+#include "packet/inspect/inspect.h"
+#include "wire/network.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#define TCP_HEADER_SIZE    20
+#define OPTIONS_SIZE_MAX   40
+#define TIMESTAMPS_ALIGNED 0x0101080au /* RFC 7323 appendix A */
+#define SACK_ALIGNED       0x01010500u /* the size is its last byte */
+
+/* A packet stays in the hold table at most for so many gap timeouts: gaps may follow each other. */
+#define GAPS_MAX 4
+
+static struct held_list *list_of(struct job *job)
+{
+	struct held_list *list = &job->own->held;
+
+	/* The owner is known after creation only, and the limits may change. */
+	list->holds = inspect_workers[job->worker]->holds;
+	list->owner = job->builtin->base.owner;
+	list->segments_max = hold_limit(list->holds) / 2; /* others hold packets as well */
+	list->buffers_max = packet_pool->size / 4 / job->builtin->worker_count;
+	return list;
+}
+
+static enum verdict refuse(struct job *job, enum drop_reason reason)
+{
+	drop_mark(*job->packet, reason);
+	return VERDICT_DROP;
+}
+
+static enum failure_policy policy_of(struct rte_mbuf *packet)
+{
+	return inspect_failure_policy(publish_read(&inspect_chain), packet);
+}
+
+/* ---- answers in the receiver's name ---- */
+
+/* Adjoining held segments as blocks; the one that covers `recent` first (RFC 2018 section 4). */
+static uint32_t put_blocks(
+	const struct held_queue *queue, uint32_t recent, uint32_t max, uint8_t *out)
+{
+	uint32_t count = 0, size;
+
+	for (uint16_t i = 0; i < queue->count;) {
+		uint32_t from = queue->segments[i].from, to = queue->segments[i].to;
+		bool is_recent;
+
+		for (i++; i < queue->count && !stream_before(to, queue->segments[i].from); i++)
+			if (stream_before(to, queue->segments[i].to))
+				to = queue->segments[i].to;
+		is_recent = !stream_before(recent, from) && stream_before(recent, to);
+		if (count == max && !is_recent)
+			continue;
+		if (is_recent)
+			memmove(out + 8, out, (count < max ? count : max - 1) * 8);
+		size = is_recent ? 0 : count * 8;
+		network_store32(out + size, from);
+		network_store32(out + size + 4, to);
+		count += count < max;
+	}
+	return count;
+}
+
+static uint32_t put_options(const struct decoded *decoded, const struct stream *stream,
+	const struct stream *receiver, uint8_t *out)
+{
+	uint32_t size = 0, count;
+
+	if (receiver->flags & STREAM_HAS_TIMESTAMPS) {
+		network_store32(out, TIMESTAMPS_ALIGNED);
+		network_store32(out + 4, receiver->timestamp);
+		network_store32(out + 8, receiver->timestamp_echo);
+		size = 12;
+	}
+	if (!stream->held || !(stream->flags & receiver->flags & STREAM_HAS_SACK))
+		return size;
+	count = put_blocks(stream->held, tcp_payload_sequence(decoded),
+		(OPTIONS_SIZE_MAX - size - 4) / 8, out + size + 4);
+	network_store32(out + size, SACK_ALIGNED | (2 + count * 8));
+	return size + 4 + count * 8;
+}
+
+uint32_t order_build_acknowledgement(const struct decoded *decoded, const struct stream *stream,
+	const struct stream *receiver, uint8_t *out)
+{
+	uint8_t options[OPTIONS_SIZE_MAX + 8];
+	uint32_t size, at;
+	uint8_t *tcp;
+
+	if (!answer_is_allowed(decoded) || !(decoded->tcp_flags & TCP_ACK)
+		|| !(stream->flags & STREAM_HAS_ACK) || !(receiver->flags & STREAM_HAS_WINDOW))
+		return 0;
+	size = put_options(decoded, stream, receiver, options);
+	at = answer_put_headers(decoded, true, IPPROTO_TCP, TCP_HEADER_SIZE + size, out);
+	tcp = out + at;
+	memset(tcp, 0, TCP_HEADER_SIZE);
+	network_store16(tcp, decoded->destination_port);
+	network_store16(tcp + 2, decoded->source_port);
+	network_store32(tcp + 4, decoded->tcp_acknowledgement);
+	/* The receiver's own word again. That it has what was let through since, nobody knows. */
+	network_store32(tcp + 8, stream->acked);
+	tcp[12] = (uint8_t)((TCP_HEADER_SIZE + size) / 4 << 4);
+	tcp[13] = TCP_ACK;
+	network_store16(tcp + 14, receiver->offered);
+	memcpy(tcp + TCP_HEADER_SIZE, options, size);
+	answer_finish(out, at + TCP_HEADER_SIZE + size);
+	return at + TCP_HEADER_SIZE + size;
+}
+
+static void acknowledge(struct job *job, struct rte_mbuf *held)
+{
+	const struct stream *receiver =
+		&job->flow->streams[job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
+	uint8_t frame[ORDER_FRAME_SIZE];
+
+	static_assert(ANSWER_HEADERS_MAX + ANSWER_IPV6_HEADER + TCP_HEADER_SIZE + OPTIONS_SIZE_MAX
+			<= ORDER_FRAME_SIZE,
+		"the largest answer fits");
+	answer_send(job->worker, held, frame,
+		order_build_acknowledgement(&job->decoded, job->stream, receiver, frame),
+		ANSWER_TO_SOURCE);
+}
+
+/* ---- holding ---- */
+
+bool order_must_wait(const struct job *job)
+{
+	const struct decoded *decoded = &job->decoded;
+
+	return stream_before(job->stream->next, tcp_payload_sequence(decoded))
+		&& (decoded->payload_size > 0 || (decoded->tcp_flags & TCP_FIN))
+		&& !(decoded->tcp_flags & TCP_RST) && !job->settings->forwards_early
+		&& !(job->stream->flags & STREAM_IS_BEYOND) && job->flow->verdict == FLOW_INSPECT;
+}
+
+/* What came first counts; what comes now is made the same where they overlap. */
+static bool unify(struct job *job, const struct held_segment *segment)
+{
+	uint32_t end = segment->from + job->decoded.payload_size;
+
+	if (!job->stream->held || !held_overlaps(job->stream->held, segment->from, end))
+		return true;
+	if (!job_can_change(job))
+		return false;
+	if (held_overlay(&job->own->held, job->stream->held, segment->from, end,
+		    job->frame + job->decoded.payload_offset)) {
+		job_finish_change(job);
+		job_count(&job->own->counters.rewritten);
+	}
+	return true;
+}
+
+static enum held_outcome add(struct job *job, const struct held_segment *segment)
+{
+	const struct inspect_chain *chain = publish_read(&inspect_chain);
+	bool is_first = !job->stream->held;
+	enum held_outcome outcome = held_add(&job->own->held, &job->stream->held, *job->packet,
+		segment, job->now_ns + GAPS_MAX * chain->gap_timeout_ns);
+
+	if (outcome == HELD_TAKEN && is_first) {
+		job->stream->held->flow = job->flow;
+		job->stream->held->side = (uint8_t)job->side;
+		job->stream->held->gap = job->stream->next;
+		job->stream->held->since_ns = job->now_ns;
+	}
+	return outcome;
+}
+
+enum verdict order_hold(struct job *job)
+{
+	const struct decoded *decoded = &job->decoded;
+	bool has_fin = decoded->tcp_flags & TCP_FIN;
+	struct held_segment segment = {.from = tcp_payload_sequence(decoded),
+		.payload_offset = (uint16_t)decoded->payload_offset,
+		.has_fin = has_fin};
+	struct rte_mbuf *packet;
+
+	segment.to = segment.from + decoded->payload_size + has_fin;
+	list_of(job);
+	if (stream_is_outside(job->stream, segment.from, decoded->payload_size)) {
+		job_count(&job->own->counters.stream_outside);
+		return refuse(job, DROP_stream_window);
+	}
+	/* A datagram in fragments is not one packet: its sender has to repeat it. */
+	if (job->is_datagram || !unify(job, &segment))
+		return refuse(job, DROP_stream_gap);
+	packet = *job->packet;
+	switch (add(job, &segment)) {
+	case HELD_TAKEN:
+		job_count(&job->own->counters.held);
+		acknowledge(job, packet);
+		return VERDICT_HELD;
+	case HELD_REPEATED:
+		return refuse(job, DROP_stream_repeated);
+	case HELD_FULL:
+		break;
+	}
+	job_count(&job->own->counters.stream_no_memory);
+	return refuse(job, DROP_stream_gap);
+}
+
+/* ---- going on ---- */
+
+static struct rte_mbuf *take_next(struct job *job, const struct flow *flow, struct stream *stream)
+{
+	if (flow->verdict != FLOW_INSPECT || (stream->flags & STREAM_IS_BEYOND))
+		return held_take_any(&job->own->held, &stream->held);
+	return held_take_due(&job->own->held, &stream->held, stream->next);
+}
+
+static enum verdict inspect_again(struct job *job, struct rte_mbuf **packet)
+{
+	job_open(job, packet);
+	if (job->flow->verdict == FLOW_DROP)
+		return refuse(job, DROP_inspect_flow);
+	if (job->flow->verdict == FLOW_PASS)
+		return VERDICT_PASS;
+	return job_inspect_segment(job);
+}
+
+static void release(struct job *job, struct flow *flow, enum flow_side side)
+{
+	struct stream *stream = &flow->streams[side];
+	struct rte_mbuf *packet;
+
+	while (stream->held && job_ready_room(job->own) > 0
+		&& (packet = take_next(job, flow, stream))) {
+		enum verdict verdict;
+
+		job->flow = flow;
+		job->side = side;
+		verdict = inspect_again(job, &packet);
+		if (verdict == VERDICT_HELD)
+			continue;
+		job_make_ready(job->own, packet, verdict);
+		flow->ready_until = job->own->ready_head;
+	}
+	if (stream->held && stream->held->gap != stream->next) {
+		stream->held->gap = stream->next;
+		stream->held->since_ns = job->now_ns;
+		list_remove(&stream->held->link);
+		list_append(&job->own->held.queues, &stream->held->link);
+	}
+}
+
+/* The receiver acknowledges what was picked up midway, and never seen here: it has it. */
+static void skip_acknowledged(struct job *job, struct flow *flow, enum flow_side side)
+{
+	struct stream *stream = &flow->streams[side];
+
+	if (!(stream->flags & STREAM_HAS_START) && (stream->flags & STREAM_HAS_ACK)
+		&& stream_before(stream->next, stream->acked))
+		stream_sync(stream, flow_table_arena(job->own->flows), stream->acked, false);
+}
+
+enum verdict order_follow(struct job *job, enum verdict verdict)
+{
+	struct flow *flow = job->flow;
+	struct rte_mbuf *packet = *job->packet;
+
+	if (likely(!flow->streams[0].held && !flow->streams[1].held
+		    && (int32_t)(flow->ready_until - job->own->ready_tail) <= 0))
+		return verdict;
+	/* Others of the flow are ready and not collected: this one goes behind them. */
+	if ((int32_t)(flow->ready_until - job->own->ready_tail) > 0 && verdict != VERDICT_HELD
+		&& job_ready_room(job->own) > 0) {
+		job_make_ready(job->own, packet, verdict);
+		flow->ready_until = job->own->ready_head;
+		verdict = VERDICT_HELD;
+	}
+	list_of(job);
+	for (int side = 0; side < FLOW_SIDES; side++) {
+		if (!flow->streams[side].held)
+			continue;
+		skip_acknowledged(job, flow, (enum flow_side)side);
+		release(job, flow, (enum flow_side)side);
+	}
+	return verdict;
+}
+
+static void discard(struct builtin_worker *own, struct stream *stream, enum verdict verdict,
+	enum drop_reason reason)
+{
+	struct rte_mbuf *packet;
+
+	while ((packet = held_take_any(&own->held, &stream->held))) {
+		if (job_ready_room(own) == 0) {
+			rte_pktmbuf_free(packet);
+			continue;
+		}
+		drop_mark(packet, reason);
+		job_make_ready(own, packet, verdict);
+	}
+}
+
+void order_forget(void *context, struct flow *flow)
+{
+	for (int side = 0; side < FLOW_SIDES; side++)
+		if (flow->streams[side].held)
+			discard(context, &flow->streams[side], VERDICT_DROP, DROP_stream_gap);
+}
+
+static void give_up(struct job *job, struct held_queue *queue)
+{
+	struct flow *flow = queue->flow;
+	enum flow_side side = queue->side;
+	struct stream *stream = &flow->streams[side];
+	struct held_segment *first = &queue->segments[0];
+	struct rte_mbuf *packet =
+		hold_find(job->own->held.holds, first->handle, job->own->held.owner);
+
+	job_count(&job->own->counters.gaps_given_up);
+	/* What a stream that was picked up midway had before nobody can tell. */
+	if (!packet || ((stream->flags & STREAM_HAS_START) && policy_of(packet) != FAILURE_PASS)) {
+		discard(job->own, stream, packet ? VERDICT_FAILED : VERDICT_DROP, DROP_stream_gap);
+		return;
+	}
+	stream_sync(stream, flow_table_arena(job->own->flows), first->from, false);
+	memset(&flow->detect_streams[side], 0, sizeof(flow->detect_streams[side]));
+	release(job, flow, side);
+}
+
+void order_expire(struct job *job)
+{
+	const struct inspect_chain *chain = publish_read(&inspect_chain);
+	struct held_list *list = list_of(job);
+
+	while (!list_is_empty(&list->queues) && job_ready_room(job->own) > HELD_SEGMENTS_MAX) {
+		struct held_queue *oldest = list_entry(list->queues.next, struct held_queue, link);
+
+		if (job->now_ns < oldest->since_ns + chain->gap_timeout_ns)
+			return;
+		give_up(job, oldest);
+	}
+}

@@ -2,8 +2,9 @@
 /*
  * A sequence of frames through the builtin inspector: raw ones, fragments, and whatever segments an
  * attacker may send into one TCP connection. What the inspector lets through goes to a receiver
- * that reassembles by itself; it must never be able to read the word that the rules forbid, and no
- * buffer may be lost.
+ * that reassembles by itself. It must never get a byte beyond a gap, nor two versions of a byte
+ * that it has not acknowledged, whichever it prefers; it must never be able to read the word that
+ * the rules forbid; and no buffer may be lost.
  */
 #include "base/clock.h"
 
@@ -14,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define RULES                                                                                      \
 	"drop tcp any any -> any any (msg:\"evil\"; content:\"EVIL\"; sid:1;)\n"                   \
 	"drop udp any any -> any any (msg:\"evil\"; content:\"EVIL\"; sid:2;)\n"                   \
+	"alert udp any any -> any any (content:\"aa\"; replace:\"bbbbbb\"; sid:4;)\n"              \
+	"alert udp any any -> any any (content:\"xyz\"; replace:\"-\"; sid:5;)\n"                  \
 	"alert ip any any -> any any (msg:\"size\"; dsize:>60; sid:3;)\n"
 #define START       1000u
 #define SERVER      9000u
@@ -23,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct {
 	uint8_t bytes[STREAM_SIZE];
 	bool has[STREAM_SIZE];
-	uint32_t next;
+	uint32_t next, acknowledged;
 } receiver;
 
 static uint8_t take(const uint8_t **data, size_t *size)
@@ -47,17 +50,26 @@ static void receive(void)
 			|| !(decoded.tcp_flags & TCP_ACK)
 			|| (decoded.tcp_flags & (TCP_RST | TCP_SYN)))
 			continue;
+		if (decoded.payload_size > 0
+			&& stream_before(START + receiver.next, decoded.tcp_sequence))
+			abort(); /* beyond a gap */
 		for (uint32_t j = 0; j < decoded.payload_size; j++) {
 			uint32_t at = decoded.tcp_sequence + j - START;
+			uint8_t byte = frame.bytes[decoded.payload_offset + j];
 
-			if (at >= STREAM_SIZE || receiver.has[at])
+			if (at >= STREAM_SIZE)
+				continue;
+			if (receiver.has[at] && at >= receiver.acknowledged
+				&& receiver.bytes[at] != byte)
+				abort(); /* another version */
+			if (receiver.has[at])
 				continue;
 			receiver.has[at] = true;
-			receiver.bytes[at] = frame.bytes[decoded.payload_offset + j];
+			receiver.bytes[at] = byte;
 		}
+		while (receiver.next < STREAM_SIZE && receiver.has[receiver.next])
+			receiver.next++;
 	}
-	while (receiver.next < STREAM_SIZE && receiver.has[receiver.next])
-		receiver.next++;
 	if (memmem(receiver.bytes, receiver.next, "EVIL", 4))
 		abort();
 }
@@ -93,6 +105,8 @@ static void server_segment(const uint8_t **data, size_t *size)
 		.acknowledgement = START + receiver.next,
 		.from_wrong_side = control & 1};
 
+	if (!(control & 1))
+		receiver.acknowledged = receiver.next;
 	if (control & 1) {
 		segment.flags = take(data, size) & 0x3f;
 		segment.sequence += (uint32_t)(int8_t)take(data, size);
@@ -116,6 +130,22 @@ static void fragment(const uint8_t **data, size_t *size)
 	submit(to_packet(&frame, FROM_CLIENT, 0));
 }
 
+/* What is said in the receiver's name must not claim more than it has. */
+static void check_answer(struct rte_mbuf *packet)
+{
+	static struct frame frame;
+	struct decoded decoded;
+
+	frame_from_mbuf(&frame, packet);
+	if (decode_frame(frame.bytes, frame.size, &decoded) != DECODE_OK
+		|| !checksum_is_right(&decoded))
+		abort();
+	if (decoded.protocol == IPPROTO_TCP && decoded.tcp_flags == TCP_ACK
+		&& decoded.source_port == 80
+		&& stream_before(START + receiver.next + 1, decoded.tcp_acknowledgement))
+		abort();
+}
+
 static void raw(const uint8_t **data, size_t *size)
 {
 	static struct frame frame;
@@ -129,7 +159,7 @@ static void raw(const uint8_t **data, size_t *size)
 static void begin(void)
 {
 	memset(receiver.has, 0, sizeof(receiver.has));
-	receiver.next = 0;
+	receiver.next = receiver.acknowledged = 0;
 	send_tcp(FROM_CLIENT, TCP_SYN, START - 1, 0, NULL);
 	send_tcp(FROM_SERVER, TCP_SYN | TCP_ACK, SERVER - 1, START, NULL);
 	send_tcp(FROM_CLIENT, TCP_ACK, START, SERVER, NULL);
@@ -167,11 +197,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		default:
 			bench_forget_output();
 			ahead_ns = (uint64_t)take(&data, &size) * CLOCK_NS_PER_MS;
+			/* Some gaps' time is over. */
+			inspect_chain->gap_timeout_ns =
+				ahead_ns > 200 * CLOCK_NS_PER_MS ? 1 : CLOCK_NS_PER_S;
 			inspect_chain_collect(
 				inspect_chain, 0, clock_monotonic_ns() + ahead_ns, &bench_out);
 		}
 		receive();
 	}
+	for (uint16_t i = 0; i < inspect_workers[0]->injection_count; i++)
+		check_answer(inspect_workers[0]->injections[i].packet);
 	bench_builtin()->ruleset = NULL;
 	bench_close();
 	if (rte_mempool_in_use_count(packet_pool) != 0)

@@ -42,6 +42,7 @@ struct builtin_worker {
 	struct builtin_counters counters;
 	struct fragment_datagram datagram;
 	uint8_t scratch[PACKET_BYTES_MAX]; /* of a packet whose buffer is in pieces */
+	uint8_t resized[PACKET_BYTES_MAX]; /* a datagram with replacements of other sizes */
 };
 
 struct builtin {

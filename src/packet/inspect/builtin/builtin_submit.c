@@ -9,6 +9,7 @@
 #include "packet/inspect/builtin/builtin.h"
 #include "packet/inspect/builtin/order.h"
 #include "packet/inspect/builtin/reject.h"
+#include "packet/inspect/builtin/resize.h"
 #include "packet/inspect/builtin/tcp.h"
 #include "packet/inspect/eve.h"
 #include "packet/inspect/inspect.h"
@@ -193,6 +194,8 @@ static bool apply_edits(struct job *job)
 {
 	const struct detect_result *result = &job->result;
 
+	if (resize_is_needed(result))
+		return resize_datagram(job);
 	if (result->replacement_count > 0 && !job_can_change(job))
 		return false;
 	for (uint16_t i = 0; i < result->replacement_count; i++) {
@@ -311,7 +314,7 @@ static enum verdict decide(struct job *job)
 		return block(job);
 	}
 	is_edited = job->result.replacement_count > 0;
-	if (is_rewritten || is_edited)
+	if (is_rewritten || (is_edited && !resize_is_needed(&job->result)))
 		job_finish_change(job);
 	commit(job);
 	emit_alerts(job);

@@ -149,6 +149,7 @@ struct detect_alert {
 struct detect_replacement {
 	uint32_t offset; /* from the start of the payload */
 	uint16_t size;
+	uint16_t new_size;    /* UDP only: may differ */
 	const uint8_t *bytes; /* of the ruleset */
 };
 

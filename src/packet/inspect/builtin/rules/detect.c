@@ -230,6 +230,7 @@ static bool add_replacements(struct pass *pass, const struct rule *rule, int64_t
 		result->replacements[result->replacement_count++] = (struct detect_replacement){
 			.offset = (uint32_t)offset,
 			.size = (uint16_t)content->size,
+			.new_size = content->replacement_size,
 			.bytes = content->replacement,
 		};
 	}

@@ -107,7 +107,8 @@ enum rule_item_type {
 struct rule_content {
 	const uint8_t *bytes;
 	const uint8_t *folded;      /* the bytes in lower case, when nocase */
-	const uint8_t *replacement; /* as many bytes, or NULL */
+	const uint8_t *replacement; /* or NULL */
+	uint16_t replacement_size;  /* the content's, but with UDP */
 	uint32_t size;
 	uint32_t offset, depth;
 	int32_t distance, within;

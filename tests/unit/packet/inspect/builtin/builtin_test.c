@@ -20,6 +20,8 @@
 	"reject tcp any any -> any 80 (msg:\"rejected\"; content:\"reject me\"; sid:4;)\n"         \
 	"alert tcp any any -> any 80 (msg:\"secret\"; content:\"secret\"; replace:\"XXXXXX\"; "    \
 	"sid:5;)\n"                                                                                \
+	"alert udp any any -> any 53 (content:\"shorten\"; replace:\"cut\"; sid:7;)\n"             \
+	"alert udp any any -> any 53 (content:\"grow\"; replace:\"much longer\"; sid:8;)\n"        \
 	"pass tcp any any -> any 80 (msg:\"trusted\"; content:\"trusted client\"; sid:6;)\n"
 
 static int open_group(void **state)
@@ -322,6 +324,49 @@ static void pattern_to_replace_that_left_in_part_is_dropped(void **state)
 	assert_int_equal(client_sends(6, "ret is out"), DROPPED);
 }
 
+/* I3 */
+static void datagrams_become_shorter_and_longer(void **state)
+{
+	static struct frame frame;
+	struct decoded decoded;
+	struct rte_mbuf *packet;
+
+	(void)state;
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 4000, "a shorten b grow c grow d")), PASSED);
+	assert_string_equal(passed_payload(), "a cut b much longer c much longer d");
+	frame_from_mbuf(&frame, bench_out.pass[0]);
+	assert_int_equal(decode_frame(frame.bytes, frame.size, &decoded), DECODE_OK);
+	assert_int_equal(decoded.payload_size, 35);
+	assert_int_equal(decoded.l3_end, frame.size);
+	assert_int_equal(get16(frame.bytes + decoded.l4_offset + 4), 8 + 35);
+	assert_int_equal(packet_metadata(bench_out.pass[0])->vlan, BENCH_VLAN);
+	/* A checksum that was left to the device is made, since the packet is another. */
+	packet = make_udp(FROM_CLIENT, 4000, "to shorten");
+	packet->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4;
+	*rte_pktmbuf_mtod_offset(packet, uint8_t *, 40) ^= 0x5a;
+	assert_int_equal(submit(packet), PASSED);
+	assert_string_equal(passed_payload(), "to cut");
+	assert_int_equal(bench_out.pass[0]->ol_flags & RTE_MBUF_F_TX_L4_MASK, 0);
+}
+
+/* I3: over several buffers, and no larger than IP can be. */
+static void datagram_grows_over_buffers_up_to_what_ip_carries(void **state)
+{
+	static char text[65000], large[65535 - 28 + 1];
+
+	(void)state;
+	memset(text, '.', sizeof(text) - 1);
+	memcpy(text + 2000, "grow", 4);
+	memcpy(text + 60000, "grow", 4);
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 4000, text)), PASSED);
+	assert_int_equal(strlen(passed_payload()), sizeof(text) - 1 + 14);
+	assert_true(bench_out.pass[0]->nb_segs > 30);
+	/* 14 bytes more than the largest datagram. */
+	memset(large, '.', sizeof(large) - 1);
+	memcpy(large, "growgrow", 8);
+	assert_int_equal(submit(make_udp(FROM_CLIENT, 4000, large)), DROPPED);
+}
+
 static void reject_answers_no_other_port_than_the_packets(void **state)
 {
 	static struct port port = {.index = BENCH_PHYSICAL, .generation = 7};
@@ -510,6 +555,8 @@ int main(void)
 		TEST(replaces_in_place_and_repairs_checksums),
 		TEST(replaces_in_a_copy_when_bytes_are_shared),
 		TEST(pattern_to_replace_that_left_in_part_is_dropped),
+		TEST(datagrams_become_shorter_and_longer),
+		TEST(datagram_grows_over_buffers_up_to_what_ip_carries),
 		TEST(reject_answers_no_other_port_than_the_packets),
 		TEST(reject_resets_both_ends),
 		TEST(pass_rule_holds_for_the_flow),

@@ -87,22 +87,36 @@ static int sandbox_view_empty(struct error *error)
 	return 0;
 }
 
+/* Other users' processes are not to be seen. Where that cannot be had (before Linux 5.8 it would
+ * concern everybody; in some containers) their files in /proc are as open as to any user. */
+static void sandbox_hide_processes(void)
+{
+	if (mount("proc", "/proc", "proc", MS_NODEV | MS_NOEXEC | MS_NOSUID, "hidepid=invisible")
+		< 0)
+		log_debug("processes_not_hidden", log_errno(-errno));
+}
+
 static int sandbox_view_system(struct error *error)
 {
-	static const char *const read_only[] = {"/usr", "/etc", "/boot", "/opt", "/srv", "/bin",
-		"/sbin", "/lib", "/lib64", "/sys", "/proc/sys"};
+	static const char *const read_only[] = {
+		"/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib64", "/sys", "/proc/sys"};
+	/* Of no use to DPDK, its drivers or guests' sockets. */
+	static const char *const hidden[] = {
+		"/root", "/boot", "/media", "/srv", "/var/mail", "/var/spool"};
 	int status = 0;
 
+	sandbox_hide_processes();
 	for (size_t i = 0; status == 0 && i < sizeof(read_only) / sizeof(read_only[0]); i++)
 		status = sandbox_bind_if_there(read_only[i], read_only[i], error);
 	if (status < 0)
 		return status;
-	if (mount("none", "/root", "tmpfs", MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID,
-		    "mode=0000,nr_blocks=1,nr_inodes=2")
-			< 0
-		&& errno != ENOENT)
-		return error_set(
-			error, -errno, "mount namespace: hiding /root: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (mount("none", hidden[i], "tmpfs", MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID,
+			    "mode=0000,nr_blocks=1,nr_inodes=2")
+				< 0
+			&& errno != ENOENT)
+			return error_set(error, -errno, "mount namespace: hiding %s: %s", hidden[i],
+				strerror(errno));
 	return 0;
 }
 

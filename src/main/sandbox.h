@@ -17,8 +17,9 @@ enum sandbox_view {
 	/* An empty, read-only root with nothing but /etc and the journal's sockets: for a role that
 	 * gets all its files as descriptors. */
 	SANDBOX_VIEW_EMPTY,
-	/* The system, with programs, configuration and kernel settings read-only and root's home
-	 * hidden: for a role that makes sockets where it is told and opens devices. */
+	/* The system, with programs, configuration and kernel settings read-only, and root's home,
+	 * mail, spools and other users' processes hidden: for a role that makes sockets where it is
+	 * told and opens devices. */
 	SANDBOX_VIEW_SYSTEM
 };
 

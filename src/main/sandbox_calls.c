@@ -8,6 +8,7 @@
 #include "main/sandbox.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -74,8 +75,17 @@ static const struct sandbox_call packet_calls[] = {
 	ANY(socketpair), ANY(bind), ANY(listen), ANY(accept), ANY(select), ANY(pselect6),
 	/* memif, AF_XDP with its program and rings, AF_PACKET, interfaces' state */
 	ONLY(socket, 0, EXACTLY, AF_NETLINK), ONLY(socket, 0, EXACTLY, AF_PACKET),
-	ONLY(socket, 0, EXACTLY, AF_XDP), ONLY(socket, 0, EXACTLY, AF_INET), ANY(bpf),
-	ANY(perf_event_open),
+	ONLY(socket, 0, EXACTLY, AF_XDP), ONLY(socket, 0, EXACTLY, AF_INET),
+	/* what libbpf and libxdp load and find programs and maps with: no attaching to anything but
+	 * an interface, no iteration over those of others */
+	ONLY(bpf, 0, EXACTLY, BPF_MAP_CREATE), ONLY(bpf, 0, EXACTLY, BPF_MAP_LOOKUP_ELEM),
+	ONLY(bpf, 0, EXACTLY, BPF_MAP_UPDATE_ELEM), ONLY(bpf, 0, EXACTLY, BPF_MAP_DELETE_ELEM),
+	ONLY(bpf, 0, EXACTLY, BPF_MAP_FREEZE), ONLY(bpf, 0, EXACTLY, BPF_PROG_LOAD),
+	ONLY(bpf, 0, EXACTLY, BPF_PROG_TEST_RUN), ONLY(bpf, 0, EXACTLY, BPF_OBJ_PIN),
+	ONLY(bpf, 0, EXACTLY, BPF_OBJ_GET), ONLY(bpf, 0, EXACTLY, BPF_PROG_GET_FD_BY_ID),
+	ONLY(bpf, 0, EXACTLY, BPF_MAP_GET_FD_BY_ID), ONLY(bpf, 0, EXACTLY, BPF_BTF_LOAD),
+	ONLY(bpf, 0, EXACTLY, BPF_BTF_GET_FD_BY_ID), ONLY(bpf, 0, EXACTLY, BPF_OBJ_GET_INFO_BY_FD),
+	ONLY(bpf, 0, EXACTLY, BPF_LINK_CREATE),
 	/* EAL asks for the ports of the CPU, which drivers of old virtio devices want */
 	REFUSE(iopl, EPERM), REFUSE(ioperm, EPERM), ANY(epoll_create),
 	/* bursts of the kernel backend, the workers' naps and places */

@@ -63,6 +63,14 @@ def alerts(lab, sid):
             if event["alert"]["signature_id"] == sid]
 
 
+def await_flood(lab):
+    """Until some more of a ping flood has gone through."""
+    def sent():
+        return next(row["tx_packets"] for row in lab.daemon.cli("ports")["ports"] if row["name"] == "web.eth0")
+    begin = sent()
+    wait_until(lambda: sent() >= begin + 30, what="the flood to go on")
+
+
 def connect(lab):
     def make():
         handle = socket.create_connection((ADDRESS, 80), 5)
@@ -135,7 +143,7 @@ def test_rules_are_reloaded_without_losing_a_packet(lab, start):
         connection.sendall(b"GET /forb")
         flood = lab.outside.start("ping", "-n", "-q", "-i", "0.005", "-c", "600", ADDRESS,
                                   stdout=subprocess.PIPE, text=True)
-        time.sleep(0.5)
+        await_flood(lab)
         lab.write("rules/lab.rules", PASSWD + FORBIDDEN)
         answer = lab.daemon.cli("inspect", "reload")
         assert answer["loaded"] == 2 and answer["refused"] == 0
@@ -168,7 +176,7 @@ def test_engines_are_swapped_with_traffic_flowing(lab, start):
         def change(config, engine=engine):
             config["inspection"]["engines"] = [engine]
         lab.daemon.apply(change)
-        time.sleep(0.3)
+        await_flood(lab)
     assert " 0% packet loss" in flood.communicate(timeout=30)[0]
     assert curl(lab.outside, "--path-as-is", url("../../etc/passwd"), timeout=2)[0] != 0
 

@@ -149,6 +149,18 @@ def test_roles_have_only_the_rights_they_need(lab, role):
     assert int(fields["CapBnd"], 16) & ~allowed == 0
 
 
+def test_packet_role_does_not_see_what_it_does_not_need(lab):
+    """Other users' processes, root's home, spools and the like are hidden from the packet role."""
+    pid = lab.start().role_pid("packet")
+    as_role = ("nsenter", "-t", pid, "-m", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    processes = run(*as_role, "ls", "/proc").split()
+    assert "cpuinfo" in processes and "1" not in processes
+    for folder in ("/root", "/boot", "/var/spool"):
+        done = run(*as_role, "ls", folder, check=False)
+        assert done.returncode != 0 and "Permission denied" in done.stderr
+    assert run(*as_role, "touch", "/usr/x", check=False).returncode != 0
+
+
 def test_idle_daemon_is_idle(lab):
     """Without traffic the roles sleep: far less than a tenth of a core over two seconds."""
     daemon = lab.start()

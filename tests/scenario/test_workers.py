@@ -8,6 +8,7 @@ Ports are polled by the workers in turn, so nearly all that is inspected is hand
 scenarios of inspection are those of test_inspection, unchanged.
 """
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -144,16 +145,19 @@ def test_order_within_a_flow_is_kept(make_wide_lab, engine):
             sender.sendto(struct.pack("!HI", flow, number), (targets[flow % 2], 7777))
         if number % 4 == 0:
             time.sleep(0.001)
-    time.sleep(0.5)
     seen = {flow: [] for flow in range(FLOWS)}
+
+    def take():
+        for receiver in receivers:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    flow, number = struct.unpack("!HI", receiver.recv(64))
+                    seen[flow].append(number)
+        return all(len(numbers) >= DATAGRAMS for numbers in seen.values())
+
     for receiver in receivers:
         receiver.setblocking(False)
-        while True:
-            try:
-                flow, number = struct.unpack("!HI", receiver.recv(64))
-            except BlockingIOError:
-                break
-            seen[flow].append(number)
+    wait_until(take, what="the last datagram")
     for handle in receivers + senders:
         handle.close()
     assert all(numbers == list(range(DATAGRAMS)) for numbers in seen.values())

@@ -81,6 +81,9 @@ struct inspect_output {
 	struct rte_mbuf *pass[INSPECT_BURST], *drop[INSPECT_BURST];
 };
 
+/* The number that the next inspector holds packets under: after last, round and round, without
+ * those that inspectors of chain (or NULL) have. Control thread. */
+uint16_t inspect_chain_next_owner(const struct inspect_chain *chain, uint16_t last);
 /* Runs count (at most INSPECT_BURST) packets through the chain from engine first on. */
 void inspect_chain_run(struct inspect_chain *chain, uint16_t worker, uint16_t first,
 	struct rte_mbuf **packets, uint16_t count, struct inspect_output *output);

@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <rte_ether.h>
 
+/* Hold tables count by the low byte. */
+#define OWNER_MAX UINT8_MAX
+
 struct inspect_chain *inspect_chain;
 struct inspect_worker *inspect_workers[WORKERS_MAX];
 
@@ -28,6 +31,26 @@ static uint16_t position_behind(const struct inspect_chain *chain, uint16_t owne
 		if (chain->engines[at]->owner == owner)
 			return at + 1;
 	return chain->count;
+}
+
+static bool is_owner_used(const struct inspect_chain *chain, uint16_t owner)
+{
+	for (uint16_t i = 0; chain && i < chain->count; i++)
+		if (chain->engines[i]->owner == owner)
+			return true;
+	for (uint16_t i = 0; chain && i < chain->retiring_count; i++)
+		if (chain->retiring[i]->owner == owner)
+			return true;
+	return false;
+}
+
+uint16_t inspect_chain_next_owner(const struct inspect_chain *chain, uint16_t last)
+{
+	static_assert(INSPECT_CHAIN_MAX + INSPECT_RETIRING_MAX < OWNER_MAX, "one is always free");
+	do
+		last = last == OWNER_MAX ? 1 : last + 1;
+	while (is_owner_used(chain, last));
+	return last;
 }
 
 /* For traces. What the last engine has nothing against passes. */

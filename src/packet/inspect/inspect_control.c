@@ -25,7 +25,6 @@
 
 #define RETIRE_MARGIN_MS 100
 #define REPORT_PERIOD_MS 1000
-#define OWNER_MAX        UINT8_MAX
 
 static const struct inspector_ops *const engines[] = {
 	&builtin_inspector,
@@ -89,12 +88,6 @@ static struct inspector *find_running(const struct inspector_ops *ops)
 	return NULL;
 }
 
-static uint16_t next_owner(void)
-{
-	last_owner = last_owner == OWNER_MAX ? 1 : last_owner + 1;
-	return last_owner;
-}
-
 static void change_destroy(struct change *old)
 {
 	if (!old)
@@ -138,7 +131,8 @@ static int create_engine(const struct inspector_ops *ops, struct inspector **out
 		return status;
 	if (ops == change->compiler)
 		change->compiled = NULL; /* taken */
-	(*out)->owner = next_owner();
+	last_owner = inspect_chain_next_owner(inspect_chain, last_owner);
+	(*out)->owner = last_owner;
 	change->fresh[change->fresh_count++] = *out;
 	return 0;
 }

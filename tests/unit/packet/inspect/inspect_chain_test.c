@@ -261,6 +261,24 @@ static void replaced_inspector_gives_back_what_it_holds(void **state)
 	assert_int_equal(fakes[1]->seen, 0);
 }
 
+/* An inspector that stays is not mistaken for the one that comes 255 changes later. */
+static void numbers_of_owners_come_round_without_those_in_use(void **state)
+{
+	uint16_t owner = 9;
+
+	(void)state;
+	inspect_chain->count = 1;
+	inspect_chain->retiring[0] = &fakes[1]->base;
+	inspect_chain->retiring_count = 1;
+	for (int i = 0; i < 1000; i++) {
+		owner = inspect_chain_next_owner(inspect_chain, owner);
+		assert_in_range(owner, 1, UINT8_MAX);
+		assert_int_not_equal(owner, fakes[0]->base.owner);
+		assert_int_not_equal(owner, fakes[1]->base.owner);
+	}
+	assert_int_equal(inspect_chain_next_owner(NULL, UINT8_MAX), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_chain, close_chain)
@@ -274,6 +292,7 @@ int main(void)
 		TEST(adapter_decides_before_vlan_before_kind),
 		TEST(hostile_returns_reach_nobody),
 		TEST(replaced_inspector_gives_back_what_it_holds),
+		TEST(numbers_of_owners_come_round_without_those_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, open_group, NULL);

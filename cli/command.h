@@ -113,6 +113,7 @@ int inspect_status(struct cli *cli);
 int inspect_rules(struct cli *cli);
 int inspect_flows(struct cli *cli);
 int inspect_reload(struct cli *cli);
+int inspect_replay(struct cli *cli);
 int follow_events(struct cli *cli);
 int trace_packets(struct cli *cli);
 int capture_packets(struct cli *cli);

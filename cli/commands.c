@@ -159,6 +159,40 @@ const struct command commands[] = {
 		.run = inspect_flows,
 	},
 	{
+		.name = "inspect replay",
+		.summary = "Run a capture file through the builtin engine",
+		.arguments = "CAPTURE",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = COMPLETE_FILE,
+		.description = "Reads packets from a pcap or pcapng file (- is standard input) and "
+			       "shows what the builtin engine "
+			       "would have done with them: the code of the packet path, with the "
+			       "capture's own time. Needs no running daemon and no rights. Each "
+			       "source address counts as an adapter of its own.\n\nEvents are "
+			       "EVE JSON, a line each, with the packet's number as pcap_cnt; a "
+			       "summary goes to standard error, or with --json behind the "
+			       "events. Rules that are refused are named with their reason.",
+		.options = OPTIONS(OPTION("rules", "PATTERNS",
+					   "Rule files, several separated by commas; those of "
+					   "inspection.rules unless told.",
+					   .complete = COMPLETE_FILE),
+			OPTION("config", "FILE",
+				"Take `inspection` from this file; the embedded default unless "
+				"told.",
+				.complete = COMPLETE_FILE),
+			OPTION("eve", "FILE",
+				"Write the events there; - or nothing: standard output.",
+				.complete = COMPLETE_FILE),
+			OPTION("delivered", "FILE",
+				"Write what would have been delivered as a pcap file.",
+				.complete = COMPLETE_FILE)),
+		.examples = EXAMPLES(
+			{"bulkhead inspect replay attack.pcap --rules 'local.rules' --eve -",
+				"Would these rules have stopped it?"}),
+		.run = inspect_replay,
+	},
+	{
 		.name = "inspect reload",
 		.summary = "Read the rule files again",
 		.arguments = "",

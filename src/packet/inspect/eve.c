@@ -111,31 +111,34 @@ static void set_address(
 		set_string(object, key, text);
 }
 
-/* Names as Suricata writes them. */
+/* Names as Suricata writes them: those of /etc/protocols; others as a number of three digits. */
 static void set_protocol(json_t *event, const struct eve_record *record)
 {
+	static const char *const names[UINT8_MAX + 1] = {
+		[IPPROTO_ICMP] = "ICMP",
+		[IPPROTO_IGMP] = "IGMP",
+		[IPPROTO_IPIP] = "IP-ENCAP",
+		[IPPROTO_TCP] = "TCP",
+		[IPPROTO_UDP] = "UDP",
+		[IPPROTO_DCCP] = "DCCP",
+		[IPPROTO_IPV6] = "IPv6",
+		[IPPROTO_RSVP] = "RSVP",
+		[IPPROTO_GRE] = "GRE",
+		[IPPROTO_ESP] = "ESP",
+		[IPPROTO_AH] = "AH",
+		[IPPROTO_ICMPV6] = "IPv6-ICMP",
+		[IPPROTO_PIM] = "PIM",
+		[IPPROTO_SCTP] = "SCTP",
+		[IPPROTO_UDPLITE] = "UDPLite",
+	};
 	char number[8];
 
-	switch (record->protocol) {
-	case IPPROTO_TCP:
-		set_string(event, "proto", "TCP");
+	if (names[record->protocol]) {
+		set_string(event, "proto", names[record->protocol]);
 		return;
-	case IPPROTO_UDP:
-		set_string(event, "proto", "UDP");
-		return;
-	case IPPROTO_ICMP:
-		set_string(event, "proto", "ICMP");
-		return;
-	case IPPROTO_ICMPV6:
-		set_string(event, "proto", "IPv6-ICMP");
-		return;
-	case IPPROTO_SCTP:
-		set_string(event, "proto", "SCTP");
-		return;
-	default:
-		snprintf(number, sizeof(number), "%03u", record->protocol);
-		set_string(event, "proto", number);
 	}
+	snprintf(number, sizeof(number), "%03u", record->protocol);
+	set_string(event, "proto", number);
 }
 
 static bool has_ports(const struct eve_record *record)

@@ -105,17 +105,16 @@ static bool blocks(enum rule_action action)
 
 static void emit_alerts(struct job *job)
 {
-	bool is_blocked = blocks(job->result.action);
-
 	for (uint16_t i = 0; i < job->result.alert_count; i++) {
 		const struct detect_alert *alert = &job->result.alerts[i];
 
 		if (alert->is_noalert || alert->action == RULE_PASS)
 			continue;
 		job->builtin->base.counters[job->worker].alerts++;
-		emit_event(job, EVE_ALERT, alert->rule, is_blocked);
+		/* By its own action, as Suricata: what another rule did is in the drop event. */
+		emit_event(job, EVE_ALERT, alert->rule, blocks(alert->action));
 	}
-	if (is_blocked)
+	if (blocks(job->result.action))
 		emit_event(job, EVE_DROP, job->result.decided_by, true);
 }
 

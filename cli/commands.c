@@ -141,9 +141,11 @@ const struct command commands[] = {
 			       "reason and never ignored silently; the last line says how much of "
 			       "the files is in force.",
 		.options = OPTIONS(OPTION("refused", NULL, "Only refused rules."),
+			OPTION("coverage", NULL, "How many rules are refused, by keyword."),
 			OPTION("sid", "N", "Only this signature id.")),
 		.examples = EXAMPLES(
-			{"bulkhead inspect rules --refused", "What is not in force, and why?"}),
+			{"bulkhead inspect rules --refused", "What is not in force, and why?"},
+			{"bulkhead inspect rules --coverage", "How much of it, by keyword?"}),
 		.run = inspect_rules,
 	},
 	{

@@ -42,7 +42,13 @@ static void print_problems(const json_t *engines)
 
 	json_array_foreach (engines, index, engine) {
 		json_int_t refused = format_integer(engine, "rules_refused");
+		const json_t *compiling = json_object_get(engine, "compiling");
 
+		if (compiling)
+			printf("%s: new rules are compiled: %lld%% in %.1f s\n",
+				format_string(engine, "name"),
+				(long long)format_integer(compiling, "percent"),
+				(double)format_integer(compiling, "elapsed_ms") / 1000);
 		if (json_object_get(engine, "problem")) {
 			printf("%s: ", format_string(engine, "name"));
 			format_print_styled(STYLE_BAD, format_string(engine, "problem"));
@@ -152,10 +158,49 @@ static void print_refused(const json_t *result)
 	print_coverage(result);
 }
 
+static void print_keywords(const json_t *result)
+{
+	static const struct table_column columns[] = {
+		{"REFUSED", true, false}, {"BY", false, false}};
+	struct table *table = table_create(columns, 2);
+	json_t *row;
+	size_t index;
+
+	json_array_foreach (json_object_get(result, "refused_by_keyword"), index, row) {
+		table_add_format(table, "%lld", (long long)format_integer(row, "rules"));
+		table_add(table, format_string(row, "keyword"));
+	}
+	if (index > 0)
+		format_print_table(table);
+	table_destroy(table);
+	print_coverage(result);
+	printf("%lld files, %lld rules in comments\n", (long long)format_integer(result, "files"),
+		(long long)format_integer(result, "disabled"));
+}
+
+static int show_coverage(struct cli *cli)
+{
+	json_t *result;
+
+	if (cli_call(cli, "inspect.rules", json_pack("{s:i}", "limit", 1), &result) != 0)
+		return CLI_FAILED;
+	json_object_del(result, "rules");
+	json_object_del(result, "next");
+	if (cli->is_json)
+		cli_print_json(result);
+	else
+		print_keywords(result);
+	json_decref(result);
+	return CLI_OK;
+}
+
 int inspect_rules(struct cli *cli)
 {
-	json_t *params = json_object(), *result;
+	json_t *params, *result;
 
+	if (cli_value(cli, "coverage"))
+		return show_coverage(cli);
+	params = json_object();
 	if (cli_value(cli, "refused"))
 		json_object_set_new(params, "state", json_string("refused"));
 	if (cli_param_integer(cli, params, "sid", "sid") < 0) {

@@ -49,6 +49,7 @@ class Daemon:
         self.config = copy.deepcopy(config)
         self.config.setdefault("control", {}).setdefault("socket", str(self.socket_path))
         self.config.setdefault("events", {}).setdefault("eve", str(self.eve_path))
+        self.config.setdefault("inspection", {}).setdefault("cache", str(self.folder / "run"))
         packet = self.config.setdefault("packet", {})
         packet.setdefault("memory", "256MiB")
         packet.setdefault("hugepages", "off")  # so that labs do not depend on what others have reserved

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS        65000 /* a little more than the daemon gives its roles */
+#define TIMEOUT_MS        125000 /* a little more than the daemon gives its roles */
 #define PAGE_LIMIT        250   /* what the daemon gives at most (API_PAGE_LIMIT_MAX) */
 #define NOTIFICATIONS_MAX 65536 /* that may wait while a call is under way */
 

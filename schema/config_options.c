@@ -175,6 +175,9 @@ const struct config_option config_options[] = {
 		HELP("The inspectors, one after the other; none: nothing is inspected"))
 	OPTION("inspection.rules", GLOB, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256), DEFAULT("[]"),
 		EXAMPLE("[/etc/bulkhead/rules/*.rules]"), HELP("Rule files in Suricata's syntax"))
+	OPTION("inspection.cache", SINK, LIVE, .values = "none", RANGE(1, 4095),
+		DEFAULT("/var/cache/bulkhead"),
+		HELP("Folder for compiled rules, which are used again when nothing changed, or none"))
 	OPTION("inspection.variables", MAP, LIVE, RANGE(0, 1024), .key_type = "variable",
 		.default_note = "Suricata's own", HELP("Address and port variables of the rules"))
 	OPTION("inspection.variables.*", VARIABLE, LIVE, RANGE(1, 65536),

@@ -24,6 +24,7 @@
  * wildcard behind the other, must not hold the broker up. */
 #define RULES_ENTRIES_MAX 65536
 #define LISTEN_BACKLOG    64
+#define CACHE_FILE        "rules.cache"
 
 /* A socket that is unlinked when the daemon ends. */
 struct broker_socket {
@@ -237,6 +238,71 @@ void broker_open_rules(struct ipc_request *request, void *context)
 		free(paths[i]);
 	json_decref(files);
 	json_decref(missing);
+}
+
+/* Whether nobody but the roles' user and root may change what is there. */
+static bool cache_is_own(const struct identity *identity, const struct stat *info)
+{
+	return (info->st_uid == identity->uid || info->st_uid == 0)
+		&& !(info->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* The file in the folder; one that others had a hand in is replaced. With the roles' rights. */
+static int cache_open_file(const struct identity *identity, int folder)
+{
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+	int fd = openat(folder, CACHE_FILE, flags, 0600);
+	struct stat info;
+
+	if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1
+		&& cache_is_own(identity, &info))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (unlinkat(folder, CACHE_FILE, 0) < 0)
+		return -errno;
+	fd = openat(folder, CACHE_FILE, flags | O_EXCL, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int cache_open(const struct identity *identity, const char *path, struct error *error)
+{
+	int folder, fd;
+	struct stat info;
+
+	identity_assume(identity, (gid_t)-1);
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (folder < 0 || fstat(folder, &info) < 0)
+		fd = error_set(error, -errno, "%s: %s", path, strerror(errno));
+	else if (!cache_is_own(identity, &info))
+		fd = error_set(error, -EPERM,
+			"%s: must belong to the user %s, and nobody else may write it", path,
+			identity->user);
+	else if ((fd = cache_open_file(identity, folder)) < 0)
+		error_set(error, fd, "%s/" CACHE_FILE ": %s (the user %s must be able to write it)",
+			path, strerror(-fd), identity->user);
+	if (folder >= 0)
+		close(folder);
+	identity_resume();
+	return fd;
+}
+
+void broker_open_cache(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"folder", NULL};
+	const json_t *params = ipc_request_params(request);
+	char path[PARAMS_PATH_SIZE];
+	struct error error = {0};
+	int fd = -1, status = params_only(params, names, &error);
+
+	if (status == 0)
+		status = params_path(params, "folder", sizeof(path), path, &error);
+	if (status == 0)
+		status = fd = cache_open(broker_identity(context), path, &error);
+	if (status < 0)
+		ipc_reply_failed(request, status, error.text);
+	else
+		broker_reply_descriptor(request, path, fd);
 }
 
 int broker_append_file(const struct identity *identity, const char *path, struct error *error)
@@ -454,7 +520,8 @@ void broker_connect_unix(struct ipc_request *request, void *context)
 
 void broker_make_folders(const struct broker *broker)
 {
-	static const char *const folders[] = {"/run/bulkhead", "/var/log/bulkhead"};
+	static const char *const folders[] = {
+		"/run/bulkhead", "/var/log/bulkhead", "/var/cache/bulkhead"};
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		struct stat info;

@@ -172,6 +172,7 @@ static void broker_kept(struct ipc_request *request, void *context)
 static const struct ipc_method broker_methods[] = {
 	{"broker.open_config", broker_open_config},
 	{"broker.open_rules", broker_open_rules},
+	{"broker.open_cache", broker_open_cache},
 	{"broker.open_append", broker_open_append},
 	{"broker.listen_unix", broker_listen_unix},
 	{"broker.connect_unix", broker_connect_unix},

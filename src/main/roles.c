@@ -21,7 +21,7 @@ const struct role roles[] = {
 		.job = "ports, switch, gateway and inspection on DPDK workers",
 		.ops = &packet_role_ops,
 		.peers = LIST("control"),
-		.requests = LIST("broker.open_rules", "broker.open_tap", "broker.close_tap",
+		.requests = LIST("broker.open_rules", "broker.open_cache", "broker.open_tap", "broker.close_tap",
 			"broker.open_packet_socket"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
 			"trace.", "capture.", "engine.", "packet."),

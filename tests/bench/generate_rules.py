@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes COUNT rules whose contents are made of words: the same ones each time. They look like the
-rules that people have (most for HTTP ports, some with two contents, a few with pcre) and match no
-ordinary text: each has an unlikely pair of words.
+"""Writes COUNT rules whose contents are made of words: the same ones each time. Their mixture is
+that of the sets that people have (Emerging Threats and the like): most for HTTP ports, half with
+several contents, bytes in hex, one in ten with pcre, one in twelve with flowbits, some with
+byte_test, isdataat, thresholds and metadata. They match no ordinary text: each has an unlikely pair
+of words.
 
 usage: generate_rules.py COUNT [FIRST_SID]
 """
@@ -34,26 +36,43 @@ weather widget window winter wizard worker writer yellow zipper zone""".split()
 PORTS = ["[80,8000:8080]"] * 6 + ["any"] * 2 + ["[25,110,143,587]", "445", "[3306,5432]", "8443"]
 
 
-def rule(generator: random.Random, sid: int) -> str:
+def payload_options(generator: random.Random, number: str) -> list[str]:
     first, second, third, fourth = (generator.choice(WORDS) for _ in range(4))
-    number = f"{sid:x}"
-    direction = generator.choice(["to_server"] * 4 + ["to_client"])
-    port = generator.choice(PORTS)
-    ends = f"any any -> any {port}" if direction == "to_server" else f"any {port} -> any any"
     options = [f'content:"{first}{generator.choice("-_./=")}{second}{number}"']
     if generator.random() < 0.6:
         options.append("nocase")
     kind = generator.random()
-    if kind < 0.3:
+    if kind < 0.2:
         options += [f'content:"{third}"', "distance:0"]
-    elif kind < 0.4:
+    elif kind < 0.3:
         options += [f'content:"|0d 0a|{third.capitalize()}: "', "distance:0", "within:200"]
-    elif kind < 0.5:
+    elif kind < 0.4:
         options.append(f'pcre:"/{third}[0-9]{{2,4}}{fourth}/Ri"')
+    elif kind < 0.5:
+        options += [f'content:"|{generator.randrange(256):02x} 00 {generator.randrange(256):02x}|"',
+                    "offset:4", "depth:64", f'content:!"{fourth}"']
+    elif kind < 0.55:
+        options += ["byte_test:2,>,512,0,relative", "isdataat:20,relative"]
+    return options
+
+
+def rule(generator: random.Random, sid: int) -> str:
+    first, second = generator.choice(WORDS), generator.choice(WORDS)
+    direction = generator.choice(["to_server"] * 4 + ["to_client"])
+    port = generator.choice(PORTS)
+    ends = f"any any -> any {port}" if direction == "to_server" else f"any {port} -> any any"
+    options = payload_options(generator, f"{sid:x}")
     protocol = "udp" if port == "any" and generator.random() < 0.3 else "tcp"
     state = f"flow:established,{direction}; " if protocol == "tcp" else ""
-    return (f'alert {protocol} {ends} (msg:"generated {first} {second}"; {state}'
-            f'{"; ".join(options)}; classtype:misc-activity; sid:{sid}; rev:1;)')
+    if generator.random() < 0.08:
+        command = generator.choice(["set", "isset", "isset"])
+        options.append(f"flowbits:{command},{first}.{generator.randrange(2)}")
+    if generator.random() < 0.03:
+        options.append("threshold:type limit,track by_src,count 1,seconds 60")
+    return (f'alert {protocol} {ends} (msg:"GENERATED {first} {second} (CVE-2026-{sid % 10000:04})"; {state}'
+            f'{"; ".join(options)}; reference:url,example.com/{first}/{sid}; classtype:misc-activity; '
+            f'sid:{sid}; rev:{1 + sid % 7}; metadata:affected_product Any, created_at 2026_01_02, '
+            f'signature_severity {generator.choice(["Minor", "Major"])};)')
 
 
 def main() -> None:

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Detection alone: time to compile a rule file, and segments of 1,448 bytes of text a second, each
- * with new bytes of one stream. usage: bench-rules FILE (see generate_rules.py)
+ * with new bytes of one stream. usage: bench-rules FILE [CACHE] (see generate_rules.py)
  */
 #include "packet/inspect/builtin/detect.h"
 
 #include "base/clock.h"
+#include "packet/inspect/compile_progress.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define SEGMENT  1448
 #define SEGMENTS 64
@@ -53,25 +57,38 @@ static void fill(uint8_t *bytes, size_t size)
 	}
 }
 
-static struct ruleset *compile(const char *path)
+static struct ruleset *compile(const char *path, const char *cache_path)
 {
 	struct ruleset_file file = {.name = path};
 	char *text = read_file(path, &file.size);
 	uint64_t started_ns = clock_monotonic_ns();
+	int cache_fd = cache_path ? open(cache_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+	struct compile_progress progress = {0};
+	const struct ruleset_source source = {.files = &file,
+		.file_count = 1,
+		.worker_count = 1,
+		.progress = &progress,
+		.cache_fd = cache_path ? &cache_fd : NULL};
 	struct ruleset *ruleset;
+	struct rusage usage;
 	struct error error;
 	json_t *status;
 	char *line;
 
 	file.text = text;
-	if (ruleset_compile(&file, 1, NULL, 1, NULL, &ruleset, NULL, &error) < 0) {
+	if (ruleset_build(&source, &ruleset, NULL, &error) < 0) {
 		fprintf(stderr, "%s\n", error.text);
 		exit(1);
 	}
 	status = ruleset_status(ruleset);
 	line = json_dumps(status, JSON_PRESERVE_ORDER);
-	printf("compiled in %.2f s: %s\n",
-		(double)(clock_monotonic_ns() - started_ns) / (double)CLOCK_NS_PER_S, line);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("compiled in %.2f s%s, at most %ld MiB of memory: %s\n",
+		(double)(clock_monotonic_ns() - started_ns) / (double)CLOCK_NS_PER_S,
+		progress.has_used_cache ? ", patterns from the cache" : "", usage.ru_maxrss / 1024,
+		line);
+	if (cache_fd >= 0)
+		close(cache_fd);
 	free(line);
 	json_decref(status);
 	free(text);
@@ -96,11 +113,11 @@ int main(int count, char **arguments)
 	uint64_t started_ns, elapsed_ns, segments = 0, alerts = 0;
 	struct ruleset *ruleset;
 
-	if (count != 2) {
-		fprintf(stderr, "usage: bench-rules FILE\n");
+	if (count != 2 && count != 3) {
+		fprintf(stderr, "usage: bench-rules FILE [CACHE]\n");
 		return 2;
 	}
-	ruleset = compile(arguments[1]);
+	ruleset = compile(arguments[1], arguments[2]);
 	fill(bytes, sizeof(bytes));
 	started_ns = clock_monotonic_ns();
 	do {

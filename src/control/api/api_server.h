@@ -20,7 +20,7 @@
 #define API_CALLS_MAX            32 /* of a client, under way */
 #define API_STREAMS_MAX          16 /* traces and captures of a client */
 /* Longer than what a role may need for a reload of thousands of rules. */
-#define API_FORWARD_TIMEOUT_MS 60000
+#define API_FORWARD_TIMEOUT_MS 120000 /* rules by the hundred thousand are compiled */
 
 struct api_server;
 struct api_session;

@@ -57,10 +57,11 @@ static void set_number(json_t *object, const char *key, uint64_t value)
 static json_t *engine_to_json(struct inspector *engine)
 {
 	bool is_down = __atomic_load_n(&engine->is_down, __ATOMIC_RELAXED);
+	json_t *own, *compiling = engine->ops->compile ? inspect_compiling() : NULL;
+	const char *state = is_down ? "down" : compiling ? "loading" : "running";
 	json_t *row = json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", engine->ops->name, "state",
-		is_down ? "down" : "running", "rules_loaded", 0, "rules_refused", 0, "flows", 0);
+		state, "rules_loaded", 0, "rules_refused", 0, "flows", 0);
 	uint64_t alerts = 0, packets = 0;
-	json_t *own;
 
 	for (uint16_t i = 0; i < WORKERS_MAX; i++)
 		alerts += read_counter(&engine->counters[i].alerts);
@@ -73,6 +74,8 @@ static json_t *engine_to_json(struct inspector *engine)
 	set_number(row, "replaced", sum_verdicts(engine, VERDICT_REPLACE));
 	set_number(row, "held", sum_verdicts(engine, VERDICT_HELD));
 	set_number(row, "alerts", alerts);
+	if (compiling)
+		json_object_set_new(row, "compiling", compiling);
 	if (engine->ops->status) {
 		own = engine->ops->status(engine);
 		json_object_update(row, own);
@@ -123,8 +126,9 @@ static void answer_rules(struct ipc_request *request, void *context)
 		return;
 	}
 	ipc_reply(request,
-		json_pack("{s:i, s:i, s:i, s:[]}", "loaded", 0, "refused", 0, "coverage_percent",
-			100, "rules"));
+		json_pack("{s:i, s:i, s:i, s:i, s:i, s:[], s:[]}", "loaded", 0, "refused", 0,
+			"coverage_percent", 100, "files", 0, "disabled", 0, "refused_by_keyword",
+			"rules"));
 }
 
 static void answer_flows(struct ipc_request *request, void *context)

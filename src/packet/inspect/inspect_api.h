@@ -12,4 +12,6 @@ void inspect_metrics(json_t *samples);
 void inspect_report_failures(void);
 
 /* inspect_control.c */
+/* {"percent", "elapsed_ms"} while rules are compiled, a new reference; else NULL. */
+json_t *inspect_compiling(void);
 void inspect_reload(struct ipc_request *request, void *context);

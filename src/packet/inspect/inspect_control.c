@@ -15,6 +15,7 @@
 #include "packet/inspect/inspect.h"
 #include "packet/inspect/inspect_api.h"
 #include "packet/inspect/inspect_policy.h"
+#include "packet/inspect/rule_cache.h"
 #include "packet/inspect/rule_files.h"
 #include "packet/packet_module.h"
 
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RETIRE_MARGIN_MS 100
 #define REPORT_PERIOD_MS 1000
@@ -40,6 +42,10 @@ struct change {
 	const struct inspector_ops *compiler; /* engine that takes rules; NULL: none does */
 	struct inspector *compiler_running;
 	uv_work_t work;
+	bool is_compiling, is_stopped; /* stopped: the role ends, the helper thread still works */
+	uv_sem_t compiled_sem;         /* is_compiling: the helper has ended */
+	struct compile_progress progress;
+	int cache_fd; /* -1: none */
 	uint64_t started_ns, compile_ns;
 	int status;
 	void *compiled;
@@ -66,7 +72,7 @@ static uint64_t rules_digest;
 static json_t *rules_variables;
 static uint16_t last_owner;
 static uv_timer_t retire_timer, report_timer;
-static bool has_timers;
+static bool has_timers, is_stopping;
 
 static void begin(struct change *next);
 
@@ -97,6 +103,10 @@ static void change_destroy(struct change *old)
 	if (old->compiled)
 		old->compiler->discard(old->compiled);
 	rule_files_destroy(old->files);
+	if (old->cache_fd >= 0)
+		close(old->cache_fd);
+	if (old->work.data)
+		uv_sem_destroy(&old->compiled_sem);
 	json_decref(old->report);
 	json_decref(old->config);
 	json_decref(old->document);
@@ -209,10 +219,13 @@ static void compile_on_helper(uv_work_t *work)
 		.file_count = own->files->count,
 		.variables = json_object_get(own->config, "variables"),
 		.worker_count = worker_count(),
+		.progress = &own->progress,
+		.cache_fd = own->cache_fd >= 0 ? &own->cache_fd : NULL,
 		.running = own->compiler_running};
 
 	own->status = own->compiler->compile(&rules, &own->compiled, &own->report, &own->error);
 	own->compile_ns = clock_monotonic_ns() - own->started_ns;
+	uv_sem_post(&own->compiled_sem);
 }
 
 /* Each wrong rule, so that all can be mended at once. */
@@ -232,18 +245,36 @@ static void log_refusals(const json_t *report)
 					json_string_value(json_object_get(refusal, "reason"))));
 }
 
+static uint64_t figure(const json_t *report, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(report, key));
+}
+
+static void log_compiled(const struct change *own)
+{
+	log_info("rules_compiled", log_uint("rules", figure(own->report, "accepted")),
+		log_uint("refused", figure(own->report, "refused")),
+		log_uint("duration_ms", own->compile_ns / CLOCK_NS_PER_MS),
+		log_bool("from_cache", own->progress.has_used_cache));
+}
+
 static void on_compiled(uv_work_t *work, int cancelled)
 {
 	struct change *own = work->data;
 
-	if (cancelled)
-		own->status = error_set(&own->error, -ECANCELED, "inspection.rules: stopped");
+	(void)cancelled; /* nobody calls uv_cancel() */
+	if (own->is_stopped) {
+		change_destroy(own);
+		return;
+	}
+	own->is_compiling = false;
 	if (own->status < 0) {
 		log_refusals(own->report);
 		json_decref(refused_report);
 		refused_report = json_incref(own->report);
 		end_prepare(&own->error);
 	} else {
+		log_compiled(own);
 		finish_prepare();
 	}
 }
@@ -252,6 +283,25 @@ static bool has_new_rules(const struct change *own)
 {
 	return !own->compiler_running || own->is_reload || own->files->digest != rules_digest
 		|| !json_equal(json_object_get(own->config, "variables"), rules_variables);
+}
+
+static void on_cache(void *context, int fd)
+{
+	struct change *own = context;
+	struct error error;
+
+	own->cache_fd = fd;
+	if (is_stopping) {
+		error_set(&error, -ECANCELED, "the packet role is stopping");
+		end_prepare(&error);
+		return;
+	}
+	own->started_ns = clock_monotonic_ns();
+	own->work.data = own;
+	if (uv_sem_init(&own->compiled_sem, 0) < 0)
+		abort(); /* a counter in memory of ours: never */
+	own->is_compiling = true;
+	uv_queue_work(packet_loop(), &own->work, compile_on_helper, on_compiled);
 }
 
 static void on_rule_files(void *context, struct rule_files *files, const struct error *error)
@@ -270,9 +320,7 @@ static void on_rule_files(void *context, struct rule_files *files, const struct 
 		finish_prepare();
 		return;
 	}
-	own->started_ns = clock_monotonic_ns();
-	own->work.data = own;
-	uv_queue_work(packet_loop(), &own->work, compile_on_helper, on_compiled);
+	rule_cache_open(json_string_value(json_object_get(own->config, "cache")), on_cache, own);
 }
 
 static void begin(struct change *next)
@@ -303,6 +351,7 @@ static struct change *make_change(
 	if (!made)
 		abort(); /* a role without memory for so little cannot go on */
 	made->is_reload = is_reload;
+	made->cache_fd = -1;
 	made->document = json_deep_copy(document);
 	made->config = json_incref(json_object_get(made->document, "inspection"));
 	made->done = done;
@@ -549,10 +598,6 @@ static void on_reloaded(void *context, const struct error *error)
 	duration_ms = change->compile_ns / CLOCK_NS_PER_MS;
 	inspect_commit();
 	inspect_finish();
-	log_info("rules_loaded",
-		log_uint(
-			"rules", (uint64_t)json_integer_value(json_object_get(report, "accepted"))),
-		log_uint("duration_ms", duration_ms));
 	ipc_reply(request,
 		json_pack("{s:I, s:I, s:I}", "loaded",
 			json_integer_value(json_object_get(report, "accepted")), "refused",
@@ -594,9 +639,35 @@ static void on_worker_records(void *context)
 		drain(inspect_chain->retiring[i]);
 }
 
+/* While rules are compiled, each second: in the log, and as an event. */
+static void report_progress(void)
+{
+	uint32_t permille;
+
+	if (!change || !change->is_compiling)
+		return;
+	permille = __atomic_load_n(&change->progress.permille, __ATOMIC_RELAXED);
+	log_info("rules_compiling", log_uint("percent", permille / 10));
+	packet_emit_event(
+		json_pack("{s:s, s:i}", "type", "rules_compiling", "percent", (int)permille / 10));
+}
+
+json_t *inspect_compiling(void)
+{
+	uint64_t elapsed_ns;
+
+	if (!change || !change->is_compiling)
+		return NULL;
+	elapsed_ns = clock_monotonic_ns() - change->started_ns;
+	return json_pack("{s:i, s:I}", "percent",
+		(int)__atomic_load_n(&change->progress.permille, __ATOMIC_RELAXED) / 10,
+		"elapsed_ms", (json_int_t)(elapsed_ns / CLOCK_NS_PER_MS));
+}
+
 static void on_report(uv_timer_t *timer)
 {
 	on_worker_records(NULL);
+	report_progress();
 	inspect_report_failures();
 }
 
@@ -613,10 +684,24 @@ static int inspect_start(struct error *error)
 	return 0;
 }
 
+/* The helper thread reads what runs: before that goes, it ends, between two groups of patterns. */
+static void stop_compiling(void)
+{
+	if (!change || !change->is_compiling)
+		return;
+	__atomic_store_n(&change->progress.is_stopped, true, __ATOMIC_RELAXED);
+	uv_sem_wait(&change->compiled_sem);
+	change->is_stopped = true; /* on_compiled() frees it, the loop goes on until then */
+	change = NULL;
+}
+
 /* The workers have ended. */
 static void inspect_stop(void)
 {
 	struct inspect_chain *chain = inspect_chain;
+
+	is_stopping = true;
+	stop_compiling();
 
 	inspect_chain = NULL;
 	if (has_timers) {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "packet/engine/worker.h"
+#include "packet/inspect/compile_progress.h"
 
 #include <jansson.h>
 #include <rte_mbuf.h>
@@ -61,6 +62,8 @@ struct inspector_rules {
 	size_t file_count;
 	const json_t *variables;
 	uint16_t worker_count;
+	struct compile_progress *progress;
+	const int *cache_fd;             /* file for what was compiled; NULL: none */
 	const struct inspector *running; /* the one that is to be reloaded; NULL: a new one */
 };
 

@@ -25,10 +25,10 @@
 #include <cmocka.h>
 
 #define ALL_REQUESTS                                                                               \
-	"broker.open_config", "broker.open_rules", "broker.open_append", "broker.listen_unix",     \
-		"broker.connect_unix", "broker.listen_tcp", "broker.open_tap", "broker.close_tap", \
-		"broker.open_packet_socket", "broker.roles", "broker.restart_role", "broker.keep", \
-		"broker.kept"
+	"broker.open_config", "broker.open_rules", "broker.open_cache", "broker.open_append",      \
+		"broker.listen_unix", "broker.connect_unix", "broker.listen_tcp",                  \
+		"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",                \
+		"broker.roles", "broker.restart_role", "broker.keep", "broker.kept"
 
 static const char *const requests[] = {ALL_REQUESTS, NULL};
 static const struct role role = {.name = "tester", .requests = requests};
@@ -281,6 +281,51 @@ static void appends_as_the_roles_user_and_through_no_link(void **state)
 	assert_int_equal(ask_path("broker.open_append", at("fifo2")), IPC_FAILED);
 }
 
+static int ask_cache(const char *path)
+{
+	return ask("broker.open_cache", json_pack("{s:s}", "folder", path));
+}
+
+static void opens_a_cache_that_nobody_else_has_a_hand_in(void **state)
+{
+	char place[300], file[320], elsewhere[320];
+	struct stat info;
+
+	NEEDS_ROOT();
+	snprintf(place, sizeof(place), "%s", at("cache"));
+	snprintf(file, sizeof(file), "%s/rules.cache", place);
+	snprintf(elsewhere, sizeof(elsewhere), "%s", at("elsewhere"));
+	assert_int_equal(ask_cache(place), IPC_FAILED);
+	assert_int_equal(mkdir(place, 0777), 0);
+	assert_int_equal(chown(place, broker.identity.uid, broker.identity.gid), 0);
+	assert_int_equal(chmod(place, 0777), 0);
+	assert_int_equal(ask_cache(place), IPC_FAILED);
+	assert_non_null(strstr(answer.message, "nobody else may write"));
+	assert_int_equal(chmod(place, 0700), 0);
+	assert_int_equal(ask_cache(place), 0);
+	assert_int_equal(fstat(answer.fds[0], &info), 0);
+	assert_int_equal(info.st_uid, broker.identity.uid);
+	assert_int_equal(info.st_mode & 07777, 0600);
+	assert_int_equal(write(answer.fds[0], "kept", 4), 4);
+	assert_int_equal(ask_cache(place), 0);
+	assert_int_equal(fstat(answer.fds[0], &info), 0);
+	assert_int_equal(info.st_size, 4);
+	/* One that others may write is replaced; a link is, not what it leads to. */
+	assert_int_equal(chmod(file, 0666), 0);
+	assert_int_equal(ask_cache(place), 0);
+	assert_int_equal(fstat(answer.fds[0], &info), 0);
+	assert_int_equal(info.st_size, 0);
+	assert_int_equal(info.st_mode & 07777, 0600);
+	make_file("elsewhere", "x", 0600);
+	assert_int_equal(chown(elsewhere, broker.identity.uid, broker.identity.gid), 0);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(symlink(elsewhere, file), 0);
+	assert_int_equal(ask_cache(place), 0);
+	assert_int_equal(fstat(answer.fds[0], &info), 0);
+	assert_int_equal(info.st_size, 0);
+	assert_int_equal(ask_cache("relative"), IPC_FAILED);
+}
+
 static void listens_with_mode_and_replaces_only_stale_sockets(void **state)
 {
 	struct stat info;
@@ -493,6 +538,7 @@ int main(void)
 		REQUEST_TEST(opens_rules_in_pages),
 		REQUEST_TEST(patterns_that_walk_the_whole_machine_are_refused),
 		REQUEST_TEST(rule_files_are_read_with_the_roles_rights),
+		REQUEST_TEST(opens_a_cache_that_nobody_else_has_a_hand_in),
 		REQUEST_TEST(appends_as_the_roles_user_and_through_no_link),
 		REQUEST_TEST(listens_with_mode_and_replaces_only_stale_sockets),
 		REQUEST_TEST(connects_where_the_roles_user_may),

@@ -40,8 +40,14 @@ static int builtin_compile(
 		files[i] = (struct ruleset_file){.name = rules->files[i].name,
 			.text = rules->files[i].text,
 			.size = rules->files[i].size};
-	status = ruleset_compile(files, rules->file_count, rules->variables, rules->worker_count,
-		running ? running->ruleset : NULL, &compiled->ruleset, report, error);
+	status = ruleset_build(&(const struct ruleset_source){.files = files,
+				       .file_count = rules->file_count,
+				       .variables = rules->variables,
+				       .worker_count = rules->worker_count,
+				       .previous = running ? running->ruleset : NULL,
+				       .progress = rules->progress,
+				       .cache_fd = rules->cache_fd},
+		&compiled->ruleset, report, error);
 	if (status < 0)
 		goto free_all;
 	compiled->report = json_incref(*report);

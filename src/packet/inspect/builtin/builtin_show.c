@@ -58,9 +58,14 @@ static void set_number(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+static uint64_t figure(const struct builtin *builtin, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(builtin->report, key));
+}
+
 static uint64_t refused_count(const struct builtin *builtin)
 {
-	return (uint64_t)json_integer_value(json_object_get(builtin->report, "refused"));
+	return figure(builtin, "refused");
 }
 
 json_t *builtin_status(struct inspector *inspector)
@@ -187,6 +192,33 @@ static size_t append_loaded(
 	return at;
 }
 
+static int compare_keywords(const void *left, const void *right)
+{
+	json_int_t a = json_integer_value(json_object_get(*(json_t *const *)left, "rules"));
+	json_int_t b = json_integer_value(json_object_get(*(json_t *const *)right, "rules"));
+
+	return a > b ? -1 : a < b;
+}
+
+/* [{keyword, rules}], most frequent first. */
+static json_t *refused_by_keyword(const json_t *report)
+{
+	json_t *by_keyword = json_object_get(report, "refused_by_keyword"), *list = json_array();
+	json_t **rows = calloc(json_object_size(by_keyword) + 1, sizeof(json_t *)), *count;
+	const char *keyword;
+	size_t size = 0;
+
+	json_object_foreach (by_keyword, keyword, count)
+		if (rows)
+			rows[size++] = json_pack("{s:s, s:O}", "keyword", keyword, "rules", count);
+	if (size > 0)
+		qsort(rows, size, sizeof(json_t *), compare_keywords);
+	for (size_t i = 0; i < size; i++)
+		json_array_append_new(list, rows[i]);
+	free(rows);
+	return list;
+}
+
 json_t *builtin_rules(struct inspector *inspector, const json_t *params)
 {
 	const struct builtin *builtin = (const struct builtin *)inspector;
@@ -201,6 +233,9 @@ json_t *builtin_rules(struct inspector *inspector, const json_t *params)
 	set_number(answer, "refused", refused_count(builtin));
 	json_object_set_new(
 		answer, "coverage_percent", coverage ? json_incref(coverage) : json_real(100));
+	set_number(answer, "files", figure(builtin, "files"));
+	set_number(answer, "disabled", figure(builtin, "disabled"));
+	json_object_set_new(answer, "refused_by_keyword", refused_by_keyword(builtin->report));
 	if (at < total && (!state || strcmp(state, "loaded") == 0))
 		at = append_loaded(builtin, params, at, limit, rules);
 	else if (at < total)

@@ -28,6 +28,7 @@
 #define DETECT_CANDIDATES       8
 
 struct ruleset;
+struct compile_progress;
 
 /* ---- Compilation: control thread ---- */
 
@@ -58,10 +59,23 @@ enum ruleset_refusal {
  *    "refusals": [{"file", "line", "kind": "invalid|unsupported|duplicate|no-effect", "keyword",
  * "reason", "sid"}, ...]}    (the first RULESET_REPORT_MAX of them)
  */
-#define RULESET_REPORT_MAX 1000
+#define RULESET_REPORT_MAX 10000
 int ruleset_compile(const struct ruleset_file *files, size_t file_count, const json_t *variables,
 	uint16_t worker_count, const struct ruleset *previous, struct ruleset **out,
 	json_t **report, struct error *error);
+
+/* The same, with what a running daemon has on top. */
+struct ruleset_source {
+	const struct ruleset_file *files;
+	size_t file_count;
+	const json_t *variables;
+	uint16_t worker_count;
+	const struct ruleset *previous;
+	struct compile_progress *progress; /* NULL: nobody looks. When stopped: -ECANCELED */
+	const int *cache_fd;               /* of a file for compiled patterns; NULL: none */
+};
+int ruleset_build(const struct ruleset_source *source, struct ruleset **out, json_t **report,
+	struct error *error);
 
 /* Frees it. Call after the grace period; accepts NULL. */
 void ruleset_destroy(struct ruleset *ruleset);

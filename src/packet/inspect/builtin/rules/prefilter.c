@@ -10,6 +10,7 @@ struct prefilter {
 	hs_database_t *database; /* NULL: no patterns */
 	size_t pattern_count, always_count, size;
 	uint32_t *first, *rules, *always;
+	struct pattern_key key; /* of the patterns */
 };
 
 /* While it is built: one for each rule that has a pattern. */
@@ -90,11 +91,23 @@ static size_t collect(
 
 static int compile(struct prefilter *prefilter, const char *const *patterns,
 	const unsigned int *flags, const unsigned int *ids, const size_t *sizes,
-	struct error *error)
+	struct prefilter_build *build, struct error *error)
 {
 	hs_compile_error_t *failure = NULL;
 	hs_error_t result;
 	int code = 0;
+
+	if (compile_progress_is_stopped(build->progress))
+		return error_set(error, -ECANCELED, "stopped while the rules were compiled");
+	pattern_key_make(&prefilter->key, patterns, flags, sizes, prefilter->pattern_count);
+	if (build->cache)
+		prefilter->database = pattern_cache_find(build->cache, &prefilter->key);
+	if (prefilter->database) {
+		build->found_count++;
+		hs_database_size(prefilter->database, &prefilter->size);
+		return 0;
+	}
+	build->compiled_count++;
 
 	result = hs_compile_lit_multi(patterns, flags, ids, sizes,
 		(unsigned int)prefilter->pattern_count, HS_MODE_BLOCK, NULL, &prefilter->database,
@@ -109,8 +122,8 @@ static int compile(struct prefilter *prefilter, const char *const *patterns,
 }
 
 /* Entries, sorted, into one pattern for each that differs. */
-static int build(
-	struct prefilter *prefilter, const struct entry *entries, size_t count, struct error *error)
+static int build_patterns(struct prefilter *prefilter, const struct entry *entries, size_t count,
+	struct prefilter_build *build, struct error *error)
 {
 	const char **patterns = calloc(count, sizeof(*patterns));
 	unsigned int *flags = calloc(count, sizeof(*flags)), *ids = calloc(count, sizeof(*ids));
@@ -132,7 +145,7 @@ static int build(
 	}
 	prefilter->first[pattern] = (uint32_t)count;
 	prefilter->pattern_count = pattern;
-	code = pattern > 0 ? compile(prefilter, patterns, flags, ids, sizes, error) : 0;
+	code = pattern > 0 ? compile(prefilter, patterns, flags, ids, sizes, build, error) : 0;
 out:
 	free(patterns);
 	free(flags);
@@ -141,8 +154,8 @@ out:
 	return code;
 }
 
-int prefilter_create(
-	struct rule *const *rules, size_t count, struct prefilter **out, struct error *error)
+int prefilter_create(struct rule *const *rules, size_t count, struct prefilter_build *build,
+	struct prefilter **out, struct error *error)
 {
 	struct prefilter *prefilter = calloc(1, sizeof(*prefilter));
 	struct entry *entries = calloc(count + 1, sizeof(*entries));
@@ -155,7 +168,8 @@ int prefilter_create(
 	prefilter->always = calloc(count + 1, sizeof(*prefilter->always));
 	if (!prefilter->first || !prefilter->rules || !prefilter->always)
 		goto fail;
-	code = build(prefilter, entries, collect(prefilter, rules, count, entries), error);
+	code = build_patterns(
+		prefilter, entries, collect(prefilter, rules, count, entries), build, error);
 	if (code < 0)
 		goto fail;
 	free(entries);
@@ -166,6 +180,14 @@ fail:
 	free(entries);
 	prefilter_destroy(prefilter);
 	return code;
+}
+
+int prefilter_store(
+	const struct prefilter *prefilter, struct pattern_cache *cache, struct error *error)
+{
+	return prefilter->database
+		? pattern_cache_add(cache, &prefilter->key, prefilter->database, error)
+		: 0;
 }
 
 void prefilter_destroy(struct prefilter *prefilter)

@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "packet/inspect/builtin/rules/pattern_cache.h"
 #include "packet/inspect/builtin/rules/rule.h"
+#include "packet/inspect/compile_progress.h"
 
 #include <hs/hs.h>
 
@@ -15,9 +17,16 @@
 
 struct prefilter;
 
-/* rules are pointers into the ruleset's order; kept by their index. */
-int prefilter_create(
-	struct rule *const *rules, size_t count, struct prefilter **out, struct error *error);
+/* What the prefilters of one ruleset are built with. */
+struct prefilter_build {
+	struct pattern_cache *cache;        /* NULL: none */
+	struct compile_progress *progress;  /* NULL: nobody waits */
+	size_t found_count, compiled_count; /* databases that were in the cache, and were not */
+};
+
+/* rules are pointers into the ruleset's order; kept by their index. -ECANCELED: stopped. */
+int prefilter_create(struct rule *const *rules, size_t count, struct prefilter_build *build,
+	struct prefilter **out, struct error *error);
 void prefilter_destroy(struct prefilter *prefilter);
 
 /* Enlarges *scratch for it. */
@@ -30,6 +39,10 @@ const uint32_t *prefilter_always(const struct prefilter *prefilter, size_t *coun
 typedef void (*prefilter_found)(void *context, const uint32_t *rules, size_t count);
 void prefilter_scan(const struct prefilter *prefilter, hs_scratch_t *scratch, const uint8_t *bytes,
 	size_t size, prefilter_found found, void *context);
+
+/* 0, or the error of pattern_cache_add(). */
+int prefilter_store(
+	const struct prefilter *prefilter, struct pattern_cache *cache, struct error *error);
 
 size_t prefilter_pattern_count(const struct prefilter *prefilter);
 size_t prefilter_size(const struct prefilter *prefilter); /* bytes */

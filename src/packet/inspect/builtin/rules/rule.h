@@ -17,6 +17,7 @@
 #define RULE_TESTS_MAX           16 /* tests of header fields */
 #define RULE_FLOWBITS_MAX        16
 #define RULE_PRIORITY_DEFAULT    3
+#define RULE_READING_PERMILLE    200   /* of the time of compiling; the rest is patterns */
 #define RULE_POSITION_MAX        65535 /* Suricata's, of offset, depth, distance, within */
 #define RULE_VARIABLES_MAX       8     /* results of byte_extract and byte_math */
 #define RULE_VARIABLE_SIZE       32

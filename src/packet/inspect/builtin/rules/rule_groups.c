@@ -30,6 +30,8 @@ struct table_builder {
 	uint8_t group_of_port[PORTS];
 	uint16_t sample[GROUPS_MAX]; /* one port of each group */
 	size_t group_count;
+	struct prefilter_build *build;
+	size_t rules_done, rules_all; /* over all tables, for the progress */
 };
 
 static bool belongs_to_class(const struct rule *rule, enum rule_protocol_class class)
@@ -204,7 +206,7 @@ static void divide(struct table_builder *builder)
 /* ---- building ---- */
 
 static int build_group(struct rule_group *group, enum rule_protocol_class class,
-	struct rule *const *rules, size_t count, struct error *error)
+	struct rule *const *rules, size_t count, struct prefilter_build *build, struct error *error)
 {
 	bool has_streams = class == RULE_CLASS_TCP;
 	struct rule **chosen = calloc(count + 1, sizeof(struct rule *));
@@ -220,16 +222,28 @@ static int build_group(struct rule_group *group, enum rule_protocol_class class,
 		else if (rules[i]->looks_at_packet || !has_streams)
 			chosen[packet++] = rules[i];
 	}
-	code = prefilter_create(chosen, packet, &group->packet, error);
+	code = prefilter_create(chosen, packet, build, &group->packet, error);
 	if (code < 0)
 		goto out;
 	for (size_t i = 0; i < count; i++)
 		if (has_streams && rules[i]->item_count > 0 && rules[i]->looks_at_stream)
 			chosen[stream++] = rules[i];
-	code = prefilter_create(chosen, stream, &group->stream, error);
+	code = prefilter_create(chosen, stream, build, &group->stream, error);
 out:
 	free(chosen);
 	return code;
+}
+
+/* Groups of a table take about the same time each; reading the rules was the first part. */
+static void tell_progress(const struct table_builder *builder, size_t groups_done)
+{
+	uint64_t done = builder->rules_done + builder->count * groups_done / builder->group_count;
+
+	if (builder->rules_all > 0)
+		compile_progress_set(builder->build->progress,
+			RULE_READING_PERMILLE
+				+ (uint32_t)((1000 - RULE_READING_PERMILLE) * done
+					/ builder->rules_all));
 }
 
 static int build_groups(
@@ -248,7 +262,9 @@ static int build_groups(
 			if (is_in_group(builder, builder->rules[i], group))
 				members[count++] = builder->rules[i];
 		table->group_count = group + 1;
-		code = build_group(&table->groups[group], builder->class, members, count, error);
+		code = build_group(&table->groups[group], builder->class, members, count,
+			builder->build, error);
+		tell_progress(builder, group + 1);
 	}
 	if (code == 0 && builder->group_count > 1) {
 		table->group_of_port = malloc(PORTS);
@@ -261,16 +277,21 @@ static int build_groups(
 	return code;
 }
 
-static int build_table(struct table_builder *builder, struct rule_table *table,
-	struct rule *const *rules, size_t count, struct error *error)
+static void choose_rules(struct table_builder *builder, struct rule *const *rules, size_t count)
 {
-	int code;
-
 	builder->count = 0;
 	for (size_t i = 0; i < count; i++)
 		if (belongs_to_class(rules[i], builder->class)
 			&& belongs_to_direction(rules[i], builder->direction))
 			builder->rules[builder->count++] = rules[i];
+}
+
+static int build_table(struct table_builder *builder, struct rule_table *table,
+	struct rule *const *rules, size_t count, struct error *error)
+{
+	int code;
+
+	choose_rules(builder, rules, count);
 	code = find_dividers(builder);
 	if (code == 0) {
 		if (builder->class != RULE_CLASS_TCP && builder->class != RULE_CLASS_UDP)
@@ -280,6 +301,7 @@ static int build_table(struct table_builder *builder, struct rule_table *table,
 	}
 	free(builder->dividers);
 	builder->dividers = NULL;
+	builder->rules_done += builder->count;
 	return code;
 }
 
@@ -294,6 +316,9 @@ static void count_sizes(struct rule_groups *groups)
 			for (size_t i = 0; i < table->group_count; i++) {
 				const struct rule_group *group = &table->groups[i];
 
+				groups->database_count +=
+					(prefilter_pattern_count(group->packet) > 0)
+					+ (prefilter_pattern_count(group->stream) > 0);
 				groups->pattern_count += prefilter_pattern_count(group->packet)
 					+ prefilter_pattern_count(group->stream);
 				groups->size += prefilter_size(group->packet)
@@ -304,8 +329,24 @@ static void count_sizes(struct rule_groups *groups)
 	}
 }
 
-int rule_groups_build(
-	struct rule_groups *groups, struct rule *const *rules, size_t count, struct error *error)
+static size_t count_rules_of_tables(
+	struct table_builder *builder, struct rule *const *rules, size_t count)
+{
+	size_t all = 0;
+
+	for (size_t class = 0; class < RULE_CLASS_COUNT; class ++) {
+		for (size_t direction = 0; direction < RULE_DIRECTION_COUNT; direction++) {
+			builder->class = class;
+			builder->direction = direction;
+			choose_rules(builder, rules, count);
+			all += builder->count;
+		}
+	}
+	return all;
+}
+
+int rule_groups_build(struct rule_groups *groups, struct rule *const *rules, size_t count,
+	struct prefilter_build *build, struct error *error)
 {
 	struct table_builder *builder = calloc(1, sizeof(*builder));
 	int code = -ENOMEM;
@@ -315,6 +356,8 @@ int rule_groups_build(
 	builder->rules = calloc(count + 1, sizeof(struct rule *));
 	if (!builder->rules)
 		goto out;
+	builder->build = build;
+	builder->rules_all = count_rules_of_tables(builder, rules, count);
 	code = 0;
 	for (size_t class = 0; class < RULE_CLASS_COUNT; class ++) {
 		for (size_t direction = 0; direction < RULE_DIRECTION_COUNT && code == 0;
@@ -331,6 +374,31 @@ out:
 	free(builder->rules);
 	free(builder);
 	return code;
+}
+
+static int store_table(
+	const struct rule_table *table, struct pattern_cache *cache, struct error *error)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < table->group_count && code == 0; i++) {
+		code = prefilter_store(table->groups[i].packet, cache, error);
+		if (code == 0)
+			code = prefilter_store(table->groups[i].stream, cache, error);
+	}
+	return code;
+}
+
+int rule_groups_store(
+	const struct rule_groups *groups, struct pattern_cache *cache, struct error *error)
+{
+	int code = pattern_cache_begin(cache, groups->database_count, error);
+
+	for (size_t class = 0; class < RULE_CLASS_COUNT; class ++)
+		for (size_t direction = 0; direction < RULE_DIRECTION_COUNT && code == 0;
+			direction++)
+			code = store_table(&groups->tables[class][direction], cache, error);
+	return code < 0 ? code : pattern_cache_end(cache, error);
 }
 
 static void close_table(struct rule_table *table)

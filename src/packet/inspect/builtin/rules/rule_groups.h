@@ -24,13 +24,17 @@ struct rule_table {
 
 struct rule_groups {
 	struct rule_table tables[RULE_CLASS_COUNT][RULE_DIRECTION_COUNT];
-	size_t group_count, pattern_count, size;
+	size_t group_count, database_count, pattern_count, size;
 };
 
 /* rules in their order; *groups zeroed. On failure rule_groups_close() is still due. */
-int rule_groups_build(
-	struct rule_groups *groups, struct rule *const *rules, size_t count, struct error *error);
+int rule_groups_build(struct rule_groups *groups, struct rule *const *rules, size_t count,
+	struct prefilter_build *build, struct error *error);
 void rule_groups_close(struct rule_groups *groups);
+
+/* Their patterns in the place of what the cache has. 0, or -EIO. */
+int rule_groups_store(
+	const struct rule_groups *groups, struct pattern_cache *cache, struct error *error);
 
 /* Enlarges *scratch for all of them. */
 int rule_groups_reserve(const struct rule_groups *groups, hs_scratch_t **scratch);

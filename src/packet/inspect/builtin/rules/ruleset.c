@@ -2,6 +2,7 @@
 /* Compiles rule files into a ruleset, and tells about one. Control side. */
 #include "packet/inspect/builtin/rules/ruleset.h"
 
+#include "base/log.h"
 #include "packet/inspect/builtin/rules/rule_directives.h"
 #include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/ruleset_report.h"
@@ -20,6 +21,8 @@ struct compiler {
 	uint32_t *by_id;    /* open addressing: index + 1 of the rule with a gid and sid */
 	size_t by_id_count; /* a power of two */
 	struct rule_directive *directives, **next_directive;
+	const struct ruleset_source *source;
+	size_t bytes_done, bytes_all; /* of the files */
 };
 
 /* ---- rules by gid and sid ---- */
@@ -179,6 +182,13 @@ static int read_line(struct compiler *compiler, enum reading reading, const char
 					   : read_directive(compiler, file, text, line);
 }
 
+static void tell_progress(const struct compiler *compiler, size_t offset)
+{
+	compile_progress_set(compiler->source->progress,
+		(uint32_t)(RULE_READING_PERMILLE * (uint64_t)(compiler->bytes_done + offset)
+			/ (compiler->bytes_all + 1)));
+}
+
 static int read_file(
 	struct compiler *compiler, enum reading reading, const char *name, struct rule_lexer *lexer)
 {
@@ -193,6 +203,9 @@ static int read_file(
 			return 0;
 		if (result == RULE_LEXER_NO_MEMORY)
 			return -ENOMEM;
+		if (compile_progress_is_stopped(compiler->source->progress))
+			return -ECANCELED;
+		tell_progress(compiler, lexer->offset);
 		if (result == RULE_LEXER_RULE)
 			code = read_line(compiler, reading, name, text, line);
 		else if (reading == READING_ALL)
@@ -204,12 +217,12 @@ static int read_file(
 	}
 }
 
-static int read_files(struct compiler *compiler, enum reading reading,
-	const struct ruleset_file *files, size_t count)
+static int read_files(struct compiler *compiler, enum reading reading)
 {
+	const struct ruleset_file *files = compiler->source->files;
 	int code = 0;
 
-	for (size_t i = 0; i < count && code == 0; i++) {
+	for (size_t i = 0; i < compiler->source->file_count && code == 0; i++) {
 		const char *name = rule_arena_copy(
 			&compiler->ruleset->arena, files[i].name, strlen(files[i].name));
 		struct rule_lexer lexer;
@@ -223,6 +236,7 @@ static int read_files(struct compiler *compiler, enum reading reading,
 			compiler->report.files++;
 		}
 		rule_lexer_close(&lexer);
+		compiler->bytes_done += files[i].size;
 	}
 	return code;
 }
@@ -418,18 +432,59 @@ static int copy_flowbits(struct flowbit_names *names, const struct ruleset *prev
 	return 0;
 }
 
-static int compile(struct compiler *compiler, const struct ruleset_file *files, size_t file_count,
-	uint16_t worker_count, struct error *error)
+/* Without a cache that can be written to, all is compiled again next time: no more than that. */
+static void tell_cache(const char *what, const struct error *problem)
+{
+	if (problem->text[0])
+		log_warning(what, log_str("reason", problem->text));
+}
+
+static int build_groups(struct compiler *compiler, struct error *error)
+{
+	const struct ruleset_source *source = compiler->source;
+	struct ruleset *ruleset = compiler->ruleset;
+	struct prefilter_build build = {.progress = source->progress};
+	struct error problem = {0};
+	int code;
+
+	if (source->cache_fd)
+		build.cache = pattern_cache_open(*source->cache_fd, &problem);
+	tell_cache("rules_cache_ignored", &problem);
+	code = rule_groups_build(
+		&ruleset->groups, ruleset->rules, ruleset->rule_count, &build, error);
+	if (code == 0 && build.cache && build.compiled_count > 0) {
+		problem.text[0] = '\0';
+		(void)rule_groups_store(&ruleset->groups, build.cache, &problem);
+		tell_cache("rules_cache_not_written", &problem);
+	}
+	if (source->progress)
+		source->progress->has_used_cache =
+			build.found_count > 0 && build.compiled_count == 0;
+	pattern_cache_close(build.cache);
+	return code;
+}
+
+static int read_all(struct compiler *compiler)
+{
+	int code;
+
+	for (size_t i = 0; i < compiler->source->file_count; i++)
+		compiler->bytes_all += compiler->source->files[i].size;
+	code = read_files(compiler, READING_CLASSES);
+	compiler->bytes_done = 0;
+	if (code == 0)
+		code = read_files(compiler, READING_ALL);
+	return code < 0 ? code : apply_directives(compiler);
+}
+
+static int compile(struct compiler *compiler, struct error *error)
 {
 	struct ruleset *ruleset = compiler->ruleset;
-	int code = 0;
+	int code = read_all(compiler);
 
-	code = read_files(compiler, READING_CLASSES, files, file_count);
-	if (code == 0)
-		code = read_files(compiler, READING_ALL, files, file_count);
-	if (code == 0)
-		code = apply_directives(compiler);
 	compiler->report.accepted = ruleset->rule_count;
+	if (code == -ECANCELED)
+		return error_set(error, code, "stopped while the rules were read");
 	if (code == 0 && compiler->report.counts[RULESET_INVALID] > 0) {
 		uint64_t others = compiler->report.counts[RULESET_INVALID] - 1;
 
@@ -442,35 +497,34 @@ static int compile(struct compiler *compiler, const struct ruleset_file *files, 
 	if (code == 0)
 		code = collect_fragment_rules(ruleset);
 	if (code == 0)
-		code = rule_groups_build(
-			&ruleset->groups, ruleset->rules, ruleset->rule_count, error);
+		code = build_groups(compiler, error);
 	if (code == 0)
-		code = open_workers(ruleset, worker_count);
+		code = open_workers(ruleset, compiler->source->worker_count);
 	return code;
 }
 
-static int open_compiler(struct compiler *compiler, const json_t *variables,
-	const struct ruleset *previous, struct ruleset *ruleset)
+static int open_compiler(
+	struct compiler *compiler, const struct ruleset_source *source, struct ruleset *ruleset)
 {
 	int code = ruleset_report_open(&compiler->report);
 
 	if (code < 0)
 		return code;
 	compiler->ruleset = ruleset;
+	compiler->source = source;
 	compiler->next_directive = &compiler->directives;
 	ruleset->generation = next_generation();
-	ruleset->networks = networks_create(variables);
+	ruleset->networks = networks_create(source->variables);
 	if (!ruleset->networks)
 		return -ENOMEM;
 	compiler->parser.arena = &ruleset->arena;
 	compiler->parser.networks = ruleset->networks;
 	compiler->parser.flowbits = &ruleset->flowbits;
-	return copy_flowbits(&ruleset->flowbits, previous);
+	return copy_flowbits(&ruleset->flowbits, source->previous);
 }
 
-int ruleset_compile(const struct ruleset_file *files, size_t file_count, const json_t *variables,
-	uint16_t worker_count, const struct ruleset *previous, struct ruleset **out,
-	json_t **report, struct error *error)
+int ruleset_build(const struct ruleset_source *source, struct ruleset **out, json_t **report,
+	struct error *error)
 {
 	struct compiler *compiler = calloc(1, sizeof(*compiler));
 	struct ruleset *ruleset = calloc(1, sizeof(*ruleset));
@@ -482,9 +536,9 @@ int ruleset_compile(const struct ruleset_file *files, size_t file_count, const j
 	error_set(error, 0, "no memory for the rules");
 	if (!compiler || !ruleset)
 		goto out;
-	code = open_compiler(compiler, variables, previous, ruleset);
+	code = open_compiler(compiler, source, ruleset);
 	if (code == 0)
-		code = compile(compiler, files, file_count, worker_count, error);
+		code = compile(compiler, error);
 	if (report && compiler->report.refusals)
 		*report = ruleset_report_json(&compiler->report);
 	if (code == 0) {
@@ -500,6 +554,19 @@ out:
 	}
 	free(compiler);
 	return code;
+}
+
+int ruleset_compile(const struct ruleset_file *files, size_t file_count, const json_t *variables,
+	uint16_t worker_count, const struct ruleset *previous, struct ruleset **out,
+	json_t **report, struct error *error)
+{
+	const struct ruleset_source source = {.files = files,
+		.file_count = file_count,
+		.variables = variables,
+		.worker_count = worker_count,
+		.previous = previous};
+
+	return ruleset_build(&source, out, report, error);
 }
 
 void ruleset_destroy(struct ruleset *ruleset)

@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #define TIMEOUT_MS        125000 /* a little more than the daemon gives its roles */
-#define PAGE_LIMIT        250   /* what the daemon gives at most (API_PAGE_LIMIT_MAX) */
-#define NOTIFICATIONS_MAX 65536 /* that may wait while a call is under way */
+#define PAGE_LIMIT        250    /* what the daemon gives at most (API_PAGE_LIMIT_MAX) */
+#define NOTIFICATIONS_MAX 65536  /* that may wait while a call is under way */
 
 struct bulkhead_control {
 	int fd;

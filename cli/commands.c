@@ -153,9 +153,12 @@ const struct command commands[] = {
 		.summary = "Flows that inspection tracks",
 		.arguments = "",
 		.can_watch = true,
-		.description = "Lists connections with their state and verdict.",
+		.description = "Lists connections with their state and verdict, and why it is so: "
+			       "a rule, or "
+			       "bypass-after.",
 		.options = OPTIONS(OPTION("vlan", "N", "Only of this VLAN."),
-			OPTION("address", "IP", "Only from or to this address.")),
+			OPTION("address", "IP", "Only from or to this address."),
+			OPTION("verdict", "WORD", "Only inspect, pass or drop.")),
 		.examples = EXAMPLES({"bulkhead inspect flows --address 192.0.2.10",
 			"Who talks to the web server?"}),
 		.run = inspect_flows,

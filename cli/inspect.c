@@ -236,8 +236,9 @@ static void print_flows(const json_t *result)
 {
 	static const struct table_column columns[] = {{"VLAN", true, false},
 		{"PROTO", false, false}, {"CLIENT", false, true}, {"SERVER", false, true},
-		{"STATE", false, false}, {"VERDICT", false, false}, {"BYTES", true, false}};
-	struct table *table = table_create(columns, 7);
+		{"STATE", false, false}, {"VERDICT", false, false}, {"WHY", false, false},
+		{"BYTES", true, false}};
+	struct table *table = table_create(columns, 8);
 	json_t *flow, *flows = json_object_get(result, "flows");
 	char text[FORMAT_SIZE];
 	size_t index;
@@ -249,6 +250,11 @@ static void print_flows(const json_t *result)
 		add_end(table, flow, "server", "server_port");
 		table_add(table, format_string(flow, "state"));
 		table_add(table, format_string(flow, "verdict"));
+		if (format_integer(flow, "sid") > 0)
+			table_add_format(
+				table, "rule %lld", (long long)format_integer(flow, "sid"));
+		else
+			table_add(table, format_string(flow, "why"));
 		table_add(table,
 			format_bytes((double)(format_integer(flow, "bytes_to_server")
 					     + format_integer(flow, "bytes_to_client")),
@@ -269,6 +275,7 @@ int inspect_flows(struct cli *cli)
 		return CLI_USAGE;
 	}
 	cli_param_string(cli, params, "address", "address");
+	cli_param_string(cli, params, "verdict", "verdict");
 	if (cli_call_paged(cli, "inspect.flows", params, &result) != 0)
 		return CLI_FAILED;
 	if (cli->is_json)

@@ -382,7 +382,8 @@ const struct api_method api_methods[] = {
 	.help = "Lists the flows that inspection tracks.",
 	.params = PARAMS(
 		PARAM("vlan", API_VLAN, "only of this VLAN"),
-		PARAM("address", API_STRING, "only from or to this IP address")),
+		PARAM("address", API_STRING, "only from or to this IP address"),
+		PARAM("verdict", API_STRING, "only these", .choices = "inspect|pass|drop")),
 	.result = FIELDS(
 		FIELD("total", API_INTEGER, "flows in the table"),
 		FIELD("flows", API_LIST, "those that pass the filter"),
@@ -394,6 +395,8 @@ const struct api_method api_methods[] = {
 		FIELD("flows[].server_port", API_INTEGER, "0: protocol without ports"),
 		FIELD("flows[].state", API_STRING, "new, established or closed"),
 		FIELD("flows[].verdict", API_STRING, "inspect; pass or drop: settled for the whole flow"),
+		OPTIONAL("flows[].why", API_STRING, "rule, or bypass: clean, and over bypass-after"),
+		OPTIONAL("flows[].sid", API_INTEGER, "of the rule"),
 		FIELD("flows[].packets_to_server", API_INTEGER, "packets"),
 		FIELD("flows[].packets_to_client", API_INTEGER, "packets"),
 		FIELD("flows[].bytes_to_server", API_INTEGER, "bytes"),

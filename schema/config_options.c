@@ -82,6 +82,9 @@ const struct config_option config_options[] = {
 	OPTION("gateway.vlans.*.on-failure", ENUM, LIVE, .values = "drop|pass",
 		.default_note = "inspection.on-failure",
 		HELP("What to do with packets of this VLAN that the inspector gives no verdict on"))
+	OPTION("gateway.vlans.*.bypass-after", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(65536, 1099511627776), .unit = "bytes", .default_note = "inspection.bypass-after",
+		HELP("Clean flows of this VLAN are not inspected any more after so many bytes"))
 	OPTION("gateway.vlans.*.flood", BOOL, LIVE, DEFAULT("true"),
 		HELP("Send unicast to an unknown address to all members, as a bridge does"))
 	OPTION("gateway.vlans.*.mac-limit", INTEGER, LIVE, .flags = CONFIG_TAKES_NONE,
@@ -168,6 +171,9 @@ const struct config_option config_options[] = {
 	OPTION("partitions.*.adapters.*.on-failure", ENUM, LIVE, .values = "drop|pass",
 		.default_note = "the partition's",
 		HELP("What to do with its packets that the inspector gives no verdict on"))
+	OPTION("partitions.*.adapters.*.bypass-after", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(65536, 1099511627776), .unit = "bytes", .default_note = "the VLAN's",
+		HELP("Its clean flows are not inspected any more after so many bytes"))
 
 	OPTION("inspection", SECTION, LIVE, HELP("What looks at each packet that crosses the gateway"))
 	OPTION("inspection.engines", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(1, 4),
@@ -203,6 +209,9 @@ const struct config_option config_options[] = {
 		HELP("verify: what a receiver would discard for its checksum is not part of a stream"))
 	OPTION("inspection.midstream", ENUM, LIVE, .values = "accept|drop", DEFAULT("accept"),
 		HELP("TCP connections whose start was not seen: follow them from here on, or drop them"))
+	OPTION("inspection.bypass-after", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(65536, 1099511627776), .unit = "bytes", DEFAULT("none"),
+		HELP("Flows that nothing was found in pass uninspected after so many bytes, in both directions together"))
 	OPTION("inspection.external", SECTION, LIVE,
 		HELP("The engine external: an inline IPS of yours, behind a memif"))
 	OPTION("inspection.external.socket", PATH, LIVE, EXAMPLE("/run/bulkhead/inspect.sock"),

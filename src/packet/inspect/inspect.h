@@ -16,6 +16,7 @@
 #define INSPECT_RETIRING_MAX 16
 #define INSPECT_INJECT_MAX   128
 #define INSPECT_VLANS        4096
+#define INSPECT_BYPASS_NEVER UINT64_MAX
 #define INSPECT_BURST        64 /* packets that go through the chain together */
 
 enum failure_policy { FAILURE_UNSET, FAILURE_DROP, FAILURE_PASS };
@@ -25,6 +26,7 @@ struct inspect_party {
 	uint8_t mac[6];
 	uint16_t vlan; /* 0: member of several */
 	uint8_t on_failure;
+	uint64_t bypass_after; /* as in the chain */
 };
 
 struct inspect_chain {
@@ -38,6 +40,12 @@ struct inspect_chain {
 	uint8_t kind_policy[ORIGIN_KIND_COUNT];
 	uint8_t vlan_policy[INSPECT_VLANS];
 	uint8_t port_policy[PORTS_MAX]; /* by ingress port */
+	/* Bytes of a clean flow after which it is not inspected any more; 0: as the next wider
+	 * says, INSPECT_BYPASS_NEVER: never. The least of all (0: there is none), so that most
+	 * packets need not ask. */
+	uint64_t bypass_after, bypass_least;
+	uint64_t vlan_bypass[INSPECT_VLANS];
+	uint64_t port_bypass[PORTS_MAX];
 	size_t party_count;
 	struct inspect_party parties[]; /* sorted by mac */
 };
@@ -73,6 +81,9 @@ int inspect_hold(uint16_t worker, struct inspector *owner, struct rte_mbuf *pack
  * the VLAN's, that of the origin kind. */
 enum failure_policy inspect_failure_policy(
 	const struct inspect_chain *chain, struct rte_mbuf *packet);
+
+/* In the same order: bytes of a flow after which it may be bypassed; INSPECT_BYPASS_NEVER. */
+uint64_t inspect_bypass_after(const struct inspect_chain *chain, struct rte_mbuf *packet);
 
 /* What comes out of the chain. packets has the packets that go on or are dropped, those held are
  * gone from it. */

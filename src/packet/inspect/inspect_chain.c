@@ -85,9 +85,12 @@ int inspect_hold(uint16_t worker, struct inspector *owner, struct rte_mbuf *pack
 		now_ns + chain->deadline_ns, handle);
 }
 
-static enum failure_policy party_policy(
-	const struct inspect_chain *chain, const uint8_t *mac, uint16_t vlan)
+/* The addressee, when it is an adapter with a configured address; NULL. */
+static const struct inspect_party *find_party(
+	const struct inspect_chain *chain, struct rte_mbuf *packet)
 {
+	const uint8_t *mac = rte_pktmbuf_mtod(packet, const uint8_t *);
+	uint16_t vlan = packet_metadata(packet)->vlan;
 	size_t low = 0, high = chain->party_count;
 
 	while (low < high) {
@@ -104,9 +107,26 @@ static enum failure_policy party_policy(
 		if (memcmp(party->mac, mac, RTE_ETHER_ADDR_LEN) != 0)
 			break;
 		if (party->vlan == vlan || party->vlan == 0)
-			return party->on_failure;
+			return party;
 	}
-	return FAILURE_UNSET;
+	return NULL;
+}
+
+uint64_t inspect_bypass_after(const struct inspect_chain *chain, struct rte_mbuf *packet)
+{
+	const struct packet_metadata *metadata = packet_metadata(packet);
+	uint64_t bytes = 0;
+
+	if (metadata->origin.kind == ORIGIN_TRUNK) {
+		bytes = chain->port_bypass[metadata->origin.ingress_port % PORTS_MAX];
+	} else {
+		const struct inspect_party *party = find_party(chain, packet);
+
+		bytes = party ? party->bypass_after : 0;
+	}
+	if (bytes == 0)
+		bytes = chain->vlan_bypass[metadata->vlan % INSPECT_VLANS];
+	return bytes ? bytes : chain->bypass_after;
 }
 
 enum failure_policy inspect_failure_policy(
@@ -115,11 +135,13 @@ enum failure_policy inspect_failure_policy(
 	const struct packet_metadata *metadata = packet_metadata(packet);
 	enum failure_policy policy = FAILURE_UNSET;
 
-	if (metadata->origin.kind == ORIGIN_TRUNK)
+	if (metadata->origin.kind == ORIGIN_TRUNK) {
 		policy = chain->port_policy[metadata->origin.ingress_port % PORTS_MAX];
-	else
-		policy = party_policy(
-			chain, rte_pktmbuf_mtod(packet, const uint8_t *), metadata->vlan);
+	} else {
+		const struct inspect_party *party = find_party(chain, packet);
+
+		policy = party ? party->on_failure : FAILURE_UNSET;
+	}
 	if (policy == FAILURE_UNSET)
 		policy = chain->vlan_policy[metadata->vlan % INSPECT_VLANS];
 	if (policy == FAILURE_UNSET)

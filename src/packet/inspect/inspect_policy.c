@@ -25,6 +25,21 @@ static enum failure_policy read_policy(const json_t *object, const char *key)
 	return strcmp(word, "pass") == 0 ? FAILURE_PASS : FAILURE_DROP;
 }
 
+/* 0: not said here; an integer of the document, with 0 for never. */
+static uint64_t read_bypass(struct inspect_chain *chain, const json_t *object)
+{
+	const json_t *value = json_object_get(object, "bypass-after");
+	uint64_t bytes = (uint64_t)json_integer_value(value);
+
+	if (!json_is_integer(value))
+		return 0;
+	if (bytes == 0)
+		return INSPECT_BYPASS_NEVER;
+	if (chain->bypass_least == 0 || bytes < chain->bypass_least)
+		chain->bypass_least = bytes;
+	return bytes;
+}
+
 static bool read_mac(const json_t *adapter, uint8_t mac[6])
 {
 	const char *text = json_string_value(json_object_get(adapter, "mac"));
@@ -66,6 +81,7 @@ static void add_party(void *context, const char *partition, const char *name, co
 		return;
 	party->vlan = (uint16_t)json_integer_value(json_object_get(adapter, "vlan"));
 	party->on_failure = (uint8_t)read_policy(adapter, "on-failure");
+	party->bypass_after = read_bypass(chain, adapter);
 	chain->party_count++;
 }
 
@@ -105,10 +121,16 @@ struct inspect_chain *inspect_policy_create(const json_t *document, struct error
 		(uint64_t)json_integer_value(json_object_get(config, "deadline")) * CLOCK_NS_PER_MS;
 	for (int kind = 0; kind < ORIGIN_KIND_COUNT; kind++)
 		chain->kind_policy[kind] = (uint8_t)read_policy(on_failure, kinds[kind]);
+	chain->bypass_after = read_bypass(chain, config);
+	if (chain->bypass_after == 0)
+		chain->bypass_after = INSPECT_BYPASS_NEVER;
 	json_object_foreach (
-		json_object_get(json_object_get(document, "gateway"), "vlans"), vlan, value)
-		chain->vlan_policy[strtoul(vlan, NULL, 10) % INSPECT_VLANS] =
-			(uint8_t)read_policy(value, "on-failure");
+		json_object_get(json_object_get(document, "gateway"), "vlans"), vlan, value) {
+		unsigned long number = strtoul(vlan, NULL, 10) % INSPECT_VLANS;
+
+		chain->vlan_policy[number] = (uint8_t)read_policy(value, "on-failure");
+		chain->vlan_bypass[number] = read_bypass(chain, value);
+	}
 	each_adapter(document, add_party, chain);
 	qsort(chain->parties, chain->party_count, sizeof(chain->parties[0]), compare_parties);
 	return chain;
@@ -122,8 +144,10 @@ static void bind_port(void *context, const char *partition, const char *name, co
 
 	snprintf(port_name, sizeof(port_name), "%s.%s", partition, name);
 	port = port_find(port_name);
-	if (port)
-		chain->port_policy[port->index] = (uint8_t)read_policy(adapter, "on-failure");
+	if (!port)
+		return;
+	chain->port_policy[port->index] = (uint8_t)read_policy(adapter, "on-failure");
+	chain->port_bypass[port->index] = read_bypass(chain, adapter);
 }
 
 void inspect_policy_bind_ports(struct inspect_chain *chain, const json_t *document)

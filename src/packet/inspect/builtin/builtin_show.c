@@ -92,6 +92,9 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "fragments_refused", SUM(builtin, fragments_refused));
 	set_number(details, "segments_held", SUM(builtin, held));
 	set_number(details, "gaps_given_up", SUM(builtin, gaps_given_up));
+	set_number(details, "flows_bypassed", SUM(builtin, bypassed));
+	set_number(details, "icmp_errors_of_flows", SUM(builtin, icmp_related));
+	set_number(details, "icmp_errors_of_no_flow", SUM(builtin, icmp_unrelated));
 	set_number(details, "replacements", SUM(builtin, edited));
 	set_number(details, "rejects", SUM(builtin, rejected));
 	if (builtin->ruleset)
@@ -261,6 +264,7 @@ static void read_filter(const json_t *params, struct flow_filter *filter)
 	const char *address = json_string_value(json_object_get(params, "address"));
 
 	memset(filter, 0, sizeof(*filter));
+	filter->verdict = json_string_value(json_object_get(params, "verdict"));
 	filter->vlan = (uint16_t)json_integer_value(json_object_get(params, "vlan"));
 	if (!address)
 		return;

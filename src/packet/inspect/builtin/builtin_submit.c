@@ -7,6 +7,7 @@
 #include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin.h"
+#include "packet/inspect/builtin/icmp_error.h"
 #include "packet/inspect/builtin/order.h"
 #include "packet/inspect/builtin/reject.h"
 #include "packet/inspect/builtin/resize.h"
@@ -16,6 +17,7 @@
 #include "wire/checksum.h"
 #include "wire/network.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -168,6 +170,7 @@ static bool apply_rewrite(struct job *job)
 		return false;
 	stream_rewrite(job->stream, &job->step, job->frame + job->decoded.payload_offset);
 	job_count(&job->own->counters.rewritten);
+	job->flow->is_suspicious = true;
 	return true;
 }
 
@@ -237,6 +240,8 @@ static void run_rules(struct job *job)
 			window.fresh, window.position, window.payload_at, &job->result);
 	}
 	detect_packet(job->ruleset, job->worker, &context, &job->result);
+	if (job->flow && job->result.alert_count > 0)
+		job->flow->is_suspicious = true;
 	detect_result_finish(&job->result);
 }
 
@@ -266,9 +271,11 @@ static void answer(struct job *job)
 
 static void settle_flow(struct job *job, enum flow_verdict verdict)
 {
-	if (!job->flow || !job->result.applies_to_flow)
+	if (!job->flow || !job->result.applies_to_flow || job->is_about_flow)
 		return;
 	job->flow->verdict = (uint8_t)verdict;
+	job->flow->reason = FLOW_REASON_RULE;
+	job->flow->reason_sid = job->result.decided_by ? job->result.decided_by->sid : 0;
 	for (int side = 0; side < FLOW_SIDES; side++)
 		stream_release(&job->flow->streams[side], flow_table_arena(job->own->flows));
 }
@@ -297,6 +304,42 @@ static void commit(struct job *job)
 		tcp_settle(job->own->flows, job->flow, job->side, &job->decoded);
 }
 
+/* Nothing of it was found, remembered or changed, and its start was seen. */
+static bool is_clean(const struct flow *flow)
+{
+	if (flow->is_suspicious || flow->state != FLOW_ESTABLISHED)
+		return false;
+	for (size_t i = 0; i < RTE_DIM(flow->detect.bits); i++)
+		if (flow->detect.bits[i])
+			return false;
+	for (int side = 0; side < FLOW_SIDES; side++)
+		if (flow->key.protocol == IPPROTO_TCP
+			&& !(flow->streams[side].flags & STREAM_HAS_START))
+			return false;
+	return true;
+}
+
+/* A clean flow that is larger than the policy wants to look at: the packet that was inspected just
+ * now was the last one. */
+static void bypass(struct job *job)
+{
+	const struct inspect_chain *chain = publish_read(&inspect_chain);
+	struct flow *flow = job->flow;
+	uint64_t bytes;
+
+	if (!flow || job->is_about_flow || chain->bypass_least == 0)
+		return;
+	bytes = flow->bytes[FLOW_CLIENT] + flow->bytes[FLOW_SERVER];
+	if (bytes < chain->bypass_least || flow->verdict != FLOW_INSPECT
+		|| bytes < inspect_bypass_after(chain, *job->packet) || !is_clean(flow))
+		return;
+	flow->verdict = FLOW_PASS;
+	flow->reason = FLOW_REASON_BYPASS;
+	job_count(&job->own->counters.bypassed);
+	for (int side = 0; side < FLOW_SIDES; side++)
+		stream_release(&flow->streams[side], flow_table_arena(job->own->flows));
+}
+
 /* Rules, and what they decide, for a packet whose flow and stream are known. */
 static enum verdict decide(struct job *job)
 {
@@ -321,6 +364,7 @@ static enum verdict decide(struct job *job)
 		settle_flow(job, FLOW_PASS);
 		return VERDICT_PASS;
 	}
+	bypass(job);
 	return is_rewritten || is_edited ? VERDICT_REPLACE : VERDICT_DEEPER;
 }
 
@@ -405,7 +449,7 @@ static bool may_restart(const struct decoded *decoded)
 		&& !(decoded->tcp_flags & TCP_RST) && decoded->payload_size == 0;
 }
 
-static enum verdict inspect_flow(struct job *job)
+static enum verdict inspect_own_flow(struct job *job)
 {
 	const struct packet_metadata *metadata = packet_metadata(*job->packet);
 	struct flow *flow = flow_table_get(
@@ -423,6 +467,60 @@ static enum verdict inspect_flow(struct job *job)
 	if (job->side == FLOW_SERVER && flow->state == FLOW_NEW)
 		flow_table_set_state(job->own->flows, flow, FLOW_ESTABLISHED);
 	return decide(job);
+}
+
+/* RFC 5927 section 4.1: what the sender has on its way. A forger has to guess. */
+static bool is_on_its_way(const struct stream *stream, uint32_t sequence)
+{
+	if (!(stream->flags & STREAM_HAS_ACK) || (stream->flags & STREAM_IS_BEYOND))
+		return true;
+	return !stream_before(sequence, stream->acked) && !stream_before(stream->next, sequence);
+}
+
+/* The flow that an ICMP error tells of, made out by the head of the packet in it. */
+static struct flow *find_related(struct job *job, const struct decoded *about)
+{
+	enum flow_side sender;
+	struct flow *flow = flow_table_find(
+		job->own->flows, about, packet_metadata(*job->packet)->vlan, &sender);
+
+	if (!flow
+		|| (about->protocol == IPPROTO_TCP
+			&& !is_on_its_way(&flow->streams[sender], about->tcp_sequence)))
+		return NULL;
+	/* The error goes to the one that sent the packet. */
+	job->side = sender == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
+	return flow;
+}
+
+/* An error gets the verdict of the flow that it is about; one about no flow makes none, and rules
+ * judge it alone. */
+static enum verdict inspect_icmp_error(struct job *job, const struct decoded *about)
+{
+	struct flow *flow = about->ip_version ? find_related(job, about) : NULL;
+
+	if (!flow) {
+		job_count(&job->own->counters.icmp_unrelated);
+		return decide(job);
+	}
+	job_count(&job->own->counters.icmp_related);
+	if (flow->verdict == FLOW_DROP)
+		return drop(*job->packet, DROP_inspect_flow);
+	if (flow->verdict == FLOW_PASS)
+		return VERDICT_PASS;
+	job->flow = flow;
+	job->is_about_flow = true;
+	return decide(job);
+}
+
+static enum verdict inspect_flow(struct job *job)
+{
+	struct decoded about;
+	int error = icmp_error_read(&job->decoded, &about);
+
+	if (error == -EINVAL)
+		memset(&about, 0, sizeof(about));
+	return error == -ENOENT ? inspect_own_flow(job) : inspect_icmp_error(job, &about);
 }
 
 /* A receiver discards it, so it is no part of any stream; rules see it all the same. */
@@ -590,7 +688,7 @@ void job_open(struct job *job, struct rte_mbuf **packet)
 {
 	job->packet = packet;
 	job->stream = NULL;
-	job->is_datagram = job->is_urgent = false;
+	job->is_datagram = job->is_urgent = job->is_about_flow = false;
 	job->is_copied = (*packet)->nb_segs > 1;
 	memset(&job->step, 0, sizeof(job->step));
 	job->frame = rte_pktmbuf_mtod(*packet, uint8_t *);

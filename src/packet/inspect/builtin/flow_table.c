@@ -16,6 +16,9 @@
 #define AGE_STEP      16 /* flows looked at in one step */
 #define RECLAIM_STEP  64
 #define HEAVIEST_STEP 64 /* evictions after which the VLAN with most flows is looked up again */
+/* A VLAN that has this part of the table in flows that are closed or unanswered loses those first:
+ * more handshakes than that at a time are a flood. */
+#define TRANSIENT_PART 16
 
 /* Suricata's defaults (suricata.yaml, flow-timeouts), in seconds; NEW, ESTABLISHED, CLOSED. */
 static const uint16_t timeouts_s[][FLOW_STATE_COUNT] = {
@@ -35,8 +38,8 @@ struct flow_table {
 	uint32_t free; /* by chain */
 	uint32_t ever_used;
 	uint32_t age_at, reclaim_at;
-	uint16_t heaviest;
-	uint16_t heaviest_for; /* evictions for which that still counts */
+	uint16_t heaviest, transient; /* VLANs with most flows, and with most that are passing */
+	uint16_t heaviest_for;        /* evictions for which these still count */
 	uint64_t next_id;
 	void (*end)(void *context, struct flow *flow);
 	void *end_context;
@@ -46,7 +49,7 @@ struct flow_table {
 	struct flow *flows;
 	uint32_t *buckets;
 	struct flow_list lists[VLANS][FLOW_STATE_COUNT];
-	uint32_t vlan_counts[VLANS];
+	uint32_t vlan_counts[VLANS], transient_counts[VLANS];
 };
 
 static void *map_zeroed(size_t size)
@@ -110,10 +113,16 @@ static uint32_t index_of(const struct flow_table *table, const struct flow *flow
 	return (uint32_t)(flow - table->flows);
 }
 
+static bool is_transient(const struct flow *flow)
+{
+	return flow->state != FLOW_ESTABLISHED;
+}
+
 static void list_out(struct flow_table *table, struct flow *flow)
 {
 	struct flow_list *list = &table->lists[flow->key.vlan % VLANS][flow->state];
 
+	table->transient_counts[flow->key.vlan % VLANS] -= is_transient(flow);
 	if (flow->older == NO_FLOW)
 		list->oldest = flow->younger;
 	else
@@ -129,6 +138,7 @@ static void list_in(struct flow_table *table, struct flow *flow)
 	struct flow_list *list = &table->lists[flow->key.vlan % VLANS][flow->state];
 	uint32_t index = index_of(table, flow);
 
+	table->transient_counts[flow->key.vlan % VLANS] += is_transient(flow);
 	flow->younger = NO_FLOW;
 	flow->older = list->youngest;
 	if (list->youngest == NO_FLOW)
@@ -189,26 +199,32 @@ static void remove_flow(struct flow_table *table, struct flow *flow)
 	set_count(table, table->count - 1);
 }
 
-static uint16_t find_heaviest(struct flow_table *table)
+static void find_heaviest(struct flow_table *table)
 {
 	if (table->heaviest_for > 0 && table->vlan_counts[table->heaviest] > 0) {
 		table->heaviest_for--;
-		return table->heaviest;
+		return;
 	}
-	table->heaviest = 0;
-	for (uint16_t vlan = 1; vlan < VLANS; vlan++)
+	table->heaviest = table->transient = 0;
+	for (uint16_t vlan = 1; vlan < VLANS; vlan++) {
 		if (table->vlan_counts[vlan] > table->vlan_counts[table->heaviest])
 			table->heaviest = vlan;
+		if (table->transient_counts[vlan] > table->transient_counts[table->transient])
+			table->transient = vlan;
+	}
 	table->heaviest_for = HEAVIEST_STEP;
-	return table->heaviest;
 }
 
 static void evict(struct flow_table *table)
 {
 	static const enum flow_state order[] = {FLOW_CLOSED, FLOW_NEW, FLOW_ESTABLISHED};
-	uint16_t vlan = find_heaviest(table);
+	uint16_t vlan;
 
 	static_assert(sizeof(order) / sizeof(order[0]) == FLOW_STATE_COUNT, "each state once");
+	find_heaviest(table);
+	vlan = table->transient_counts[table->transient] > table->capacity / TRANSIENT_PART
+		? table->transient
+		: table->heaviest;
 	for (int i = 0; i < FLOW_STATE_COUNT; i++) {
 		uint32_t oldest = table->lists[vlan][order[i]].oldest;
 
@@ -370,6 +386,8 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_s
 	memset(flow->bytes, 0, sizeof(flow->bytes));
 	flow->client = (uint8_t)address;
 	flow->verdict = FLOW_INSPECT;
+	flow->reason = FLOW_REASON_NONE;
+	flow->is_suspicious = false;
 	flow_table_set_state(table, flow, FLOW_NEW);
 	begin(table, flow, flow->seen_ns);
 }
@@ -396,6 +414,21 @@ struct flow *flow_table_get(struct flow_table *table, const struct decoded *deco
 	*side = sender == flow->client ? FLOW_CLIENT : FLOW_SERVER;
 	flow->packets[*side]++;
 	flow->bytes[*side] += decoded->frame_size;
+	return flow;
+}
+
+struct flow *flow_table_find(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
+	enum flow_side *side)
+{
+	struct flow_key key;
+	unsigned int sender;
+	struct flow *flow;
+
+	if (!make_key(decoded, vlan, &key, &sender))
+		return NULL;
+	flow = find(table, &key, hash_key(table, &key));
+	if (flow)
+		*side = sender == flow->client ? FLOW_CLIENT : FLOW_SERVER;
 	return flow;
 }
 
@@ -438,8 +471,12 @@ static const char *const verdict_names[] = {
 	[FLOW_DROP] = "drop",
 };
 
-static bool is_shown(const struct flow_key *key, const struct flow_filter *filter)
+static bool is_shown(const struct flow *flow, const struct flow_filter *filter)
 {
+	const struct flow_key *key = &flow->key;
+
+	if (filter->verdict && strcmp(filter->verdict, verdict_names[flow->verdict]) != 0)
+		return false;
 	if (filter->vlan && filter->vlan != key->vlan)
 		return false;
 	if (!filter->ip_version)
@@ -493,7 +530,7 @@ json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 	 * left out. */
 	memcpy(&flow, &table->flows[index], sizeof(flow));
 	if (!flow.is_used || flow.state >= FLOW_STATE_COUNT || flow.verdict > FLOW_DROP
-		|| flow.client > 1 || !is_shown(&flow.key, filter))
+		|| flow.client > 1 || !is_shown(&flow, filter))
 		return NULL;
 	shown = json_object();
 	set_number(shown, "vlan", flow.key.vlan);
@@ -502,6 +539,12 @@ json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 	set_end(shown, "server", "server_port", &flow.key, 1u - flow.client);
 	json_object_set_new(shown, "state", json_string(state_names[flow.state]));
 	json_object_set_new(shown, "verdict", json_string(verdict_names[flow.verdict]));
+	if (flow.reason == FLOW_REASON_RULE) {
+		json_object_set_new(shown, "why", json_string("rule"));
+		set_number(shown, "sid", flow.reason_sid);
+	} else if (flow.reason == FLOW_REASON_BYPASS) {
+		json_object_set_new(shown, "why", json_string("bypass"));
+	}
 	set_number(shown, "packets_to_server", flow.packets[FLOW_CLIENT]);
 	set_number(shown, "packets_to_client", flow.packets[FLOW_SERVER]);
 	set_number(shown, "bytes_to_server", flow.bytes[FLOW_CLIENT]);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The flows of one worker: both directions of a TCP, UDP or ICMP exchange within one VLAN, IPv4 and
- * IPv6. Bounded: where the table is full the VLAN that has most loses its oldest flow, closed ones
- * first, then those that never got an answer, so that a flood of one tenant costs nobody else's
- * connections. Written by the worker; the control thread reads through flow_table_list().
+ * IPv6. Bounded. Where the table is full, one goes: of the VLAN that has most flows which are
+ * closed or never got an answer, if these are many, so that a flood of them costs nobody's
+ * connections; else of the VLAN that has most. The oldest goes first, closed ones before new ones
+ * before the others. Written by the worker; the control thread reads through flow_table_list().
  */
 #pragma once
 
@@ -26,6 +27,13 @@ enum flow_verdict {
 	FLOW_DROP,
 };
 
+/* What the verdict rests on. */
+enum flow_reason {
+	FLOW_REASON_NONE,
+	FLOW_REASON_RULE,   /* reason_sid */
+	FLOW_REASON_BYPASS, /* clean so far, and more than bypass-after bytes */
+};
+
 enum flow_side { FLOW_CLIENT, FLOW_SERVER, FLOW_SIDES };
 
 /* Addresses and ports in an order that both directions agree on. No padding. */
@@ -45,10 +53,12 @@ struct flow {
 	uint64_t packets[FLOW_SIDES], bytes[FLOW_SIDES]; /* sent by the side */
 	uint32_t chain;                                  /* next in the bucket */
 	uint32_t older, younger;                         /* in the list of VLAN and state */
-	uint8_t client;      /* which of the key's addresses is the client's: 0 or 1 */
-	uint8_t state;       /* enum flow_state */
-	uint8_t verdict;     /* enum flow_verdict */
-	uint8_t drop_reason; /* with FLOW_DROP */
+	uint8_t client;     /* which of the key's addresses is the client's: 0 or 1 */
+	uint8_t state;      /* enum flow_state */
+	uint8_t verdict;    /* enum flow_verdict */
+	uint8_t reason;     /* enum flow_reason */
+	bool is_suspicious; /* a rule matched, or bytes of it were rewritten: never bypassed */
+	uint32_t reason_sid;
 	bool is_used;
 	uint32_t ready_until; /* of its worker's ready packets, those before are its own */
 	struct stream streams[FLOW_SIDES]; /* TCP: what the side sends */
@@ -70,6 +80,9 @@ void flow_table_watch(
  * sent it. NULL: not a protocol that is followed. */
 struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
 	uint64_t now_ns, enum flow_side *side);
+/* The same, but only one that is there, and nothing of it changes. */
+struct flow *flow_table_find(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
+	enum flow_side *side);
 void flow_table_set_state(struct flow_table *table, struct flow *flow, enum flow_state state);
 /* Starts the flow over: its tuple is used for a new connection, whose client is the sender. */
 void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_side sender);
@@ -91,6 +104,7 @@ struct flow_filter {
 	uint16_t vlan;      /* 0: all */
 	uint8_t ip_version; /* of address; 0: all */
 	uint8_t address[16];
+	const char *verdict; /* NULL: all */
 };
 json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 	const struct flow_filter *filter, uint64_t now_ns);

@@ -15,6 +15,7 @@ struct job {
 	struct rte_mbuf **packet;
 	uint8_t *frame; /* in the packet, or a copy */
 	bool is_copied, is_datagram, is_urgent;
+	bool is_about_flow; /* an ICMP error: the flow is the one that it tells of */
 	struct decoded decoded;
 	struct flow *flow;
 	enum flow_side side;

@@ -535,6 +535,134 @@ static void connection_goes_on_while_rules_are_swapped(void **state)
 	free(compiled);
 }
 
+/* ---- verdicts with memory (I2) ---- */
+
+static json_t *show_flow(void)
+{
+	const struct flow_filter filter = {0};
+
+	return flow_table_show(bench_builtin()->workers[0]->flows, 0, &filter, 0);
+}
+
+static void check_flow(const char *verdict, const char *why, json_int_t sid)
+{
+	json_t *flow = show_flow();
+	const char *shown = json_string_value(json_object_get(flow, "why"));
+
+	assert_string_equal(json_string_value(json_object_get(flow, "verdict")), verdict);
+	assert_string_equal(shown ? shown : "", why);
+	assert_int_equal(json_integer_value(json_object_get(flow, "sid")), sid);
+	json_decref(flow);
+}
+
+static void bypass_after(uint64_t bytes)
+{
+	inspect_chain->bypass_after = inspect_chain->bypass_least = bytes;
+}
+
+/* I2: a large clean flow is not looked at any more; it says so. */
+static void clean_flow_is_bypassed_after_its_bytes(void **state)
+{
+	(void)state;
+	bypass_after(400);
+	shake_hands();
+	assert_int_equal(client_sends(0, "0123456789"), PASSED);
+	check_flow("inspect", "", 0);
+	assert_int_equal(client_sends(10,
+				 "0123456789012345678901234567890123456789"
+				 "0123456789012345678901234567890123456789"
+				 "0123456789012345678901234567890123456789"
+				 "0123456789012345678901234567890123456789"),
+		PASSED);
+	check_flow("pass", "bypass", 0);
+	assert_int_equal(client_sends(170, "GET /etc/passwd"), PASSED);
+	assert_int_equal(bench_builtin()->workers[0]->counters.bypassed, 1);
+	/* A new connection on the same ports is inspected. */
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_SYN, 70000, 0, NULL), PASSED);
+	assert_int_equal(
+		send_tcp(FROM_SERVER, TCP_SYN | TCP_ACK, SERVER_START + 99, 70001, NULL), PASSED);
+	check_flow("inspect", "", 0);
+}
+
+/* I2: never by default, and never one in which something was found. */
+static void suspicious_flow_is_not_bypassed(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "the secret word"), PASSED);
+	bypass_after(100);
+	assert_int_equal(client_sends(15, "more and more"), PASSED);
+	check_flow("inspect", "", 0);
+	assert_int_equal(client_sends(28, "GET /etc/passwd"), DROPPED);
+	check_flow("drop", "rule", 1);
+}
+
+static void pass_rule_is_told_as_the_reason(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "trusted client"), PASSED);
+	check_flow("pass", "rule", 6);
+}
+
+/* ---- errors of ICMP ---- */
+
+/* From a router to the client, about what the client sent to the server. */
+static enum outcome send_icmp_error(uint8_t type, uint32_t sequence)
+{
+	static struct frame frame;
+	uint8_t *icmp = frame.bytes + put_ipv4(&frame, FROM_SERVER, IPPROTO_ICMP, 36);
+	uint8_t *about = icmp + 8;
+
+	memset(icmp, 0, 36);
+	icmp[0] = type;
+	about[0] = 0x45;
+	about[9] = IPPROTO_TCP;
+	memcpy(about + 12, "\xc0\x00\x02\x64\xc0\x00\x02\x0a", 8);
+	put16(about + 20, 40000);
+	put16(about + 22, 80);
+	put16(about + 24, sequence >> 16);
+	put16(about + 26, sequence & 0xffff);
+	return submit(to_packet(&frame, FROM_SERVER, 0));
+}
+
+static uint64_t related(void)
+{
+	return bench_builtin()->workers[0]->counters.icmp_related;
+}
+
+static uint64_t unrelated(void)
+{
+	return bench_builtin()->workers[0]->counters.icmp_unrelated;
+}
+
+/* I6: an error is its flow's; one that is about no flow, or about bytes that are not on their way,
+ * is taken for forged, and makes no flow of its own. */
+static void icmp_error_gets_the_verdict_of_its_flow(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_icmp_error(3, CLIENT_START), PASSED);
+	assert_int_equal(related(), 1);
+	assert_int_equal(send_icmp_error(3, CLIENT_START + 100000), PASSED);
+	assert_int_equal(send_icmp_error(8, CLIENT_START), PASSED); /* an echo is none */
+	assert_int_equal(related(), 1);
+	assert_int_equal(unrelated(), 1);
+	assert_int_equal(flow_table_count(bench_builtin()->workers[0]->flows), 2);
+	assert_int_equal(client_sends(0, "GET /etc/passwd"), DROPPED);
+	assert_int_equal(send_icmp_error(3, CLIENT_START), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_flow);
+}
+
+static void icmp_errors_about_no_flow_take_no_room(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(send_icmp_error(11, i), PASSED);
+	assert_int_equal(unrelated(), 100);
+	assert_int_equal(flow_table_count(bench_builtin()->workers[0]->flows), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_bench, close_bench)
@@ -560,6 +688,11 @@ int main(void)
 		TEST(reject_answers_no_other_port_than_the_packets),
 		TEST(reject_resets_both_ends),
 		TEST(pass_rule_holds_for_the_flow),
+		TEST(clean_flow_is_bypassed_after_its_bytes),
+		TEST(suspicious_flow_is_not_bypassed),
+		TEST(pass_rule_is_told_as_the_reason),
+		TEST(icmp_error_gets_the_verdict_of_its_flow),
+		TEST(icmp_errors_about_no_flow_take_no_room),
 		TEST(datagrams_stand_alone),
 		TEST(forged_reset_and_syn_do_not_hide_the_stream),
 		TEST(forged_syn_ack_does_not_hide_the_stream),

@@ -106,6 +106,38 @@ static void flood_costs_no_established_flow(void **state)
 	assert_int_equal(get(7, 7, 10, false, S, &side)->id, id);
 }
 
+/* A tenant with most of the table's connections keeps them under another's flood. */
+static void flood_costs_no_connection_of_the_heaviest_vlan(void **state)
+{
+	const uint32_t connections = CAPACITY * 3 / 4;
+	enum flow_side side;
+
+	(void)state;
+	for (uint32_t i = 0; i < connections; i++)
+		flow_table_set_state(
+			table, get(1000 + i, 7, 20, false, S, &side), FLOW_ESTABLISHED);
+	for (uint32_t i = 0; i < 10 * CAPACITY; i++)
+		get(100000 + i, 1000, 10, false, S, &side);
+	for (uint32_t i = 0; i < connections; i++)
+		assert_int_equal(get(1000 + i, 7, 20, false, S, &side)->state, FLOW_ESTABLISHED);
+}
+
+/* One that hoards connections gives way to those who have few. */
+static void hoarded_connections_give_way(void **state)
+{
+	enum flow_side side;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2 * CAPACITY; i++)
+		flow_table_set_state(
+			table, get(100000 + i, 1000, 10, false, S, &side), FLOW_ESTABLISHED);
+	for (uint32_t i = 0; i < CAPACITY / 4; i++)
+		flow_table_set_state(
+			table, get(1000 + i, 7, 20, false, S, &side), FLOW_ESTABLISHED);
+	for (uint32_t i = 0; i < CAPACITY / 4; i++)
+		assert_int_equal(get(1000 + i, 7, 20, false, S, &side)->state, FLOW_ESTABLISHED);
+}
+
 static void oldest_goes_first(void **state)
 {
 	enum flow_side side;
@@ -176,6 +208,8 @@ int main(void)
 		TEST(vlans_are_kept_apart),
 		TEST(flood_of_one_vlan_costs_no_flow_of_another),
 		TEST(flood_costs_no_established_flow),
+		TEST(flood_costs_no_connection_of_the_heaviest_vlan),
+		TEST(hoarded_connections_give_way),
 		TEST(oldest_goes_first),
 		TEST(silent_flow_times_out),
 		TEST(verdict_does_not_outlive_the_flow),

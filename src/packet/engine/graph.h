@@ -78,20 +78,23 @@ uint32_t graph_read(struct graph_node_counters *out, uint32_t max);
 
 /* Runs one node and counts what it sent along its edges: by the growth of its neighbours' queues,
  * so that it costs once a burst, not once a packet, however the node enqueues. source_watch: not
- * NULL, when node is a source that is watched. */
-static inline uint16_t graph_run_node(
-	struct graph *graph, struct rte_node *node, const struct watch *source_watch)
+ * NULL, when node is a source that is watched. *clock: the TSC when the walk came to the node, and
+ * then when it leaves it; read once a node, so the little that the walk does between two nodes is
+ * the later one's. */
+static inline uint16_t graph_run_node(struct graph *graph, struct rte_node *node,
+	const struct watch *source_watch, uint64_t *clock)
 {
 	uint64_t *edges = graph->edge_packets[node->id];
 	uint32_t shared = graph->shared_edges[node->id];
 	uint16_t before[GRAPH_EDGES_MAX], processed;
-	uint64_t started;
+	uint64_t ended;
 
 	for (rte_edge_t i = 0; i < node->nb_edges; i++)
 		before[i] = node->nodes[i]->idx;
-	started = rte_rdtsc();
 	processed = node->process(graph->rte, node, node->objs, node->idx);
-	GRAPH_COUNT(node->total_cycles, rte_rdtsc() - started);
+	ended = rte_rdtsc();
+	GRAPH_COUNT(node->total_cycles, ended - *clock);
+	*clock = ended;
 	GRAPH_COUNT(node->total_calls, 1);
 	GRAPH_COUNT(node->total_objs, processed);
 	node->idx = 0;
@@ -116,6 +119,7 @@ static inline uint32_t graph_walk(struct graph *graph)
 	const rte_node_t mask = rte->cir_mask;
 	const struct watch *watch = publish_read(&watch_slot);
 	uint32_t head = rte->head, packets = 0;
+	uint64_t clock = rte_rdtsc();
 
 	graph_edge_packets = graph->edge_packets;
 	while (likely(head != rte->tail)) {
@@ -125,7 +129,7 @@ static inline uint32_t graph_walk(struct graph *graph)
 
 		if (unlikely(watch != NULL) && !is_source)
 			watch_node(watch, node, node->objs, node->idx, false);
-		processed = graph_run_node(graph, node, is_source ? watch : NULL);
+		processed = graph_run_node(graph, node, is_source ? watch : NULL, &clock);
 		packets += is_source ? processed : 0;
 		head = likely((int32_t)head > 0) ? head & mask : head;
 	}

@@ -48,6 +48,7 @@ uint16_t ingress_run(
 	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **packets, uint16_t count)
 {
 	struct gateway_walk walk = gateway_walk_start();
+	struct node_run run = node_run_start(graph, node, (void **)packets, count);
 
 	for (uint16_t i = 0; i < count; i++) {
 		enum drop_reason reason;
@@ -63,12 +64,13 @@ uint16_t ingress_run(
 					fdb_key(metadata->vlan, packet_frame(packets[i])));
 			trace_step(packets[i], node->name, "VLAN %u, priority %u", metadata->vlan,
 				metadata->priority);
-			node_forward(graph, node, INGRESS_EDGE_ORIGIN_TAG, packets[i]);
+			node_run_forward(&run, i, INGRESS_EDGE_ORIGIN_TAG);
 			continue;
 		}
 		trace_step(packets[i], node->name, "drop: %s", drop_descriptions[reason].name);
 		drop_mark(packets[i], reason);
-		node_forward(graph, node, INGRESS_EDGE_DROP, packets[i]);
+		node_run_forward(&run, i, INGRESS_EDGE_DROP);
 	}
+	node_run_end(&run);
 	return count;
 }

@@ -25,6 +25,8 @@ struct forwarder {
 	struct rte_graph *graph;
 	struct rte_node *node;
 	struct gateway_walk walk;
+	struct node_run run;
+	uint16_t at; /* the packet that is being forwarded, in the call's */
 	uint32_t counts[ORIGIN_FORWARD_EDGE_COUNT];
 };
 
@@ -47,6 +49,11 @@ static void send(struct forwarder *forwarder, rte_edge_t edge, struct rte_mbuf *
 	trace_step(packet, "origin_forward", "%s -> %s", origin_forward_labels[edge],
 		target_name(forwarder, edge, packet));
 	forwarder->counts[edge]++;
+	if (likely(packet == forwarder->run.objects[forwarder->at])) {
+		node_run_forward(&forwarder->run, forwarder->at, edge);
+		return;
+	}
+	node_run_flush(&forwarder->run); /* a copy must not overtake what came before */
 	node_forward(forwarder->graph, forwarder->node, edge, packet);
 }
 
@@ -201,12 +208,18 @@ static void learn(const struct gateway_walk *walk, struct rte_mbuf *packet)
 static uint16_t origin_forward_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
-	struct forwarder forwarder = {.graph = graph, .node = node, .walk = gateway_walk_start()};
+	struct forwarder forwarder = {
+		.graph = graph,
+		.node = node,
+		.walk = gateway_walk_start(),
+		.run = node_run_start(graph, node, objects, count),
+	};
 	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
 
 	for (uint16_t i = 0; i < count; i++) {
 		const struct packet_metadata *metadata = packet_metadata(packets[i]);
 
+		forwarder.at = i;
 		if (unlikely(metadata->flags & PACKET_IS_NEWS))
 			learn(&forwarder.walk, packets[i]);
 		switch (metadata->origin.kind) {
@@ -225,6 +238,7 @@ static uint16_t origin_forward_process(
 			break;
 		}
 	}
+	node_run_end(&forwarder.run);
 	for (rte_edge_t edge = 0; edge < ORIGIN_FORWARD_EDGE_DROP; edge++)
 		if (forwarder.counts[edge])
 			node_count_edge(node, edge, forwarder.counts[edge]);

@@ -65,17 +65,20 @@ static uint16_t origin_tag_process(
 	 */
 	bool needs_hash = node->nodes[ORIGIN_TAG_EDGE_NEXT]->id == handoff_node.id;
 
+	struct node_run run = node_run_start(graph, node, objects, count);
+
 	for (uint16_t i = 0; i < count; i++) {
 		if (unlikely(!tag(table, packets[i], needs_hash))) {
 			drop_mark(packets[i], DROP_vlan_not_member);
-			node_forward(graph, node, ORIGIN_TAG_EDGE_DROP, packets[i]);
+			node_run_forward(&run, i, ORIGIN_TAG_EDGE_DROP);
 			continue;
 		}
 		trace_step(packets[i], "origin_tag", "origin %s, VLAN %u",
 			kind_names[packet_metadata(packets[i])->origin.kind],
 			packet_metadata(packets[i])->origin.vlan);
-		node_forward(graph, node, ORIGIN_TAG_EDGE_NEXT, packets[i]);
+		node_run_forward(&run, i, ORIGIN_TAG_EDGE_NEXT);
 	}
+	node_run_end(&run);
 	return count;
 }
 

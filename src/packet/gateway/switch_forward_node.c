@@ -129,13 +129,17 @@ static enum drop_reason from_trunk(struct rte_graph *graph, struct rte_node *nod
 	return sent ? DROP_none : DROP_vlan_no_member;
 }
 
-static inline void forward(struct rte_graph *graph, struct rte_node *node,
-	const struct vlan_table *table, struct rte_mbuf *packet, uint64_t value,
-	struct counts *counts)
+static inline void forward(struct node_run *run, uint16_t at, const struct vlan_table *table,
+	uint64_t value, struct counts *counts)
 {
+	struct rte_graph *graph = run->graph;
+	struct rte_node *node = run->node;
+	struct rte_mbuf *packet = run->objects[at];
 	rte_edge_t edge = SWITCH_FORWARD_EDGE_DROP;
 	enum drop_reason reason;
 
+	if (unlikely(value == FDB_VALUE_NONE))
+		node_run_flush(run); /* copies must not overtake what came before */
 	if (packet_metadata(packet)->origin.kind == ORIGIN_NONE)
 		reason = from_partition(graph, node, table, packet, value, counts, &edge);
 	else
@@ -148,7 +152,7 @@ static inline void forward(struct rte_graph *graph, struct rte_node *node,
 		return;
 	counts->local += edge == SWITCH_FORWARD_EDGE_LOCAL;
 	trace_step(packet, "switch_forward", "%s", switch_forward_labels[edge]);
-	node_forward(graph, node, edge, packet);
+	node_run_forward(run, at, edge);
 }
 
 static uint16_t switch_forward_process(
@@ -158,6 +162,7 @@ static uint16_t switch_forward_process(
 	const struct vlan_table *table = publish_read(&vlan_table);
 	const struct fdb_table *fdb = publish_read(&fdb_table);
 	struct counts counts = {0, 0};
+	struct node_run run = node_run_start(graph, node, objects, count);
 	uint64_t values[CHUNK];
 
 	for (uint16_t done = 0; done < count; done += CHUNK) {
@@ -172,8 +177,9 @@ static uint16_t switch_forward_process(
 				: fdb_find(fdb, fdb_key(packet_metadata(packet)->vlan, frame));
 		}
 		for (uint16_t i = 0; i < size; i++)
-			forward(graph, node, table, packets[done + i], values[i], &counts);
+			forward(&run, (uint16_t)(done + i), table, values[i], &counts);
 	}
+	node_run_end(&run);
 	node_count_edge(node, SWITCH_FORWARD_EDGE_LOCAL, counts.local);
 	node_count_edge(node, SWITCH_FORWARD_EDGE_FLOOD, counts.flooded);
 	return count;

@@ -92,9 +92,11 @@ static inline enum drop_reason check(
 	return DROP_none;
 }
 
-static void process_chunk(struct rte_graph *graph, struct rte_node *node,
-	const struct gateway_walk *walk, struct rte_mbuf **packets, uint16_t count)
+/* The chunk of the call's packets that begins at first. */
+static void process_chunk(
+	struct node_run *run, const struct gateway_walk *walk, uint16_t first, uint16_t count)
 {
+	struct rte_mbuf **packets = (struct rte_mbuf **)run->objects + first;
 	struct candidate candidates[CHUNK];
 
 	for (uint16_t i = 0; i < count; i++) {
@@ -111,12 +113,12 @@ static void process_chunk(struct rte_graph *graph, struct rte_node *node,
 			trace_step(packets[i], "switch_input", "VLAN %u, priority %u",
 				packet_metadata(packets[i])->vlan,
 				packet_metadata(packets[i])->priority);
-			node_forward(graph, node, SWITCH_INPUT_EDGE_FORWARD, packets[i]);
+			node_run_forward(run, (uint16_t)(first + i), SWITCH_INPUT_EDGE_FORWARD);
 			continue;
 		}
 		trace_step(packets[i], "switch_input", "drop: %s", drop_descriptions[reason].name);
 		drop_mark(packets[i], reason);
-		node_forward(graph, node, SWITCH_INPUT_EDGE_DROP, packets[i]);
+		node_run_forward(run, (uint16_t)(first + i), SWITCH_INPUT_EDGE_DROP);
 	}
 }
 
@@ -124,10 +126,12 @@ static uint16_t switch_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
 	struct gateway_walk walk = gateway_walk_start();
+	struct node_run run = node_run_start(graph, node, objects, count);
 
 	for (uint16_t done = 0; done < count; done += CHUNK)
-		process_chunk(graph, node, &walk, (struct rte_mbuf **)objects + done,
-			RTE_MIN((uint16_t)(count - done), (uint16_t)CHUNK));
+		process_chunk(
+			&run, &walk, done, RTE_MIN((uint16_t)(count - done), (uint16_t)CHUNK));
+	node_run_end(&run);
 	return count;
 }
 

@@ -44,10 +44,11 @@ struct offload_layout {
 /* Finds the headers; bytes holds the frame's beginning (all of it, or OFFLOAD_HEADERS_MAX). */
 void offload_find_headers(const uint8_t *bytes, size_t size, struct offload_layout *out);
 
+#define OFFLOAD_NEEDED_FLAGS                                                                       \
+	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_SEGMENT_FLAGS | RTE_MBUF_F_TX_IP_CKSUM)
 static inline bool offload_is_needed(const struct rte_mbuf *packet)
 {
-	return packet->ol_flags
-		& (RTE_MBUF_F_TX_L4_MASK | OFFLOAD_SEGMENT_FLAGS | RTE_MBUF_F_TX_IP_CKSUM);
+	return packet->ol_flags & OFFLOAD_NEEDED_FLAGS;
 }
 
 static inline bool offload_is_super_frame(const struct rte_mbuf *packet)

@@ -44,10 +44,17 @@ static struct rte_mbuf *make_contiguous(struct rte_mbuf *packet)
 	return copy;
 }
 
+/* All that most packets have to be: one segment, long enough, with no wishes. */
+static inline bool is_plain(const struct rte_mbuf *packet)
+{
+	return packet->nb_segs == 1 && packet->pkt_len >= RTE_ETHER_HDR_LEN
+		&& !(packet->ol_flags & (OFFLOAD_NEEDED_FLAGS | OFFLOAD_IS_INVALID));
+}
+
 /* Returns the packet, maybe another one, with drop_reason set when it is unfit. */
 static struct rte_mbuf *check_packet(struct rte_mbuf *packet, struct packet_metadata initial)
 {
-	if (unlikely(packet->nb_segs > 1 && packet->data_len < CONTIGUOUS_SIZE)) {
+	if (packet->nb_segs > 1 && packet->data_len < CONTIGUOUS_SIZE) {
 		struct rte_mbuf *copy = make_contiguous(packet);
 
 		if (!copy)
@@ -55,11 +62,11 @@ static struct rte_mbuf *check_packet(struct rte_mbuf *packet, struct packet_meta
 		else
 			packet = copy;
 	}
-	if (unlikely(packet->pkt_len < RTE_ETHER_HDR_LEN))
+	if (packet->pkt_len < RTE_ETHER_HDR_LEN)
 		initial.drop_reason = DROP_rx_malformed;
-	if (unlikely(packet->ol_flags & OFFLOAD_IS_INVALID))
+	if (packet->ol_flags & OFFLOAD_IS_INVALID)
 		initial.drop_reason = DROP_rx_malformed;
-	else if (unlikely(offload_is_needed(packet)) && offload_validate(packet) < 0)
+	else if (offload_is_needed(packet) && offload_validate(packet) < 0)
 		initial.drop_reason = DROP_rx_malformed;
 	*packet_metadata(packet) = initial;
 	return packet;
@@ -78,8 +85,12 @@ static uint16_t receive(
 	uint64_t bytes = 0;
 
 	for (uint16_t i = 0; i < count; i++) {
-		struct rte_mbuf *packet = check_packet(packets[i], initial);
+		struct rte_mbuf *packet = packets[i];
 
+		if (likely(is_plain(packet)))
+			*packet_metadata(packet) = initial;
+		else
+			packet = check_packet(packet, initial);
 		bytes += packet->pkt_len;
 		if (likely(packet_metadata(packet)->drop_reason == DROP_none)) {
 			packets[good++] = packet;

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #define TAG_SIZE        4
-#define INNER_TAGS_SIZE 8  /* tags inside of a frame that do not count against the MTU: two */
-#define WIRE_SIZE_MIN   60 /* IEEE 802.3 clause 3.2.8: 64 octets with the FCS */
+#define INNER_TAGS_SIZE 8 /* tags inside of a frame that do not count against the MTU: two */
 #define ADDRESSES_SIZE  (2 * RTE_ETHER_ADDR_LEN)
 #define TCI_DEI         1 /* of metadata's tci_bits */
 
@@ -64,7 +63,7 @@ static bool fits(const struct port *port, const struct rte_mbuf *packet)
 
 static int pad(struct rte_mbuf **packet, struct rte_mempool *pool)
 {
-	uint16_t missing = (uint16_t)(WIRE_SIZE_MIN - (*packet)->pkt_len);
+	uint16_t missing = (uint16_t)(TRANSMIT_WIRE_SIZE_MIN - (*packet)->pkt_len);
 	char *padding;
 	int result;
 
@@ -101,7 +100,7 @@ enum drop_reason transmit_prepare(
 		result = insert_tag(packet, pool);
 	if (result == 0 && unlikely(offload_is_needed(*packet)))
 		result = treat_offloads(port, packet, pool);
-	if (result == 0 && port->is_wire && unlikely((*packet)->pkt_len < WIRE_SIZE_MIN))
+	if (result == 0 && port->is_wire && unlikely((*packet)->pkt_len < TRANSMIT_WIRE_SIZE_MIN))
 		result = pad(packet, pool);
 	if (result == 0 && port->is_linear && unlikely((*packet)->nb_segs > 1)
 		&& (*packet)->pkt_len <= POOL_DATA_SIZE)

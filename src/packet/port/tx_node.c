@@ -16,6 +16,7 @@
 
 #define BATCH_COUNT 16 /* ports that a burst is sorted by; more are sent in several rounds */
 #define BATCH_SIZE  64
+#define RUN_MIN     8 /* packets in a row that are sent without being sorted */
 #define ATTEMPTS    4 /* while the queue is full; longer would hold up all other ports */
 
 enum tx_edge { TX_EDGE_DROP, TX_EDGE_COUNT };
@@ -23,6 +24,7 @@ enum tx_edge { TX_EDGE_DROP, TX_EDGE_COUNT };
 struct batch {
 	struct port *port;
 	uint16_t count;
+	uint64_t bytes;
 	struct rte_mbuf *packets[BATCH_SIZE];
 };
 
@@ -62,29 +64,33 @@ static uint16_t send_some(struct port *port, struct rte_mbuf **packets, uint16_t
 	return sent;
 }
 
-static void flush(struct rte_graph *graph, struct rte_node *node, struct batch *batch)
+/* bytes: of all of them. */
+static void send_all(struct rte_graph *graph, struct rte_node *node, struct port *port,
+	struct rte_mbuf **packets, uint16_t count, uint64_t bytes)
 {
-	struct port *port = batch->port;
 	struct port_counters *counters = &port->counters[worker_index];
-	uint64_t bytes[BATCH_SIZE + 1];
 	uint16_t done = 0;
 
-	bytes[0] = 0;
-	for (uint16_t i = 0; i < batch->count; i++)
-		bytes[i + 1] = bytes[i] + batch->packets[i]->pkt_len;
-	for (int attempt = 0; done < batch->count && attempt < ATTEMPTS; attempt++) {
-		uint16_t sent =
-			send_some(port, batch->packets + done, (uint16_t)(batch->count - done));
+	for (int attempt = 0; done < count && attempt < ATTEMPTS; attempt++) {
+		uint16_t sent = send_some(port, packets + done, (uint16_t)(count - done));
 
 		done = (uint16_t)(done + sent);
 		if (sent > 0)
 			attempt = -1; /* it moves */
 	}
 	counters->tx_packets += done;
-	counters->tx_bytes += bytes[done];
-	for (; done < batch->count; done++)
-		drop(graph, node, port, batch->packets[done], DROP_tx_full);
+	for (; done < count; done++) {
+		bytes -= packets[done]->pkt_len;
+		drop(graph, node, port, packets[done], DROP_tx_full);
+	}
+	counters->tx_bytes += bytes;
+}
+
+static void flush(struct rte_graph *graph, struct rte_node *node, struct batch *batch)
+{
+	send_all(graph, node, batch->port, batch->packets, batch->count, batch->bytes);
 	batch->count = 0;
+	batch->bytes = 0;
 }
 
 static void flush_all(struct rte_graph *graph, struct rte_node *node, struct tx_worker *worker)
@@ -109,6 +115,7 @@ static struct batch *find_batch(
 		flush_all(graph, node, worker);
 	worker->batches[worker->used].port = port;
 	worker->batches[worker->used].count = 0;
+	worker->batches[worker->used].bytes = 0;
 	worker->batch_of[port->index] = (uint8_t)(worker->used + 1);
 	return &worker->batches[worker->used++];
 }
@@ -121,6 +128,7 @@ static void add(struct rte_graph *graph, struct rte_node *node, struct tx_worker
 	if (unlikely(batch->count == BATCH_SIZE))
 		flush(graph, node, batch);
 	batch->packets[batch->count++] = packet;
+	batch->bytes += packet->pkt_len;
 }
 
 /* Cuts a super-frame for a port that takes none. */
@@ -161,14 +169,56 @@ static void send_packet(struct rte_graph *graph, struct rte_node *node, struct t
 		add(graph, node, worker, port, packet);
 }
 
+/*
+ * Packets in a row that leave through one port as they are, and untraced: they are sent from where
+ * they lie. Returns how many there were; 0 when they are too few to be worth a burst of their own,
+ * or when others for the port wait already, which must go first.
+ */
+static uint16_t send_run(struct rte_graph *graph, struct rte_node *node,
+	const struct tx_worker *worker, const struct port_table *table, struct rte_mbuf **packets,
+	uint16_t count)
+{
+	uint16_t index = packet_metadata(packets[0])->egress_port, length = 0;
+	struct port *port = index < table->count ? table->ports[index] : NULL;
+	uint64_t bytes = 0;
+	uint32_t size_max;
+
+	if (unlikely(!port || !__atomic_load_n(&port->is_up, __ATOMIC_ACQUIRE)))
+		return 0;
+	if (worker->batch_of[index])
+		return 0;
+	size_max = transmit_plain_size_max(port);
+	for (; length < count; length++) {
+		struct rte_mbuf *packet = packets[length];
+		const struct packet_metadata *metadata = packet_metadata(packet);
+
+		if (metadata->egress_port != index || metadata->flags & PACKET_IS_TRACED
+			|| !transmit_is_plain(port, packet, size_max))
+			break;
+		bytes += packet->pkt_len;
+	}
+	if (length < RUN_MIN)
+		return 0;
+	send_all(graph, node, port, packets, length, bytes);
+	return length;
+}
+
 static uint16_t tx_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t object_count)
 {
 	struct tx_worker *worker = &tx_workers[worker_index];
 	const struct port_table *table = publish_read(&port_table);
+	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
+	uint16_t length;
 
-	for (uint16_t i = 0; i < object_count; i++)
-		send_packet(graph, node, worker, table, objects[i]);
+	for (uint16_t i = 0; i < object_count; i = (uint16_t)(i + length)) {
+		length = send_run(
+			graph, node, worker, table, packets + i, (uint16_t)(object_count - i));
+		if (length > 0)
+			continue;
+		send_packet(graph, node, worker, table, packets[i]);
+		length = 1;
+	}
 	flush_all(graph, node, worker);
 	return object_count;
 }

@@ -631,6 +631,39 @@ static void whole_bursts_pass_in_order_and_unchanged(void **state)
 	assert_int_equal(lab_total(), 200);
 }
 
+/* Of the frames that left the port, each has a later number than the one before. */
+static void expect_in_order(const char *port, size_t count, size_t at)
+{
+	assert_int_equal(lab_count(port), count);
+	for (size_t i = 1; i < count; i++)
+		assert_true(
+			lab_frame_at(port, i - 1)->bytes[at] < lab_frame_at(port, i)->bytes[at]);
+}
+
+/* G13: packets of one edge go on together; copies for others must not overtake them, nor they the
+ * copies. Rows of each length, so that tx sends some as they lie and sorts others. */
+static void copies_and_rows_of_packets_keep_their_order(void **state)
+{
+	static const int targets[] = {2, 0xff, 8, 2, 2, 0xff, 0xff, 8, 8};
+	size_t counts[256] = {0};
+	uint8_t frame[128];
+
+	teach();
+	for (int i = 0; i < 200; i++) {
+		int to = i % 80 < 40 ? targets[i % 9] : i % 80 < 60 ? 2 : 8;
+		size_t size = make(frame, to, 1, UNTAGGED, "................................");
+
+		frame[20] = (uint8_t)i;
+		counts[to]++;
+		lab_queue("web.e", frame, size);
+	}
+	lab_walk();
+	expect_in_order("app.e", counts[2] + counts[0xff], 20);
+	expect_in_order("uplink", counts[8] + counts[0xff], 24);
+	expect_in_order("both.e", counts[0xff], 24);
+	expect_in_order("host", counts[0xff], 20);
+}
+
 static void leaks_no_buffer(void **state)
 {
 	assert_int_equal(lab_buffers(), 0);
@@ -675,6 +708,7 @@ int main(void)
 		TEST(refuses_a_vlan_in_two_trunks),
 		TEST(refuses_an_address_behind_two_ports),
 		TEST(whole_bursts_pass_in_order_and_unchanged),
+		TEST(copies_and_rows_of_packets_keep_their_order),
 		TEST(leaks_no_buffer),
 	};
 

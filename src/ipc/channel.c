@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,6 +82,8 @@ int ipc_open(
 	channel->ops = ops;
 	channel->context = context;
 	channel->fd = fd;
+	/* Not those of a process that had this socket before: answers to them may still come. */
+	channel->next_id = (int64_t)(uv_hrtime() / 1000);
 	channel->references = 2; /* of the two handles */
 	list_init(&channel->calls);
 	list_init(&channel->queue);
@@ -102,6 +105,13 @@ static void ipc_on_handle_closed(uv_handle_t *handle)
 	ipc_channel_put(handle->data);
 }
 
+static void ipc_pending_destroy(struct ipc_pending_call *call)
+{
+	ipc_close_descriptors(call->descriptors, call->descriptor_count);
+	free(call->text);
+	free(call);
+}
+
 static void ipc_call_finish(
 	struct ipc_channel *channel, struct ipc_pending_call *call, int code, const char *message)
 {
@@ -111,7 +121,7 @@ static void ipc_call_finish(
 	channel->call_count--;
 	call->done(call->context, NULL, error, NULL, 0);
 	json_decref(error);
-	free(call);
+	ipc_pending_destroy(call);
 }
 
 /* A callback may make or finish other calls, so each turn starts at the head again. */
@@ -174,7 +184,7 @@ static void ipc_answer_received(struct ipc_channel *channel, struct ipc_message 
 		channel->call_count--;
 		call->done(call->context, message->result, message->error, descriptors,
 			descriptor_count);
-		free(call);
+		ipc_pending_destroy(call);
 		return;
 	}
 	/* It came after its timeout, or the peer made it up; neither concerns anybody. */
@@ -315,8 +325,26 @@ static void ipc_on_timer(uv_timer_t *timer)
 	ipc_channel_put(channel);
 }
 
+static int ipc_remember(struct ipc_pending_call *call, const char *text, size_t size,
+	const int *descriptors, size_t descriptor_count)
+{
+	int status = -EINVAL;
+
+	if (descriptor_count <= IPC_DESCRIPTORS_MAX)
+		status = ipc_copy_descriptors(descriptors, descriptor_count, call->descriptors);
+	if (status < 0)
+		return status;
+	call->descriptor_count = descriptor_count;
+	call->text = malloc(size);
+	if (!call->text)
+		return -ENOMEM;
+	memcpy(call->text, text, size);
+	call->size = size;
+	return 0;
+}
+
 static int ipc_send_request(struct ipc_channel *channel, const char *method, json_t *params,
-	json_t *id, const int *descriptors, size_t descriptor_count)
+	json_t *id, const int *descriptors, size_t descriptor_count, struct ipc_pending_call *call)
 {
 	char *text;
 	size_t size;
@@ -325,6 +353,12 @@ static int ipc_send_request(struct ipc_channel *channel, const char *method, jso
 	status = ipc_message_encode(ipc_message_request(method, params, id), &text, &size);
 	if (status < 0)
 		return status;
+	if (call && channel->keeps_calls)
+		status = ipc_remember(call, text, size, descriptors, descriptor_count);
+	if (status < 0) {
+		free(text);
+		return status;
+	}
 	return ipc_transport_send(
 		channel, text, size, IPC_QUEUE_SIZE, descriptors, descriptor_count);
 }
@@ -346,10 +380,10 @@ int ipc_call(struct ipc_channel *channel, const char *method, json_t *params,
 	call->deadline_ms = uv_now(channel->loop) + timeout_ms;
 	call->done = done;
 	call->context = context;
-	status = ipc_send_request(
-		channel, method, params, json_integer(call->id), descriptors, descriptor_count);
+	status = ipc_send_request(channel, method, params, json_integer(call->id), descriptors,
+		descriptor_count, call);
 	if (status < 0) {
-		free(call);
+		ipc_pending_destroy(call);
 		return status;
 	}
 	list_append(&channel->calls, &call->node);
@@ -361,5 +395,27 @@ int ipc_call(struct ipc_channel *channel, const char *method, json_t *params,
 int ipc_notify(struct ipc_channel *channel, const char *method, json_t *params,
 	const int *descriptors, size_t descriptor_count)
 {
-	return ipc_send_request(channel, method, params, NULL, descriptors, descriptor_count);
+	return ipc_send_request(channel, method, params, NULL, descriptors, descriptor_count, NULL);
+}
+
+void ipc_keep_calls(struct ipc_channel *channel)
+{
+	channel->keeps_calls = true;
+}
+
+/* What cannot be sent now ends with its timeout. */
+void ipc_resend(struct ipc_channel *channel)
+{
+	list_foreach (node, &channel->calls) {
+		struct ipc_pending_call *call = list_entry(node, struct ipc_pending_call, node);
+		char *text = call->text ? malloc(call->size) : NULL;
+		int status = -ENOMEM;
+
+		if (text)
+			status = ipc_transport_send(channel, memcpy(text, call->text, call->size),
+				call->size, IPC_QUEUE_SIZE, call->descriptors,
+				call->descriptor_count);
+		if (status < 0)
+			log_warning("ipc_call_not_repeated", log_errno(status));
+	}
 }

@@ -30,6 +30,10 @@ struct ipc_pending_call {
 	uint64_t deadline_ms; /* of uv_now() */
 	ipc_reply_fn done;
 	void *context;
+	char *text; /* what was sent, when the channel keeps calls; else NULL */
+	size_t size;
+	int descriptors[IPC_DESCRIPTORS_MAX]; /* owned duplicates */
+	size_t descriptor_count;
 };
 
 struct ipc_channel {
@@ -47,6 +51,7 @@ struct ipc_channel {
 	size_t queue_size;    /* bytes */
 	size_t request_count; /* received and unanswered */
 	unsigned references;  /* open handles, requests, and functions that are at work on it */
+	bool keeps_calls;     /* whole, for ipc_resend() */
 	bool is_closed;       /* by its owner */
 	bool is_broken;       /* by its peer: on_close is due, or was told */
 	bool is_told;         /* on_close ran */
@@ -76,6 +81,8 @@ void ipc_transport_clear(struct ipc_channel *channel);
 int ipc_transport_receive(
 	struct ipc_channel *channel, size_t *size, int *descriptors, size_t *descriptor_count);
 void ipc_close_descriptors(int *descriptors, size_t descriptor_count);
+/* Fills out with duplicates; all or none. */
+int ipc_copy_descriptors(const int *descriptors, size_t descriptor_count, int *out);
 
 /* request.c: hands a call or notification to the owner. Takes message and descriptors. */
 void ipc_request_deliver(struct ipc_channel *channel, struct ipc_message *message, int *descriptors,

@@ -68,6 +68,11 @@ int ipc_call(struct ipc_channel *channel, const char *method, json_t *params,
 	void *context);
 int ipc_notify(struct ipc_channel *channel, const char *method, json_t *params,
 	const int *descriptors, size_t descriptor_count);
+/* For a socket whose other end may pass from a process that died to another: from now on calls are
+ * remembered until they are answered, and ipc_resend() makes those that were not once more. So the
+ * methods have to bear being called twice; the second answer goes nowhere. */
+void ipc_keep_calls(struct ipc_channel *channel);
+void ipc_resend(struct ipc_channel *channel);
 
 const char *ipc_request_method(const struct ipc_request *request);
 const json_t *ipc_request_params(const struct ipc_request *request);

@@ -23,6 +23,20 @@ void ipc_close_descriptors(int *descriptors, size_t descriptor_count)
 	}
 }
 
+int ipc_copy_descriptors(const int *descriptors, size_t descriptor_count, int *out)
+{
+	for (size_t i = 0; i < descriptor_count; i++) {
+		out[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 0);
+		if (out[i] < 0) {
+			int code = -errno;
+
+			ipc_close_descriptors(out, i);
+			return code;
+		}
+	}
+	return 0;
+}
+
 static int ipc_socket_send(
 	int fd, char *text, size_t size, const int *descriptors, size_t descriptor_count)
 {
@@ -62,20 +76,14 @@ static int ipc_enqueue(struct ipc_channel *channel, char *text, size_t size, con
 	size_t descriptor_count)
 {
 	struct ipc_outgoing *outgoing = calloc(1, sizeof(*outgoing));
+	int status;
 
 	if (!outgoing)
 		return -ENOMEM;
-	for (size_t i = 0; i < descriptor_count; i++) {
-		int copy = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 0);
-
-		if (copy < 0) {
-			int code = -errno;
-
-			ipc_close_descriptors(outgoing->descriptors, i);
-			free(outgoing);
-			return code;
-		}
-		outgoing->descriptors[i] = copy;
+	status = ipc_copy_descriptors(descriptors, descriptor_count, outgoing->descriptors);
+	if (status < 0) {
+		free(outgoing);
+		return status;
 	}
 	outgoing->descriptor_count = descriptor_count;
 	outgoing->text = text;

@@ -151,6 +151,36 @@ static void failure_is_answered_as_an_error(void **state)
 	assert_int_equal(near_end.error_code, IPC_FAILED);
 }
 
+/* The far end's first owner read a call, with its descriptor, and died without an answer. */
+static void unanswered_call_is_made_again_for_the_next_owner(void **state)
+{
+	int fd = memfd_create("sent", MFD_CLOEXEC);
+	char text[8] = {0};
+
+	assert_int_equal(write(fd, "hello", 5), 5);
+	ipc_keep_calls(near_end.channel);
+	far_end.is_keeping = true;
+	assert_int_equal(ipc_call(near_end.channel, "descriptor", NULL, &fd, 1, IPC_CALL_TIMEOUT_MS,
+				 on_reply, &near_end),
+		0);
+	close(fd);
+	run_until(&far_end.requests, 1);
+	far_end.is_keeping = false;
+	ipc_resend(near_end.channel);
+	run_until(&near_end.replies, 1);
+	assert_int_equal(pread(near_end.fd, text, 5, 0), 5);
+	assert_string_equal(text, "hello");
+	close(near_end.fd);
+	/* Both were answered in the end: the second answer goes nowhere. */
+	ipc_reply(far_end.kept, NULL);
+	assert_int_equal(call_near("add", json_pack("{s:i}", "a", 1)), 0);
+	run_until(&near_end.replies, 2);
+	assert_int_equal(near_end.value, 2);
+	ipc_resend(near_end.channel); /* nothing is left */
+	uv_run(&loop, UV_RUN_NOWAIT);
+	assert_int_equal(far_end.requests, 3);
+}
+
 static void notification_needs_no_answer(void **state)
 {
 	assert_int_equal(ipc_notify(near_end.channel, "event", NULL, NULL, 0), 0);
@@ -328,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CHANNEL_TEST(call_is_answered),
 		CHANNEL_TEST(failure_is_answered_as_an_error),
+		CHANNEL_TEST(unanswered_call_is_made_again_for_the_next_owner),
 		CHANNEL_TEST(notification_needs_no_answer),
 		CHANNEL_TEST(descriptors_travel_both_ways),
 		CHANNEL_TEST(descriptors_nobody_takes_are_closed),

@@ -195,11 +195,13 @@ void page_daemon(FILE *out, FILE *help)
 	      "other and "
 	      "to the outside. Its gateway tags every packet with its origin, has it inspected, "
 	      "and "
-	      "forwards it by its tag.\n.PP\nIt starts as the broker and runs one process per "
+	      "forwards it by its tag.\n.PP\nIt runs one process per "
 	      "role, "
 	      "each with only the rights that its job needs; one that dies is started again while "
 	      "the "
-	      "others keep working.\n",
+	      "others keep working. So is the broker, which starts them; the first process, the "
+	      "keeper, does that and nothing else. It is the one to send signals to, and the only "
+	      "one whose death ends the daemon.\n",
 		out);
 	fputs(".SH ROLES\n", out);
 	put_roles(out, help);

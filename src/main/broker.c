@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The roles' lives: start, connection, death and restart, stop; and the daemon's own. */
 #include "main/broker_state.h"
+#include "main/death.h"
+#include "main/keeper.h"
+#include "main/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,12 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 /* What a reload may take (rules are compiled) before systemd is told that it is over. */
 #define BROKER_RELOAD_MS 60000
+/* Instead of a status: nobody is left who knows how it ended. */
+#define SUPERVISED_LOST (-1)
 
 static void supervised_spawn(struct supervised *supervised);
 static void broker_stop_next(struct broker *broker);
@@ -42,24 +49,36 @@ static struct supervised *broker_find(struct broker *broker, const char *name)
 }
 
 /* Control makes events of it. */
-static void supervised_announce(struct supervised *supervised)
+static void broker_announce(struct broker *broker, const char *name, const char *state, pid_t pid,
+	unsigned restarts, const char *reason)
 {
-	struct supervised *control = broker_find(supervised->broker, "control");
+	struct supervised *control = broker_find(broker, "control");
 
 	if (!control || !control->channel)
 		return;
 	ipc_notify(control->channel, "broker.role",
-		json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", supervised->role->name, "state",
-			supervised_state_name(supervised->state), "pid", (int)supervised->pid,
-			"restarts", (int)supervised->restarts, "reason", supervised->reason),
+		json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", name, "state", state, "pid",
+			(int)pid, "restarts", (int)restarts, "reason", reason),
 		NULL, 0);
 }
 
 static void supervised_set_state(struct supervised *supervised, enum supervised_state state)
 {
-	supervised->state = state;
-	supervised->changed_at_ms = uv_now(&supervised->broker->loop);
-	supervised_announce(supervised);
+	struct supervised_life *life = &supervised->life;
+
+	life->state = state;
+	life->changed_at_ms = uv_now(&supervised->broker->loop);
+	supervised_put(supervised);
+	broker_announce(supervised->broker, supervised->role->name, supervised_state_name(state),
+		life->pid, life->restarts, life->reason);
+}
+
+static void supervised_signal(struct supervised *supervised, int number)
+{
+	struct spawned spawned = {supervised->life.pid, supervised->pidfd};
+
+	if (supervised->life.pid)
+		spawned_signal(&spawned, number);
 }
 
 /* The first word to whoever waits for the start: main's parent, or a person. */
@@ -80,7 +99,8 @@ static void broker_stop(struct broker *broker)
 	if (broker->phase == BROKER_STOPPING)
 		return;
 	broker->phase = BROKER_STOPPING;
-	sd_notify(0, "STOPPING=1");
+	broker_put_self(broker);
+	broker_notify(broker, "STOPPING=1");
 	log_info("daemon_stopping");
 	broker_stop_next(broker);
 }
@@ -93,22 +113,34 @@ static void broker_fail(struct broker *broker, const struct supervised *supervis
 	if (broker->phase != BROKER_STARTING)
 		return;
 	snprintf(text, sizeof(text), "the role %s cannot start: %s", supervised->role->name,
-		supervised->reason);
+		supervised->life.reason);
 	broker->exit_code = 1;
-	sd_notifyf(0, "STATUS=%s", text);
+	broker_notify(broker, "STATUS=%s", text);
 	broker_tell_start(broker, text);
 	broker_stop(broker);
+}
+
+/* From now on the daemon survives its broker. */
+static void broker_put_all(struct broker *broker)
+{
+	broker->is_kept = true;
+	broker_put_self(broker);
+	for (size_t i = 0; i < broker->role_count; i++)
+		supervised_put(&broker->supervised[i]);
+	broker_put_taps(broker);
+	broker_put_sockets(broker);
 }
 
 static void broker_check_ready(struct broker *broker)
 {
 	for (size_t i = 0; i < broker->role_count; i++)
-		if (broker->supervised[i].state != SUPERVISED_READY)
+		if (broker->supervised[i].life.state != SUPERVISED_READY)
 			return;
 	if (broker->phase != BROKER_STARTING)
 		return;
 	broker->phase = BROKER_RUNNING;
-	sd_notify(0, "READY=1\nSTATUS=all roles are ready");
+	broker_put_all(broker);
+	broker_notify(broker, "READY=1\nSTATUS=all roles are ready");
 	log_info("daemon_ready",
 		log_uint("after_ms", uv_now(&broker->loop) - broker->started_at_ms));
 	broker_tell_start(broker, "R");
@@ -118,10 +150,10 @@ static void supervised_keep_reason(struct supervised *supervised, const json_t *
 {
 	const char *message = json_string_value(json_object_get(params, "message"));
 
-	snprintf(supervised->reason, sizeof(supervised->reason), "%s",
+	snprintf(supervised->life.reason, sizeof(supervised->life.reason), "%s",
 		message ? message : "it did not say why");
 	log_error("role_failed", log_str("name", supervised->role->name),
-		log_str("reason", supervised->reason));
+		log_str("reason", supervised->life.reason));
 }
 
 static void supervised_on_request(struct ipc_request *request, void *context)
@@ -131,7 +163,7 @@ static void supervised_on_request(struct ipc_request *request, void *context)
 
 	if (strcmp(method, "role.ready") == 0) {
 		ipc_reply(request, NULL);
-		if (supervised->state == SUPERVISED_STARTING) {
+		if (supervised->life.state == SUPERVISED_STARTING) {
 			supervised_set_state(supervised, SUPERVISED_READY);
 			broker_check_ready(supervised->broker);
 		}
@@ -150,7 +182,7 @@ static void supervised_kill(uv_timer_t *timer)
 
 	log_warning("role_killed", log_str("name", supervised->role->name),
 		log_str("reason", "it did not stop in time"));
-	uv_process_kill(&supervised->process, SIGKILL);
+	supervised_signal(supervised, SIGKILL);
 }
 
 /* A role that lets go of its channel is at its end, or broken; it gets as long as one that was
@@ -161,7 +193,8 @@ static void supervised_on_channel_close(struct ipc_channel *channel, void *conte
 
 	ipc_close(channel);
 	supervised->channel = NULL;
-	if (supervised->pid)
+	supervised_put(supervised);
+	if (supervised->life.pid)
 		uv_timer_start(&supervised->timer, supervised_kill, BROKER_STOP_MS, 0);
 }
 
@@ -174,63 +207,91 @@ static void supervised_on_due(uv_timer_t *timer)
 
 static void supervised_wait(struct supervised *supervised, uint32_t wait_ms)
 {
-	supervised->restarts++;
+	supervised->life.restarts++;
+	supervised->life.due_at_ms = uv_now(&supervised->broker->loop) + wait_ms;
 	supervised_set_state(supervised, SUPERVISED_WAITING);
 	log_warning("role_restarts", log_str("name", supervised->role->name),
-		log_str("reason", supervised->reason), log_uint("in_ms", wait_ms),
-		log_uint("restarts", supervised->restarts));
+		log_str("reason", supervised->life.reason), log_uint("in_ms", wait_ms),
+		log_uint("restarts", supervised->life.restarts));
 	uv_timer_start(&supervised->timer, supervised_on_due, wait_ms, 0);
 }
 
 static void supervised_ended(struct supervised *supervised, bool is_signal)
 {
 	struct broker *broker = supervised->broker;
-	uint64_t ran_ms = uv_now(&broker->loop) - supervised->started_at_ms;
+	uint64_t ran_ms = uv_now(&broker->loop) - supervised->life.started_at_ms;
 
 	if (broker->phase == BROKER_STOPPING) {
 		supervised_set_state(supervised, SUPERVISED_STOPPED);
 		broker_stop_next(broker);
 		return;
 	}
-	if (supervised->is_asked_to_restart) {
-		supervised->is_asked_to_restart = false;
+	if (supervised->life.is_asked_to_restart) {
+		supervised->life.is_asked_to_restart = false;
 		supervised_wait(supervised, 0);
 		return;
 	}
 	if (broker->phase == BROKER_STARTING
-		&& (!is_signal || supervised->restarts + 1 >= BROKER_START_TRIES)) {
+		&& (!is_signal || supervised->life.restarts + 1 >= BROKER_START_TRIES)) {
 		supervised_set_state(supervised, SUPERVISED_STOPPED);
 		broker_fail(broker, supervised);
 		return;
 	}
-	supervised_wait(supervised, backoff_next(&supervised->backoff, ran_ms));
+	supervised_wait(supervised, backoff_next(&supervised->life.backoff, ran_ms));
 }
 
-static void supervised_on_exit(uv_process_t *process, int64_t exit_status, int term_signal)
+/* status is that of waitpid(2), or SUPERVISED_LOST. */
+static void supervised_exited(struct supervised *supervised, int status)
 {
-	struct supervised *supervised = process->data;
 	struct broker *broker = supervised->broker;
-	bool is_expected = broker->phase == BROKER_STOPPING || supervised->is_asked_to_restart;
-	char how[128];
+	struct supervised_life *life = &supervised->life;
+	bool is_expected = broker->phase == BROKER_STOPPING || life->is_asked_to_restart;
+	bool is_signal = status == SUPERVISED_LOST || WIFSIGNALED(status);
+	char how[128] = "it ended between two brokers";
 
 	uv_update_time(&broker->loop);
 	/* What it said before its end is still in the socket: why it failed, that it was ready. */
 	if (supervised->channel && broker->phase == BROKER_STARTING)
 		uv_run(&broker->loop, UV_RUN_NOWAIT);
-	death_describe(supervised->pid, exit_status, term_signal, how, sizeof(how));
+	if (status != SUPERVISED_LOST)
+		death_describe(life->pid, status, how, sizeof(how));
 	if (!is_expected)
 		log_error("role_ended", log_str("name", supervised->role->name),
-			log_int("pid", supervised->pid), log_str("how", how));
-	if (term_signal != 0 || !supervised->reason[0])
-		snprintf(supervised->reason, sizeof(supervised->reason), "%s",
+			log_int("pid", life->pid), log_str("how", how));
+	if (is_signal || !life->reason[0])
+		snprintf(life->reason, sizeof(life->reason), "%s",
 			is_expected ? "it was asked to stop" : how);
-	supervised->pid = 0;
+	life->pid = 0;
+	close(supervised->pidfd);
 	uv_timer_stop(&supervised->timer);
 	ipc_close(supervised->channel);
 	supervised->channel = NULL;
-	uv_close((uv_handle_t *)process, NULL);
-	supervised->is_second_try = term_signal == 0 && exit_status == ROLE_EXIT_AGAIN;
-	supervised_ended(supervised, term_signal != 0 || supervised->is_second_try);
+	life->is_second_try = !is_signal && WEXITSTATUS(status) == ROLE_EXIT_AGAIN;
+	supervised_ended(supervised, is_signal || life->is_second_try);
+}
+
+/* The keeper tells who ended: it is the parent of all. */
+static void broker_on_keeper(uv_poll_t *poll, int status, int events)
+{
+	struct broker *broker = poll->data;
+	struct keeper_ended ended;
+	ssize_t size = recv(broker->keeper_fd, &ended, sizeof(ended), MSG_DONTWAIT);
+
+	if (size < 0 && errno == EAGAIN)
+		return;
+	if (size != sizeof(ended)) {
+		/* Nobody would tell any more who ended. The roles see that they are alone, and end
+		 * in order. */
+		log_error("keeper_gone", log_str("effect", "the daemon ends"));
+		broker_unlink_sockets(broker);
+		_exit(1);
+	}
+	for (size_t i = 0; i < broker->role_count; i++) {
+		if (broker->supervised[i].life.pid != ended.pid)
+			continue;
+		supervised_exited(&broker->supervised[i], ended.status);
+		return;
+	}
 }
 
 /* The environment of the roles: the broker's without what systemd gave to the broker only. */
@@ -257,41 +318,39 @@ static char **roles_environment(void)
 	return copy;
 }
 
-static int supervised_exec(struct supervised *supervised, int fd)
+static int supervised_exec(struct supervised *supervised, int fd, int own_fd)
 {
-	const struct broker_options *options = supervised->broker->options;
 	char *arguments[] = {
 		"bulkheadd", "--role", (char *)supervised->role->name, NULL, NULL, NULL};
+	char **environment = roles_environment();
+	struct spawned spawned;
 	size_t count = 3;
-	uv_stdio_container_t descriptors[] = {
-		{.flags = UV_IGNORE},
-		{.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
-		{.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-		{.flags = UV_INHERIT_FD, .data.fd = fd},
-	};
-	uv_process_options_t process = {
-		.file = "/proc/self/exe",
-		.args = arguments,
-		.env = roles_environment(),
-		.cwd = "/",
-		/* A session of its own: a role that was taken over does not type into the terminal
-		 * that the daemon was started from (TIOCSTI). */
-		.flags = UV_PROCESS_DETACHED,
-		.exit_cb = supervised_on_exit,
-		.stdio = descriptors,
-		.stdio_count = sizeof(descriptors) / sizeof(descriptors[0]),
-	};
 	int status;
 
-	if (options->is_foreground)
+	if (supervised->broker->options->is_foreground)
 		arguments[count++] = "--foreground";
-	if (supervised->is_second_try)
+	if (supervised->life.is_second_try)
 		arguments[count++] = "--second-try";
-	status = uv_spawn(&supervised->broker->loop, &supervised->process, &process);
+	status = spawn_sibling(arguments, environment, fd, own_fd, &spawned);
 
-	free(process.env);
-	if (status < 0) /* libuv wants the handle closed all the same */
-		uv_close((uv_handle_t *)&supervised->process, NULL);
+	free(environment);
+	if (status < 0)
+		return status;
+	supervised->life.pid = spawned.pid;
+	supervised->pidfd = spawned.pidfd;
+	return 0;
+}
+
+static int supervised_open_channel(struct supervised *supervised, int fd)
+{
+	int status = ipc_open(
+		&supervised->broker->loop, fd, &supervised_ops, supervised, &supervised->channel);
+
+	supervised->channel_fd = fd;
+	if (status < 0) {
+		supervised->channel = NULL;
+		supervised_signal(supervised, SIGKILL); /* its end is told, it is tried again */
+	}
 	return status;
 }
 
@@ -344,20 +403,19 @@ static int supervised_try_spawn(struct supervised *supervised)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	supervised->process.data = supervised;
-	status = supervised_exec(supervised, fds[1]);
+	status = supervised_exec(supervised, fds[1], fds[0]);
 	close(fds[1]);
 	if (status < 0) {
 		close(fds[0]);
 		return status;
 	}
-	supervised->pid = supervised->process.pid;
-	status = ipc_open(&broker->loop, fds[0], &supervised_ops, supervised, &supervised->channel);
-	if (status < 0) {
-		supervised->channel = NULL;
-		uv_process_kill(&supervised->process, SIGKILL);
-		return 0; /* its exit is reported, and it is tried again */
-	}
+	if (supervised_open_channel(supervised, fds[0]) < 0)
+		return 0;
+	/* It does nothing yet. A broker that dies before the keeper knows of it closes its channel;
+	 * one that dies after it leaves a role that is neither waiting nor started, which the next
+	 * one kills. */
+	supervised_put(supervised);
+	ipc_notify(supervised->channel, "role.start", NULL, NULL, 0);
 	if (broker_tell_log(broker, supervised, &error) < 0)
 		log_error("role_log_failed", log_str("reason", error.text));
 	supervised_connect(supervised);
@@ -370,19 +428,19 @@ static void supervised_spawn(struct supervised *supervised)
 	int status;
 
 	uv_timer_stop(&supervised->timer);
-	supervised->started_at_ms = uv_now(&broker->loop);
-	if (supervised->state != SUPERVISED_STOPPED)
-		supervised->reason[0] = '\0';
+	supervised->life.started_at_ms = uv_now(&broker->loop);
+	if (supervised->life.state != SUPERVISED_STOPPED)
+		supervised->life.reason[0] = '\0';
 	status = supervised_try_spawn(supervised);
 	if (status < 0) {
-		snprintf(supervised->reason, sizeof(supervised->reason),
+		snprintf(supervised->life.reason, sizeof(supervised->life.reason),
 			"process cannot be made: %s", strerror(-status));
 		supervised_ended(supervised, true);
 		return;
 	}
 	supervised_set_state(supervised, SUPERVISED_STARTING);
 	log_info("role_started", log_str("name", supervised->role->name),
-		log_int("pid", supervised->pid));
+		log_int("pid", supervised->life.pid));
 }
 
 static void supervised_stop(struct supervised *supervised)
@@ -391,16 +449,17 @@ static void supervised_stop(struct supervised *supervised)
 	if (supervised->channel)
 		ipc_notify(supervised->channel, "role.stop", NULL, NULL, 0);
 	else
-		uv_process_kill(&supervised->process, SIGTERM);
+		supervised_signal(supervised, SIGTERM);
 	uv_timer_start(&supervised->timer, supervised_kill, BROKER_STOP_MS, 0);
 }
 
 int broker_restart(struct supervised *supervised, struct error *error)
 {
-	if (supervised->state != SUPERVISED_READY && supervised->state != SUPERVISED_STARTING)
+	if (supervised->life.state != SUPERVISED_READY
+		&& supervised->life.state != SUPERVISED_STARTING)
 		return error_set(error, -EBUSY, "the role %s is %s already", supervised->role->name,
-			supervised_state_name(supervised->state));
-	supervised->is_asked_to_restart = true;
+			supervised_state_name(supervised->life.state));
+	supervised->life.is_asked_to_restart = true;
 	supervised_stop(supervised);
 	return 0;
 }
@@ -411,6 +470,7 @@ static void broker_close_handles(struct broker *broker)
 	uv_close((uv_handle_t *)&broker->on_interrupt, NULL);
 	uv_close((uv_handle_t *)&broker->on_hangup, NULL);
 	uv_close((uv_handle_t *)&broker->watchdog, NULL);
+	uv_close((uv_handle_t *)&broker->keeper_poll, NULL);
 	for (size_t i = 0; i < broker->role_count; i++)
 		uv_close((uv_handle_t *)&broker->supervised[i].timer, NULL);
 }
@@ -421,14 +481,14 @@ static void broker_stop_next(struct broker *broker)
 	for (size_t i = broker->role_count; i > 0; i--) {
 		struct supervised *supervised = &broker->supervised[i - 1];
 
-		if (supervised->state == SUPERVISED_STOPPING)
+		if (supervised->life.state == SUPERVISED_STOPPING)
 			return;
-		if (supervised->pid) {
+		if (supervised->life.pid) {
 			supervised_stop(supervised);
 			return;
 		}
 		uv_timer_stop(&supervised->timer);
-		supervised->state = SUPERVISED_STOPPED;
+		supervised->life.state = SUPERVISED_STOPPED;
 	}
 	broker_unlink_sockets(broker);
 	broker_close_taps(broker);
@@ -445,48 +505,64 @@ static void broker_on_stop_signal(uv_signal_t *handle, int number)
 	}
 	/* Asked twice: no more waiting. */
 	for (size_t i = 0; i < broker->role_count; i++)
-		if (broker->supervised[i].pid)
-			uv_process_kill(&broker->supervised[i].process, SIGKILL);
+		if (broker->supervised[i].life.pid)
+			supervised_signal(&broker->supervised[i], SIGKILL);
+}
+
+/* A reload that a broker did not live to see is done again by the next. */
+static void broker_set_reloading(struct broker *broker, bool is_reloading)
+{
+	broker->is_reloading = is_reloading;
+	broker_put_self(broker);
 }
 
 static void broker_on_reloaded(void *context, const json_t *result, const json_t *error,
 	int *descriptors, size_t descriptor_count)
 {
 	const char *message = json_string_value(json_object_get(error, "message"));
+	struct broker *broker = context;
 
 	if (error)
 		log_error("reload_failed", log_str("reason", message),
 			log_str("effect", "the old configuration stays"));
-	sd_notifyf(0, "READY=1\nSTATUS=%s",
+	broker_notify(broker, "READY=1\nSTATUS=%s",
 		error ? "reload failed, the old configuration stays; see the log"
 		      : "all roles are ready");
+	broker_set_reloading(broker, false);
 }
 
-static void broker_on_hangup(uv_signal_t *handle, int number)
+static void broker_reload(struct broker *broker)
 {
-	struct broker *broker = handle->data;
 	struct supervised *control = broker_find(broker, "control");
 	struct error error = {0};
 	int status = -ENOENT;
 
-	if (broker->phase != BROKER_RUNNING)
-		return;
+	broker_set_reloading(broker, true);
 	/* It may have been rotated; where it cannot be opened again the old file stays. */
 	if (broker->log_sink == LOG_SINK_FILE && broker_tell_log(broker, NULL, &error) < 0)
 		log_error("log_not_reopened", log_str("reason", error.text));
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, uv_hrtime() / 1000);
+	broker_notify(broker, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, uv_hrtime() / 1000);
 	if (control && control->channel)
 		status = ipc_call(control->channel, "config.reload", NULL, NULL, 0,
 			BROKER_RELOAD_MS, broker_on_reloaded, broker);
 	if (status < 0) {
 		log_error("reload_failed", log_errno(status));
-		sd_notify(0, "READY=1");
+		broker_notify(broker, "READY=1");
+		broker_set_reloading(broker, false);
 	}
+}
+
+static void broker_on_hangup(uv_signal_t *handle, int number)
+{
+	struct broker *broker = handle->data;
+
+	if (broker->phase == BROKER_RUNNING)
+		broker_reload(broker);
 }
 
 static void broker_on_watchdog(uv_timer_t *timer)
 {
-	sd_notify(0, "WATCHDOG=1");
+	broker_notify(timer->data, "WATCHDOG=1");
 }
 
 static void broker_start_watchdog(struct broker *broker)
@@ -494,6 +570,7 @@ static void broker_start_watchdog(struct broker *broker)
 	uint64_t limit_us = 0;
 
 	uv_timer_init(&broker->loop, &broker->watchdog);
+	broker->watchdog.data = broker;
 	if (sd_watchdog_enabled(0, &limit_us) > 0)
 		uv_timer_start(&broker->watchdog, broker_on_watchdog, 0, limit_us / 2000);
 }
@@ -533,10 +610,42 @@ int broker_tell_log(struct broker *broker, struct supervised *only, struct error
 	return 0;
 }
 
+/* The broker's empty state. */
+static int broker_init_state(struct broker *broker, struct error *error)
+{
+	int status = uv_loop_init(&broker->loop);
+
+	if (status < 0)
+		return error_set(error, status, "event loop: %s", strerror(-status));
+	while (roles[broker->role_count].name)
+		broker->role_count++;
+	broker->supervised = calloc(broker->role_count, sizeof(*broker->supervised));
+	if (!broker->supervised)
+		return error_set(error, -ENOMEM, "no memory");
+	for (size_t i = 0; i < broker->role_count; i++) {
+		struct supervised *supervised = &broker->supervised[i];
+
+		supervised->broker = broker;
+		supervised->role = &roles[i];
+		supervised->channel_fd = -1;
+		uv_timer_init(&broker->loop, &supervised->timer);
+		supervised->timer.data = supervised;
+	}
+	list_init(&broker->listening);
+	broker_start_taps(broker);
+	broker->log_sink = broker->options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD;
+	broker->log_level = LOG_LEVEL_INFO;
+	return 0;
+}
+
 static int broker_init(struct broker *broker, struct error *error)
 {
-	int status = identity_find(&broker->identity, error);
+	int status = broker_init_state(broker, error);
 
+	if (status == 0)
+		status = broker_take_over(broker, error);
+	if (status == 0)
+		status = identity_find(&broker->identity, error);
 	if (status < 0)
 		return status;
 	if (geteuid() != 0)
@@ -545,36 +654,90 @@ static int broker_init(struct broker *broker, struct error *error)
 	/* Supplementary groups of root would count when files are opened for the roles. */
 	if (setgroups(0, NULL) < 0)
 		return error_set(error, -errno, "setgroups: %s", strerror(errno));
-	if (access(broker->options->config_path, R_OK) < 0)
+	if (broker->restarts == 0 && access(broker->options->config_path, R_OK) < 0)
 		return error_set(error, -errno, "%s: %s (--config names another file)",
 			broker->options->config_path, strerror(errno));
-	while (roles[broker->role_count].name)
-		broker->role_count++;
-	broker->supervised = calloc(broker->role_count, sizeof(*broker->supervised));
-	if (!broker->supervised)
-		return error_set(error, -ENOMEM, "no memory");
-	list_init(&broker->listening);
-	broker->log_sink = broker->options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD;
-	broker->log_level = LOG_LEVEL_INFO;
-	return uv_loop_init(&broker->loop);
+	return 0;
+}
+
+/* Goes on with a role of the broker before. */
+static void supervised_resume(struct supervised *supervised)
+{
+	struct supervised_life *life = &supervised->life;
+	uint64_t now_ms = uv_now(&supervised->broker->loop);
+
+	if (supervised->channel_fd >= 0
+		&& supervised_open_channel(supervised, supervised->channel_fd) == 0)
+		ipc_notify(supervised->channel, "role.resume", NULL, NULL, 0);
+	if (life->pid && life->state == SUPERVISED_WAITING)
+		supervised_signal(supervised, SIGKILL); /* its start was not finished */
+	else if (life->state == SUPERVISED_WAITING)
+		uv_timer_start(&supervised->timer, supervised_on_due,
+			life->due_at_ms > now_ms ? life->due_at_ms - now_ms : 0, 0);
+	else if (life->pid && life->state == SUPERVISED_STOPPING)
+		supervised_stop(supervised);
+	else if (life->pid && !supervised->channel)
+		uv_timer_start(&supervised->timer, supervised_kill, BROKER_STOP_MS, 0);
+}
+
+/* What the keeper told to the broker before, and that one did not live to read. */
+static void supervised_check_alive(struct supervised *supervised)
+{
+	struct spawned spawned = {supervised->life.pid, supervised->pidfd};
+
+	if (supervised->life.pid && spawned_signal(&spawned, 0) == -ESRCH)
+		supervised_exited(supervised, SUPERVISED_LOST);
+}
+
+/* Goes on with the daemon of a broker that died. */
+static void broker_resume(struct broker *broker)
+{
+	struct error error;
+
+	for (size_t i = 0; i < broker->role_count; i++)
+		supervised_resume(&broker->supervised[i]);
+	if (broker_tell_log(broker, NULL, &error) < 0)
+		log_error("log_not_reopened", log_str("reason", error.text));
+	log_warning("broker_resumed", log_str("reason", broker->reason),
+		log_uint("restarts", broker->restarts));
+	/* First those of whom it is known how they ended. */
+	for (size_t i = 0; i < broker->role_count; i++)
+		broker_on_keeper(&broker->keeper_poll, 0, UV_READABLE);
+	for (size_t i = 0; i < broker->role_count; i++)
+		supervised_check_alive(&broker->supervised[i]);
+	broker_announce(broker, "broker", "ready", getpid(), broker->restarts, broker->reason);
+	if (broker->phase == BROKER_STOPPING)
+		broker_stop_next(broker);
+	else if (broker->is_asked_to_stop)
+		broker_stop(broker);
+	else if (broker->is_reloading)
+		broker_reload(broker);
+}
+
+static void broker_start_signals(struct broker *broker)
+{
+	sigset_t none;
+
+	broker_start_signal(broker, &broker->on_term, SIGTERM, broker_on_stop_signal);
+	broker_start_signal(broker, &broker->on_interrupt, SIGINT, broker_on_stop_signal);
+	broker_start_signal(broker, &broker->on_hangup, SIGHUP, broker_on_hangup);
+	/* The keeper blocked them: what it passed on meanwhile comes now. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void broker_start(struct broker *broker)
 {
 	broker->started_at_ms = uv_now(&broker->loop);
-	broker_start_signal(broker, &broker->on_term, SIGTERM, broker_on_stop_signal);
-	broker_start_signal(broker, &broker->on_interrupt, SIGINT, broker_on_stop_signal);
-	broker_start_signal(broker, &broker->on_hangup, SIGHUP, broker_on_hangup);
+	uv_poll_init(&broker->loop, &broker->keeper_poll, broker->keeper_fd);
+	broker->keeper_poll.data = broker;
+	uv_poll_start(&broker->keeper_poll, UV_READABLE, broker_on_keeper);
+	broker_start_signals(broker);
 	broker_start_watchdog(broker);
-	broker_start_taps(broker);
 	broker_make_folders(broker);
-	for (size_t i = 0; i < broker->role_count; i++) {
-		struct supervised *supervised = &broker->supervised[i];
-
-		supervised->broker = broker;
-		supervised->role = &roles[i];
-		uv_timer_init(&broker->loop, &supervised->timer);
-		supervised->timer.data = supervised;
+	if (broker->restarts > 0) {
+		broker_resume(broker);
+		return;
 	}
 	for (size_t i = 0; i < broker->role_count && broker->phase == BROKER_STARTING; i++)
 		supervised_spawn(&broker->supervised[i]);
@@ -582,13 +745,19 @@ static void broker_start(struct broker *broker)
 
 int broker_run(const struct broker_options *options)
 {
-	struct broker broker = {.options = options, .ready_fd = options->ready_fd};
+	struct broker broker = {.options = options, .ready_fd = -1, .keeper_fd = KEEPER_FD};
 	struct error error = {0};
 
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, "bulkheadd"); /* not "exe", which it was started by */
 	log_open(options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD, -1, "broker",
 		LOG_LEVEL_INFO);
 	if (broker_init(&broker, &error) < 0) {
+		/* Roles that run are not given up for it: the keeper tries again. */
+		if (broker.restarts > 0) {
+			log_error("broker_not_resumed", log_str("reason", error.text));
+			abort();
+		}
 		broker_tell_start(&broker, error.text);
 		return 1;
 	}

@@ -419,7 +419,7 @@ static int unix_bind(const struct identity *identity, const char *path, mode_t m
 	return fd;
 }
 
-static void broker_remember_socket(struct broker *broker, const char *path)
+void broker_remember_socket(struct broker *broker, const char *path)
 {
 	struct broker_socket *entry;
 
@@ -431,6 +431,14 @@ static void broker_remember_socket(struct broker *broker, const char *path)
 		return; /* a socket stays behind, and is found stale at the next start */
 	strcpy(entry->path, path);
 	list_append(&broker->listening, &entry->node);
+	broker_put(broker, "socket", path, NULL, 0, NULL, 0);
+}
+
+void broker_put_sockets(struct broker *broker)
+{
+	list_foreach (node, &broker->listening)
+		broker_put(broker, "socket", list_entry(node, struct broker_socket, node)->path,
+			NULL, 0, NULL, 0);
 }
 
 static int listen_unix_group(const json_t *params, gid_t *out, struct error *error)

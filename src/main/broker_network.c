@@ -5,6 +5,7 @@
  */
 #include "main/broker_state.h"
 #include "main/interface.h"
+#include "main/keeper.h"
 #include "main/params.h"
 
 #include <arpa/inet.h>
@@ -27,7 +28,10 @@
 #define TCP_BACKLOG   64
 #define TAP_REMOVE_MS 20 /* others of the same change follow */
 
-static_assert(QUEUES_MAX <= IPC_DESCRIPTORS_MAX, "all queues travel in one message");
+static_assert(QUEUES_MAX <= IPC_DESCRIPTORS_MAX && QUEUES_MAX <= KEEPER_DESCRIPTORS_MAX,
+	"all queues travel in one message");
+static_assert(PARAMS_ADDRESSES_MAX * sizeof(struct address_param) <= KEEPER_DATA_MAX,
+	"and so do all addresses");
 
 struct broker_tap {
 	struct list node;
@@ -226,6 +230,41 @@ static int tap_configure(struct broker_tap *tap, const struct interface_request 
 	return status;
 }
 
+static void tap_put(struct broker *broker, const struct broker_tap *tap)
+{
+	broker_put(broker, "tap", tap->name, tap->addresses,
+		tap->address_count * sizeof(tap->addresses[0]), tap->fds, tap->queue_count);
+}
+
+void broker_put_taps(struct broker *broker)
+{
+	list_foreach (node, &broker->taps)
+		tap_put(broker, list_entry(node, struct broker_tap, node));
+}
+
+void broker_take_tap(struct broker *broker, const char *name, const void *addresses, size_t size,
+	int *descriptors, size_t descriptor_count)
+{
+	struct broker_tap *tap = calloc(1, sizeof(*tap));
+
+	if (!tap)
+		abort(); /* the keeper tries again */
+	snprintf(tap->name, sizeof(tap->name), "%s", name);
+	memcpy(tap->fds, descriptors, descriptor_count * sizeof(*descriptors));
+	tap->queue_count = descriptor_count;
+	memcpy(tap->addresses, addresses, size);
+	tap->address_count = size / sizeof(tap->addresses[0]);
+	list_append(&broker->taps, &tap->node);
+}
+
+/* Nobody wants it any more: it goes with the next that do. */
+static void tap_retire(struct broker *broker, struct broker_tap *tap)
+{
+	broker_drop(broker, "tap", tap->name);
+	list_remove(&tap->node);
+	list_append(&broker->dead_taps, &tap->node);
+}
+
 void broker_open_tap(struct ipc_request *request, void *context)
 {
 	static const char *const names[] = {"interface", "queues", "mtu", "mac", "addresses", NULL};
@@ -240,14 +279,14 @@ void broker_open_tap(struct ipc_request *request, void *context)
 
 	status = interface_request_read(ipc_request_params(request), names, &wanted, &error);
 	if (status == 0) {
-		/* It may be among them. */
-		if (!list_is_empty(&broker->dead_taps))
-			remove_dead_taps(broker);
 		tap = tap_find(broker, wanted.name);
 		if (tap && tap->queue_count != (size_t)wanted.queues) {
-			tap_destroy(tap);
+			tap_retire(broker, tap);
 			tap = NULL;
 		}
+		/* The one of before may be among them. */
+		if (!list_is_empty(&broker->dead_taps))
+			remove_dead_taps(broker);
 		is_new = !tap;
 		if (is_new)
 			status = tap_create(broker, &wanted, &tap, &error);
@@ -260,6 +299,7 @@ void broker_open_tap(struct ipc_request *request, void *context)
 		ipc_reply_failed(request, status, error.text);
 		return;
 	}
+	tap_put(broker, tap); /* before the role has it */
 	result = interface_result(tap->name, tap->queue_count, &info);
 	json_object_set_new(result, "is_new", json_boolean(is_new));
 	ipc_reply_with_descriptors(request, result, tap->fds, tap->queue_count);
@@ -298,8 +338,7 @@ void broker_close_tap(struct ipc_request *request, void *context)
 		ipc_reply_failed(request, status, error.text);
 		return;
 	}
-	list_remove(&tap->node);
-	list_append(&broker->dead_taps, &tap->node);
+	tap_retire(broker, tap);
 	if (!uv_is_active((uv_handle_t *)&broker->tap_timer))
 		uv_timer_start(&broker->tap_timer, on_tap_timer, TAP_REMOVE_MS, 0);
 	ipc_reply(request, json_object());
@@ -307,10 +346,8 @@ void broker_close_tap(struct ipc_request *request, void *context)
 
 void broker_close_taps(struct broker *broker)
 {
-	list_foreach_safe (node, &broker->taps) {
-		list_remove(node);
-		list_append(&broker->dead_taps, node);
-	}
+	list_foreach_safe (node, &broker->taps)
+		tap_retire(broker, list_entry(node, struct broker_tap, node));
 	remove_dead_taps(broker);
 	uv_close((uv_handle_t *)&broker->tap_timer, NULL);
 }

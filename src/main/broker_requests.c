@@ -50,6 +50,7 @@ static void broker_set_role_log(struct ipc_request *request, void *context)
 			: strcmp(sink, "stderr") == 0 ? LOG_SINK_STDERR
 						      : LOG_SINK_JOURNALD;
 		strcpy(broker->log_path, sink);
+		broker_put_self(broker);
 		status = broker_tell_log(broker, NULL, &error);
 	}
 	if (status < 0)
@@ -75,15 +76,16 @@ static void broker_list_roles(struct ipc_request *request, void *context)
 
 	json_array_append_new(rows,
 		broker_role_row("broker", broker->phase == BROKER_STOPPING ? "stopping" : "ready",
-			getpid(), 0, now_ms - broker->started_at_ms, now_ms - broker->started_at_ms,
-			""));
+			getpid(), broker->restarts, now_ms - broker->started_at_ms,
+			now_ms - broker->started_at_ms, broker->reason));
 	for (size_t i = 0; i < broker->role_count; i++) {
 		struct supervised *row = &broker->supervised[i];
 
 		json_array_append_new(rows,
-			broker_role_row(row->role->name, supervised_state_name(row->state),
-				row->pid, row->restarts, now_ms - row->changed_at_ms,
-				row->pid ? now_ms - row->started_at_ms : 0, row->reason));
+			broker_role_row(row->role->name, supervised_state_name(row->life.state),
+				row->life.pid, row->life.restarts, now_ms - row->life.changed_at_ms,
+				row->life.pid ? now_ms - row->life.started_at_ms : 0,
+				row->life.reason));
 	}
 	ipc_reply(request, json_pack("{s:o}", "roles", rows));
 }
@@ -152,6 +154,7 @@ static void broker_keep(struct ipc_request *request, void *context)
 		close(from->kept_fd);
 	from->kept_fd = fd;
 	from->has_kept = true;
+	supervised_put(from);
 	ipc_reply(request, json_object());
 }
 

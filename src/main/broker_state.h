@@ -25,21 +25,29 @@ enum supervised_state {
 	SUPERVISED_STOPPING
 };
 
-struct supervised {
-	struct broker *broker;
-	const struct role *role;
+/* What of a role the next broker goes on with, as bytes (keeper.h). Times are of uv_now(), which
+ * all processes share. */
+struct supervised_life {
 	enum supervised_state state;
-	uv_process_t process;
-	uv_timer_t timer; /* WAITING: start it; STOPPING: kill it */
-	struct ipc_channel *channel;
 	pid_t pid; /* 0: no process */
 	unsigned restarts;
-	uint64_t started_at_ms; /* of uv_now() */
+	uint64_t started_at_ms;
 	uint64_t changed_at_ms; /* state */
+	uint64_t due_at_ms;     /* WAITING */
 	struct backoff backoff;
 	bool is_asked_to_restart;
 	bool is_second_try;              /* the role's last process ended with ROLE_EXIT_AGAIN */
 	char reason[BROKER_REASON_SIZE]; /* why it ended last; "" when it did not */
+};
+
+struct supervised {
+	struct broker *broker;
+	const struct role *role;
+	struct supervised_life life;
+	int pidfd;        /* life.pid != 0 */
+	uv_timer_t timer; /* WAITING: start it; STOPPING: kill it */
+	struct ipc_channel *channel;
+	int channel_fd; /* channel != NULL: owned by it */
 	bool has_kept;
 	int kept_fd; /* has_kept: sealed memory that the role wants back when it was started again
 		      */
@@ -54,6 +62,13 @@ struct broker {
 	enum broker_phase phase;
 	int exit_code;
 	int ready_fd;
+	bool is_reloading; /* control was told to */
+	int keeper_fd;     /* -1: none (unit tests) */
+	bool is_kept;      /* the daemon was ready: the keeper is given what changes */
+	uv_poll_t keeper_poll;
+	unsigned restarts;               /* of the broker */
+	bool is_asked_to_stop;           /* restarts > 0: the one before was */
+	char reason[BROKER_REASON_SIZE]; /* restarts > 0: how the one before ended */
 	uint64_t started_at_ms;
 	uv_signal_t on_term, on_interrupt, on_hangup;
 	uv_timer_t watchdog;
@@ -98,6 +113,22 @@ void broker_open_packet_socket(struct ipc_request *request, void *context);
 void broker_start_taps(struct broker *broker);
 void broker_close_taps(struct broker *broker);
 
-/* death.c: says how a process ended, with the name of the signal, and for SIGSYS of the system
- * call when the kernel's log tells it. */
-void death_describe(pid_t pid, int64_t exit_status, int term_signal, char *out, size_t size);
+/* Both are kept; path as it was asked for. */
+void broker_take_tap(struct broker *broker, const char *name, const void *addresses, size_t size,
+	int *descriptors, size_t descriptor_count);
+void broker_remember_socket(struct broker *broker, const char *path);
+
+/* broker_keep.c: what the keeper is given, from the moment that the daemon is ready. */
+void broker_put(struct broker *broker, const char *kind, const char *name, const void *data,
+	size_t size, const int *descriptors, size_t descriptor_count);
+void broker_drop(struct broker *broker, const char *kind, const char *name);
+void broker_put_self(struct broker *broker);
+void supervised_put(struct supervised *supervised);
+/* Everything but TAPs and sockets has its own call above. */
+void broker_put_taps(struct broker *broker);
+void broker_put_sockets(struct broker *broker);
+/* For systemd: as sd_notifyf(3). */
+void broker_notify(struct broker *broker, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Takes what the broker before left; the roles' channels are not open yet. */
+int broker_take_over(struct broker *broker, struct error *error);

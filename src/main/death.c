@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "main/broker_state.h"
+#include "main/death.h"
 
 #include <fcntl.h>
 #include <seccomp.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The kernel tells the system call that seccomp killed for only in its log (audit type 1326,
@@ -35,14 +36,15 @@ static int death_find_system_call(pid_t pid)
 	return number;
 }
 
-void death_describe(pid_t pid, int64_t exit_status, int term_signal, char *out, size_t size)
+void death_describe(pid_t pid, int status, char *out, size_t size)
 {
+	int term_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	const char *signal_name = sigabbrev_np(term_signal);
 	char *call;
 	int number;
 
 	if (term_signal == 0) {
-		snprintf(out, size, "exit code %lld", (long long)exit_status);
+		snprintf(out, size, "exit code %d", WEXITSTATUS(status));
 		return;
 	}
 	snprintf(out, size, "killed by SIG%s", signal_name ? signal_name : "?");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* bulkheadd: options, and the way into the background. */
 #include "main/broker.h"
+#include "main/keeper.h"
 #include "main/role.h"
 #include "main/role_main.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +90,18 @@ static void close_inherited(int first)
 			_exit(1);
 }
 
+/* Its descriptors are those that the keeper meant it to have. */
+static int run_broker(const struct broker_options *options)
+{
+	struct stat info;
+
+	if (fstat(KEEPER_FD, &info) < 0 || !S_ISSOCK(info.st_mode)) {
+		fputs("bulkheadd: --broker is for the keeper's own use\n", stderr);
+		return EXIT_USAGE;
+	}
+	return broker_run(options);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
@@ -95,6 +109,7 @@ int main(int argc, char **argv)
 		{"foreground", no_argument, NULL, 'f'},
 		{"role", required_argument, NULL, 'r'},
 		{"second-try", no_argument, NULL, 's'},
+		{"broker", no_argument, NULL, 'b'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -102,6 +117,7 @@ int main(int argc, char **argv)
 	struct broker_options options = {.config_path = CONFIG_PATH, .ready_fd = -1};
 	const char *role = NULL;
 	bool is_second_try = false;
+	bool is_broker = false;
 	char *config_path;
 	int option;
 
@@ -118,6 +134,9 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			is_second_try = true;
+			break;
+		case 'b':
+			is_broker = true;
 			break;
 		case 'V':
 			puts("bulkheadd " BULKHEAD_VERSION);
@@ -139,6 +158,8 @@ int main(int argc, char **argv)
 		close_inherited(ROLE_BROKER_FD + 1);
 		return role_run(role, options.is_foreground, is_second_try);
 	}
+	if (is_broker)
+		return run_broker(&options);
 	close_inherited(STDERR_FILENO + 1);
 	config_path = realpath(options.config_path, NULL);
 	if (!config_path) {
@@ -153,7 +174,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bulkheadd: cannot go to the background: %s\n", strerror(errno));
 		return 1;
 	}
-	option = broker_run(&options);
+	option = keeper_run(&options);
 	free(config_path);
 	return option;
 }

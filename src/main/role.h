@@ -24,6 +24,7 @@ struct role_context {
 	const char *name;
 	bool is_foreground;
 	bool is_second_try; /* the process before ended with ROLE_EXIT_AGAIN */
+	bool is_ready;      /* role_tell_ready() was called: to be told to the next broker, too */
 };
 
 /* What a role implements; each runs on the loop's thread of the role's process. */
@@ -55,8 +56,9 @@ extern const struct role roles[];
 const struct role *role_find(const char *name);
 
 /* What a role tells the broker of itself; src/main/README.md says when. */
-static inline int role_tell_ready(const struct role_context *context)
+static inline int role_tell_ready(struct role_context *context)
 {
+	context->is_ready = true;
 	return ipc_notify(context->broker, "role.ready", NULL, NULL, 0);
 }
 

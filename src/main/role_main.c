@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* When the broker is gone nobody kills a role that does not come to its end. */
+/* When keeper and broker are gone nobody kills a role that does not come to its end. */
 #define ROLE_ORPHAN_S 10
 
 struct role_process {
@@ -49,6 +49,14 @@ static void role_set_log(struct role_process *process, struct ipc_request *reque
 	log_open(sink, fd, process->role->name, level);
 }
 
+/* Another broker reads the channel. What the one before was asked and told may be lost with it. */
+static void role_resume(struct role_process *process)
+{
+	ipc_resend(process->context.broker);
+	if (process->context.is_ready)
+		role_tell_ready(&process->context);
+}
+
 static void role_on_request(struct ipc_request *request, void *context)
 {
 	struct role_process *process = context;
@@ -66,6 +74,8 @@ static void role_on_request(struct ipc_request *request, void *context)
 			process->role->ops->peer(process->state, peer, fd);
 	} else if (strcmp(method, "role.log") == 0) {
 		role_set_log(process, request);
+	} else if (strcmp(method, "role.resume") == 0) {
+		role_resume(process);
 	}
 	if (strcmp(method, "role.stop") == 0) {
 		ipc_reply(request, NULL);
@@ -141,6 +151,7 @@ int role_run(const char *name, bool is_foreground, bool is_second_try)
 		log_error("role_start_failed", log_errno(status));
 		return 1;
 	}
+	ipc_keep_calls(process.context.broker);
 	status = role_start(&process, &error);
 	if (status < 0) {
 		log_error("role_start_failed", log_str("reason", error.text));

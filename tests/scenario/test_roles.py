@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Roles are killed while traffic flows; the others go on.
 
-    outside ──── uplink [hv1: broker, packet, control] ── web
-    192.0.2.100                                           192.0.2.10
+    outside ──── uplink [hv1: keeper, broker, packet, control] ── web
+    192.0.2.100                                                   192.0.2.10
 """
 
 import mmap
@@ -101,15 +101,122 @@ def test_tcp_connection_survives_the_packet_role(lab):
     assert result["got"] == (0, page)
 
 
-def test_death_of_the_broker_ends_the_daemon_and_a_new_one_starts(lab):
-    """The broker is the one role that is not survived (decision 0007): without a supervisor the others
-    end, nothing is left behind, and what the init system starts next works at once."""
+def broker_row(daemon):
+    return next(row for row in daemon.cli("status")["roles"] if row["name"] == "broker")
+
+
+def wait_broker(daemon, pid):
+    """The broker row once another than pid runs. The command waits in control meanwhile."""
+    wait_until(lambda: broker_row(daemon)["pid"] != pid, 30, what="another broker")
+    return broker_row(daemon)
+
+
+def test_traffic_goes_on_without_the_broker(lab):
+    """The broker is killed under a download and echoes: no packet is lost, no other process has
+    changed. The next one goes on: it restarts the packet role, with its TAP, makes another TAP for a
+    changed configuration, and stops the daemon without leaving anything."""
+    page = os.urandom(1 << 20) * 8
+    nginx(lab, "web", {"page": page})
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    packet, control = daemon.role_pid("packet"), daemon.role_pid("control")
+    index = lab.hv1.run("cat", "/sys/class/net/sea0/ifindex")
+    pinger = Pinger(lab.outside, "192.0.2.10")
+    result = {}
+    thread = threading.Thread(target=lambda: result.update(got=curl(
+        lab.outside, "http://192.0.2.10/page", "--limit-rate", "4M", timeout=60)))
+    thread.start()
+    broker = daemon.kill_role("broker")
+    row = wait_broker(daemon, broker)
+    assert row["restarts"] == 1 and row["state"] == "running"
+    thread.join()
+    sent, received = pinger.stop()
+    assert sent == received > 20
+    assert result["got"] == (0, page)
+    assert (daemon.role_pid("packet"), daemon.role_pid("control")) == (packet, control)
+
+    os.kill(packet, signal.SIGKILL)
+    daemon.wait_role("packet", packet)
+    assert lab.hv1.run("cat", "/sys/class/net/sea0/ifindex") == index
+    assert "192.0.2.1/24" in lab.hv1.run("ip", "-br", "address", "show", "sea0")
+    assert can_ping(lab.outside, "192.0.2.10") and can_ping(lab.hv1, "192.0.2.10")
+
+    daemon.apply(lambda config: config["partitions"].update(
+        extra={"adapters": {"eth0": {"attach": "tap:extra0", "vlan": 10}}}))
+    assert "extra0" in lab.hv1.run("ip", "-br", "link")
+    daemon.process.send_signal(signal.SIGHUP)  # to the first process, which passes it on
+    assert "killed by SIGKILL" in daemon.log()
+    pids = [row["pid"] for row in daemon.cli("status")["roles"]]
+    assert daemon.stop() == 0
+    assert not any(is_alive(pid) for pid in pids)
+    assert not daemon.socket_path.exists()
+    links = lab.hv1.run("ip", "-br", "link")
+    assert "sea0" not in links and "extra0" not in links
+
+
+def test_broker_dies_again_and_again(lab):
+    """Three times in a row, each as soon as the next one runs; then a stop, while none runs."""
+    daemon = lab.start()
+    assert can_ping(lab.outside, "192.0.2.10")
+    packet, control = daemon.role_pid("packet"), daemon.role_pid("control")
+    pinger = Pinger(lab.outside, "192.0.2.10")
+    for restarts in range(1, 4):
+        assert wait_broker(daemon, daemon.kill_role("broker"))["restarts"] == restarts
+    sent, received = pinger.stop()
+    assert sent == received > 20
+    assert (daemon.role_pid("packet"), daemon.role_pid("control")) == (packet, control)
+    daemon.kill_role("broker")
+    assert daemon.stop() == 0
+    wait_until(lambda: not is_alive(packet) and not is_alive(control), 5, what="the end of all roles")
+    assert not daemon.socket_path.exists()
+    assert "sea0" not in lab.hv1.run("ip", "-br", "link")
+
+
+@pytest.mark.parametrize("after_ms", [0, 10, 25, 40, 80])
+def test_broker_dies_while_control_restarts(lab, after_ms):
+    """Both come back, whether control was dead, waiting to be started, or starting."""
+    daemon = lab.start()
+    broker, control = daemon.role_pid("broker"), daemon.role_pid("control")
+    packet = daemon.role_pid("packet")
+    os.kill(control, signal.SIGKILL)
+    time.sleep(after_ms / 1000)
+    os.kill(broker, signal.SIGKILL)
+    daemon.wait_role("control", control)
+    assert daemon.role_pid("broker") != broker and daemon.role_pid("packet") == packet
+    assert can_ping(lab.outside, "192.0.2.10")
+    daemon.apply(lambda config: config["partitions"].update(
+        extra={"adapters": {"eth0": {"attach": "tap:extra0", "vlan": 10}}}))
+    assert daemon.stop() == 0
+
+
+def test_configuration_is_applied_while_the_broker_dies(lab):
+    """What was asked of the broker that died is asked of the next: eight changes that add TAPs, with a
+    broker dying under each, all succeed."""
+    daemon = lab.start()
+    names = []
+    for number in range(8):
+        names.append(f"x{number}")
+        broker = daemon.role_pid("broker")
+        killer = threading.Timer(number * 0.005, os.kill, (broker, signal.SIGKILL))
+        killer.start()
+        daemon.apply(lambda config: config["partitions"].update({
+            name: {"adapters": {"eth0": {"attach": f"tap:{name}", "vlan": 10}}} for name in names}))
+        killer.join()
+        wait_broker(daemon, broker)
+    links = lab.hv1.run("ip", "-br", "link")
+    assert all(f"{name} " in links for name in names)
+
+
+def test_death_of_the_keeper_ends_the_daemon_and_a_new_one_starts(lab):
+    """The first process only waits, and is not survived (decision 0007): the others end, nothing is left
+    behind, and what the init system starts next works at once."""
     daemon = lab.start()
     assert can_ping(lab.outside, "192.0.2.10")
     pids = [row["pid"] for row in daemon.cli("status")["roles"]]
     daemon.process.kill()
     daemon.process.wait(10)
     wait_until(lambda: not any(is_alive(pid) for pid in pids), 10, what="the end of all roles")
+    assert not daemon.socket_path.exists()
     daemon.start()
     assert can_ping(lab.outside, "192.0.2.10")
     assert can_ping(lab.hv1, "192.0.2.10")

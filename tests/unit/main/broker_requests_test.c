@@ -94,6 +94,7 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(folder));
 	options.config_path = strdup(at("bulkhead.yaml"));
 	broker.options = &options;
+	broker.keeper_fd = -1;
 	uv_loop_init(&broker.loop);
 	broker_start_taps(&broker);
 	list_init(&broker.listening);

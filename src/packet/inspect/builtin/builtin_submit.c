@@ -304,7 +304,7 @@ static void commit(struct job *job)
 		tcp_settle(job->own->flows, job->flow, job->side, &job->decoded);
 }
 
-/* Nothing of it was found, remembered or changed, and its start was seen. */
+/* Nothing of it was found, remembered or changed, its start was seen, and nothing of it waits. */
 static bool is_clean(const struct flow *flow)
 {
 	if (flow->is_suspicious || flow->state != FLOW_ESTABLISHED)
@@ -314,7 +314,8 @@ static bool is_clean(const struct flow *flow)
 			return false;
 	for (int side = 0; side < FLOW_SIDES; side++)
 		if (flow->key.protocol == IPPROTO_TCP
-			&& !(flow->streams[side].flags & STREAM_HAS_START))
+			&& (!(flow->streams[side].flags & STREAM_HAS_START)
+				|| flow->streams[side].held))
 			return false;
 	return true;
 }
@@ -729,7 +730,7 @@ void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbu
 	for (uint16_t i = 0; i < count_in; i++) {
 		verdicts[i] = inspect_packet(&job, &packets[i]);
 		job.packet = &packets[i];
-		if (job.flow)
+		if (job.flow && !job.is_about_flow)
 			verdicts[i] = order_follow(&job, verdicts[i]);
 	}
 	flow_table_age(job.own->flows, job.now_ns);

@@ -59,12 +59,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_t *variables = json_pack("{s:[s,s], s:s, s:[s]}", "HOME_NET", "192.0.2.0/24",
 		"2001:db8::/32", "EXTERNAL_NET", "!$HOME_NET", "A", "[$A,!$EXTERNAL_NET]");
 	struct rule_parser *parser = calloc(1, sizeof(*parser));
+	struct rule_buffers buffers = {.count = 1}; /* the payload */
 	struct flowbit_names flowbits = {0};
 	struct rule_arena arena = {0};
 
 	parser->arena = &arena;
 	parser->networks = networks_create(variables);
 	parser->flowbits = &flowbits;
+	parser->buffers = &buffers;
 	parse_all(parser, data, size);
 	for (size_t i = 0; i < flowbits.count; i++)
 		free(flowbits.names[i]);

@@ -257,6 +257,83 @@ static void set_payload(json_t *event, const struct eve_record *record)
 	set_string(event, "payload_printable", text);
 }
 
+/* Names and objects of Suricata. */
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	if (*text)
+		set_string(object, key, text);
+}
+
+static json_t *http_to_json(const struct app_summary *app)
+{
+	json_t *http = json_object();
+
+	set_text(http, "hostname", app->host);
+	set_text(http, "url", app->url);
+	set_text(http, "http_user_agent", app->agent);
+	set_text(http, "http_method", app->method);
+	set_text(http, "protocol", app->version);
+	if (app->has_status)
+		set_number(http, "status", app->status);
+	return http;
+}
+
+static json_t *tls_to_json(const struct app_summary *app)
+{
+	json_t *tls = json_object(), *ja3 = json_object();
+
+	set_text(tls, "sni", app->host);
+	set_string(ja3, "hash", app->ja3);
+	json_object_set_new(tls, "ja3", ja3);
+	return tls;
+}
+
+/* RFC 1035 section 3.2.2 and later: those that queries are made for. */
+static const char *dns_type_name(uint16_t type)
+{
+	static const struct {
+		uint16_t type;
+		const char *name;
+	} types[] = {{1, "A"}, {2, "NS"}, {5, "CNAME"}, {6, "SOA"}, {12, "PTR"}, {15, "MX"},
+		{16, "TXT"}, {28, "AAAA"}, {33, "SRV"}, {64, "SVCB"}, {65, "HTTPS"}, {255, "ANY"}};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (types[i].type == type)
+			return types[i].name;
+	return NULL;
+}
+
+static json_t *dns_to_json(const struct app_summary *app)
+{
+	json_t *dns = json_object(), *queries = json_array(), *query = json_object();
+	char number[16];
+
+	set_string(query, "type", "query");
+	set_number(query, "id", app->dns_id);
+	set_string(query, "rrname", app->host);
+	snprintf(number, sizeof(number), "TYPE%u", app->dns_type);
+	set_string(query, "rrtype",
+		dns_type_name(app->dns_type) ? dns_type_name(app->dns_type) : number);
+	json_array_append_new(queries, query);
+	json_object_set_new(dns, "query", queries);
+	return dns;
+}
+
+static void set_app(json_t *event, const struct eve_record *record)
+{
+	const struct app_summary *app = &record->app;
+
+	set_string(event, "app_proto", app_protocol_name(record->app_protocol));
+	if (!record->has_app)
+		return;
+	if (app->protocol == APP_HTTP)
+		json_object_set_new(event, "http", http_to_json(app));
+	else if (app->protocol == APP_TLS)
+		json_object_set_new(event, "tls", tls_to_json(app));
+	else if (app->protocol == APP_DNS)
+		json_object_set_new(event, "dns", dns_to_json(app));
+}
+
 json_t *eve_to_json(const struct eve_record *record, const struct eve_names *names)
 {
 	char text[CLOCK_TEXT_SIZE];
@@ -280,6 +357,8 @@ json_t *eve_to_json(const struct eve_record *record, const struct eve_names *nam
 		json_object_set_new(event, "drop", drop_to_json(record, names));
 	if (record->has_signature)
 		json_object_set_new(event, "alert", alert_to_json(record));
+	if (record->type == EVE_ALERT)
+		set_app(event, record);
 	if (record->has_flow)
 		json_object_set_new(event, "flow", flow_to_json(record));
 	if (record->type == EVE_ALERT && record->payload_size > 0)

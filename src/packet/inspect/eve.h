@@ -6,6 +6,7 @@
 #pragma once
 
 #include "packet/engine/metadata.h"
+#include "packet/inspect/app_summary.h"
 #include "wire/decode.h"
 
 #include <jansson.h>
@@ -27,6 +28,8 @@ struct eve_record {
 	uint8_t target;                      /* enum rule_target */
 	uint8_t source[16], destination[16]; /* of the packet */
 	uint16_t source_port, destination_port;
+	uint8_t app_protocol; /* enum app_protocol of the flow */
+	bool has_app;         /* app is filled */
 	uint32_t tcp_sequence, tcp_acknowledgement;
 	uint16_t tcp_window;
 	uint32_t gid, sid, rev;
@@ -43,6 +46,7 @@ struct eve_record {
 	json_t *rule_metadata;                   /* NULL, or a reference: eve_release() */
 	char message[EVE_TEXT_SIZE], category[EVE_TEXT_SIZE];
 	uint8_t payload[EVE_PAYLOAD_SIZE];
+	struct app_summary app;
 };
 
 /* Fills what comes from the packet. Worker. */

@@ -41,6 +41,7 @@ struct builtin_worker {
 	} ready[BUILTIN_READY_MAX];
 	uint32_t ready_head, ready_tail;
 	struct builtin_counters counters;
+	struct app_counters app_counters;
 	struct fragment_datagram datagram;
 	uint8_t scratch[PACKET_BYTES_MAX]; /* of a packet whose buffer is in pieces */
 	uint8_t resized[PACKET_BYTES_MAX]; /* a datagram with replacements of other sizes */

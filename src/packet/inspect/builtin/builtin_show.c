@@ -68,6 +68,35 @@ static uint64_t refused_count(const struct builtin *builtin)
 	return figure(builtin, "refused");
 }
 
+/* Of application protocols: what was read, and what was odd about it. */
+static json_t *messages_to_json(const struct builtin *builtin)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} rows[] = {
+		{"http_requests", offsetof(struct app_counters, http_requests)},
+		{"http_responses", offsetof(struct app_counters, http_responses)},
+		{"http_smuggling", offsetof(struct app_counters, http_smuggling)},
+		{"http_malformed", offsetof(struct app_counters, http_malformed)},
+		{"http_encoding", offsetof(struct app_counters, http_encoding)},
+		{"tls_hellos", offsetof(struct app_counters, tls_hellos)},
+		{"tls_malformed", offsetof(struct app_counters, tls_malformed)},
+		{"dns_messages", offsetof(struct app_counters, dns_messages)},
+		{"dns_malformed", offsetof(struct app_counters, dns_malformed)},
+		{"gaps", offsetof(struct app_counters, gaps)},
+		{"beyond_limits", offsetof(struct app_counters, limits)},
+	};
+	json_t *messages = json_object();
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++)
+		set_number(messages, rows[i].name,
+			sum(builtin,
+				offsetof(struct builtin_worker, app_counters) + rows[i].offset
+					- offsetof(struct builtin_worker, counters)));
+	return messages;
+}
+
 json_t *builtin_status(struct inspector *inspector)
 {
 	const struct builtin *builtin = (const struct builtin *)inspector;
@@ -97,6 +126,7 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "icmp_errors_of_no_flow", SUM(builtin, icmp_unrelated));
 	set_number(details, "replacements", SUM(builtin, edited));
 	set_number(details, "rejects", SUM(builtin, rejected));
+	json_object_set_new(details, "messages", messages_to_json(builtin));
 	if (builtin->ruleset)
 		json_object_set_new(details, "ruleset", ruleset_status(builtin->ruleset));
 	json_object_set_new(status, "details", details);

@@ -73,6 +73,19 @@ static void fill_flow(struct eve_record *record, const struct job *job)
 	}
 }
 
+/* The message that rules matched, or else the one that the flow is at. */
+static void fill_app(struct eve_record *record, const struct job *job)
+{
+	const struct app_summary *summary = job->flow ? app_summary(&job->flow->app) : NULL;
+
+	record->app_protocol = job->flow ? job->flow->app.protocol : APP_UNKNOWN;
+	if (job->has_app_summary)
+		summary = &job->app_summary;
+	record->has_app = summary;
+	if (summary)
+		record->app = *summary;
+}
+
 static void emit_event(
 	struct job *job, enum eve_type type, const struct rule_info *rule, bool is_blocked)
 {
@@ -84,6 +97,7 @@ static void emit_event(
 	record->is_blocked = is_blocked;
 	record->drop_reason = packet_metadata(*job->packet)->drop_reason;
 	fill_flow(record, job);
+	fill_app(record, job);
 	if (rule) {
 		record->has_signature = true;
 		record->gid = rule->gid;
@@ -219,27 +233,100 @@ static bool apply_edits(struct job *job)
 
 /* ---- rules ---- */
 
+/* A message of the flow's application protocol, with this packet. */
+static void on_message(void *opaque, const struct app_message *message)
+{
+	struct job *job = opaque;
+	const struct app_summary *summary = app_summary(&job->flow->app);
+	uint16_t before = job->result.alert_count;
+
+	detect_message(job->ruleset, job->worker, &job->context, message, &job->result);
+	if (job->result.alert_count == before || !summary || job->has_app_summary)
+		return;
+	job->app_summary = *summary;
+	job->has_app_summary = true;
+}
+
+static bool has_app(const struct job *job)
+{
+	return job->flow && job->flow->verdict == FLOW_INSPECT
+		&& (job->decoded.protocol == IPPROTO_TCP || job->decoded.protocol == IPPROTO_UDP)
+		&& ruleset_wants_app(job->ruleset);
+}
+
+static struct app_input app_input(struct job *job, const struct app_listener *listener)
+{
+	bool to_server = job->side == FLOW_CLIENT;
+	const struct decoded *decoded = &job->decoded;
+
+	return (struct app_input){.arena = flow_table_arena(job->own->flows),
+		.counters = &job->own->app_counters,
+		.listener = listener,
+		.to_server = to_server,
+		.wants_body = ruleset_wants_body(job->ruleset, to_server),
+		.client_port = to_server ? decoded->source_port : decoded->destination_port,
+		.server_port = to_server ? decoded->destination_port : decoded->source_port};
+}
+
+/* What rules may know of the flow before its messages are read. */
+static enum app_protocol peek_protocol(struct job *job, const struct stream_window *window)
+{
+	struct app_input input;
+
+	if (!has_app(job))
+		return APP_UNKNOWN;
+	input = app_input(job, NULL);
+	if (job->decoded.protocol == IPPROTO_UDP)
+		return app_peek_datagram(&job->flow->app, &input,
+			job->frame + job->decoded.payload_offset, job->decoded.payload_size);
+	if (!window->data)
+		return (enum app_protocol)job->flow->app.protocol;
+	return app_peek(&job->flow->app, &input, window->data, window->size, window->fresh,
+		window->position);
+}
+
+/* Reads the messages that the packet brings, and judges those it completes. Not when the packet is
+ * stopped alone: its bytes will come again, and perhaps others in their place. */
+static void run_app(struct job *job, const struct stream_window *window)
+{
+	const struct app_listener listener = {.message = on_message, .context = job};
+	struct app_input input;
+
+	if (!has_app(job) || detect_result_stops_packet(&job->result))
+		return;
+	input = app_input(job, &listener);
+	if (window->data)
+		job->app_outcome = app_stream(&job->flow->app, &input, window->data, window->size,
+			window->fresh, window->position);
+	else if (job->decoded.protocol == IPPROTO_UDP && job->decoded.payload_size > 0)
+		job->app_outcome = app_datagram(&job->flow->app, &input,
+			job->frame + job->decoded.payload_offset, job->decoded.payload_size);
+}
+
 static void run_rules(struct job *job)
 {
-	struct detect_context context = {.packet = &job->decoded,
+	struct stream_window window = {0}; /* without data: no new bytes of a stream */
+
+	detect_result_init(&job->result);
+	job->app_outcome = APP_OK;
+	job->has_app_summary = false;
+	if (!job->ruleset)
+		return;
+	if (job->stream && job->step.result == STREAM_NEW)
+		stream_window(job->stream, &job->step, &window);
+	job->context = (struct detect_context){.packet = &job->decoded,
 		.flow = job->flow ? &job->flow->detect : NULL,
 		.to_server = !job->flow || job->side == FLOW_CLIENT,
 		.is_established = job->flow && job->flow->state != FLOW_NEW,
 		.is_in_stream = job->stream && job->decoded.payload_size > 0,
+		.app_protocol = (uint8_t)peek_protocol(job, &window),
 		.now_ns = job->now_ns};
-
-	detect_result_init(&job->result);
-	if (!job->ruleset)
-		return;
-	if (job->stream && job->step.result == STREAM_NEW) {
-		struct stream_window window;
-
-		stream_window(job->stream, &job->step, &window);
-		detect_stream(job->ruleset, job->worker, &context,
+	if (window.data)
+		detect_stream(job->ruleset, job->worker, &job->context,
 			&job->flow->detect_streams[job->side], window.data, window.size,
 			window.fresh, window.position, window.payload_at, &job->result);
-	}
-	detect_packet(job->ruleset, job->worker, &context, &job->result);
+	detect_packet(job->ruleset, job->worker, &job->context, &job->result);
+	run_app(job, &window);
 	if (job->flow && job->result.alert_count > 0)
 		job->flow->is_suspicious = true;
 	detect_result_finish(&job->result);
@@ -278,6 +365,7 @@ static void settle_flow(struct job *job, enum flow_verdict verdict)
 	job->flow->reason_sid = job->result.decided_by ? job->result.decided_by->sid : 0;
 	for (int side = 0; side < FLOW_SIDES; side++)
 		stream_release(&job->flow->streams[side], flow_table_arena(job->own->flows));
+	app_release(&job->flow->app, flow_table_arena(job->own->flows), true);
 }
 
 static enum verdict block(struct job *job)
@@ -339,6 +427,20 @@ static void bypass(struct job *job)
 	job_count(&job->own->counters.bypassed);
 	for (int side = 0; side < FLOW_SIDES; side++)
 		stream_release(&flow->streams[side], flow_table_arena(job->own->flows));
+	app_release(&flow->app, flow_table_arena(job->own->flows), true);
+}
+
+/* The flow's messages are beyond what can be read: whether the policy lets them go on, and the
+ * packets behind this one, without. */
+static bool may_go_unread(struct job *job)
+{
+	const struct inspect_chain *chain = publish_read(&inspect_chain);
+	bool may = inspect_failure_policy(chain, *job->packet) == FAILURE_PASS;
+
+	app_release(&job->flow->app, flow_table_arena(job->own->flows), true);
+	if (!may)
+		job->flow->verdict = FLOW_DROP;
+	return may;
 }
 
 /* Rules, and what they decide, for a packet whose flow and stream are known. */
@@ -352,8 +454,12 @@ static enum verdict decide(struct job *job)
 	run_rules(job);
 	if (blocks(job->result.action))
 		return block(job);
+	if (job->app_outcome != APP_OK && !may_go_unread(job))
+		return fail(*job->packet, DROP_app_limit);
 	if (!apply_edits(job)) {
 		job->result.action = RULE_DROP;
+		/* What was read of a message cannot be unread. */
+		job->result.applies_to_flow |= job->context.app_protocol != APP_UNKNOWN;
 		return block(job);
 	}
 	is_edited = job->result.replacement_count > 0;

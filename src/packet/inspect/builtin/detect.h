@@ -82,7 +82,8 @@ void ruleset_destroy(struct ruleset *ruleset);
 
 uint32_t ruleset_rule_count(const struct ruleset *ruleset);
 
-/* {"rules", "groups", "patterns", "bytes", "evaluations", "limits_exceeded", "thresholds_evicted"}:
+/* {"rules", "groups", "patterns", "bytes", "evaluations", "limits_exceeded", "buffers",
+ * "message_rules", "thresholds_evicted"}:
  * looks at a rule that were given up since they took too long; counts that made room. */
 json_t *ruleset_status(const struct ruleset *ruleset);
 
@@ -148,6 +149,7 @@ struct detect_context {
 				   * directions were seen */
 	bool is_in_stream;        /* its payload is looked at by detect_stream(), so that rules
 				   * for streams need not look at the packet */
+	uint8_t app_protocol;     /* enum app_protocol of the flow */
 	uint64_t now_ns;
 };
 
@@ -215,6 +217,23 @@ void detect_stream(const struct ruleset *ruleset, uint16_t worker,
 	const struct detect_context *context, struct detect_stream *stream, const uint8_t *window,
 	size_t size, size_t fresh, uint64_t stream_offset, size_t payload_at,
 	struct detect_result *result);
+
+/*
+ * A message of the flow's application protocol, or a piece of its body, that context->packet
+ * completes (app/app.h). After detect_stream() and detect_packet().
+ */
+struct app_message;
+void detect_message(const struct ruleset *ruleset, uint16_t worker,
+	const struct detect_context *context, const struct app_message *message,
+	struct detect_result *result);
+
+/* Whether rules ask for protocols at all, and for the bodies of HTTP. */
+bool ruleset_wants_app(const struct ruleset *ruleset);
+bool ruleset_wants_body(const struct ruleset *ruleset, bool to_server);
+
+/* Whether the packet is stopped by what was found so far, but not its flow: its bytes come again.
+ */
+bool detect_result_stops_packet(const struct detect_result *result);
 
 /*
  * Orders the alerts and decides, as Suricata's default does: pass before drop before reject before

@@ -180,6 +180,7 @@ static void end(struct flow_table *table, struct flow *flow)
 		table->end(table->end_context, flow);
 	for (int side = 0; side < FLOW_SIDES; side++)
 		stream_release(&flow->streams[side], table->arena);
+	app_release(&flow->app, table->arena, false);
 }
 
 static void remove_flow(struct flow_table *table, struct flow *flow)

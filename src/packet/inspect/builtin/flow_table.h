@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "packet/inspect/builtin/app/app.h"
 #include "packet/inspect/builtin/detect.h"
 #include "packet/inspect/builtin/stream.h"
 #include "packet/inspect/siphash.h"
@@ -62,6 +63,7 @@ struct flow {
 	bool is_used;
 	uint32_t ready_until; /* of its worker's ready packets, those before are its own */
 	struct stream streams[FLOW_SIDES]; /* TCP: what the side sends */
+	struct app_flow app;
 	struct detect_flow detect;
 	struct detect_stream detect_streams[FLOW_SIDES];
 };

@@ -21,7 +21,11 @@ struct job {
 	enum flow_side side;
 	struct stream *stream; /* NULL: none for this packet */
 	struct stream_step step;
+	struct detect_context context;
 	struct detect_result result;
+	enum app_outcome app_outcome;
+	struct app_summary app_summary; /* of the message that rules matched */
+	bool has_app_summary;
 };
 
 static inline void job_count(uint64_t *counter)

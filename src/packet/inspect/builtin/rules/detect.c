@@ -2,20 +2,10 @@
 /* Runs packets and streams past a ruleset (detect.h). Worker threads; no allocation, no lock. */
 #include "packet/inspect/builtin/detect.h"
 
-#include "packet/inspect/builtin/rules/ruleset.h"
+#include "packet/inspect/builtin/rules/detect_pass.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One look of one worker at a packet or a stream. */
-struct pass {
-	const struct ruleset *ruleset;
-	struct ruleset_worker *worker;
-	struct packet_view view;
-	const struct rule_group *group;
-	struct detect_result *result;
-	bool in_stream;
-};
 
 static const struct rule *rule_of(const struct rule_info *info)
 {
@@ -30,7 +20,7 @@ static void count(uint64_t *counter)
 
 /* ---- candidates ---- */
 
-static void pass_begin(struct pass *pass)
+void pass_begin(struct pass *pass)
 {
 	struct ruleset_worker *worker = pass->worker;
 
@@ -62,15 +52,16 @@ static int compare_indexes(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
-/* In the order of evaluation, so that flowbits are set before they are asked for. */
-static void sort_candidates(struct ruleset_worker *worker)
+void pass_sort_candidates(struct pass *pass)
 {
+	struct ruleset_worker *worker = pass->worker;
+
 	if (worker->candidate_count > 1)
 		qsort(worker->candidates, worker->candidate_count, sizeof(*worker->candidates),
 			compare_indexes);
 }
 
-static void find_candidates(
+void pass_find_candidates(
 	struct pass *pass, const struct prefilter *prefilter, const uint8_t *bytes, size_t size)
 {
 	size_t always_count;
@@ -191,8 +182,7 @@ static enum threshold_verdict count_match(
 	return verdict;
 }
 
-/* The rule matched: what follows from it. */
-static void conclude(struct pass *pass, const struct rule *rule)
+void pass_conclude(struct pass *pass, const struct rule *rule)
 {
 	enum rule_action action = rule->info.action;
 	enum threshold_verdict verdict;
@@ -244,6 +234,12 @@ static struct payload payload_from(const struct payload *payload, size_t from)
 		payload->bytes + from, payload->size - from, payload->position + from};
 }
 
+static bool rule_matches(struct pass *pass, const struct rule *rule, const struct payload *payload)
+{
+	return pass->message ? pass_message_matches(pass, rule, payload)
+			     : payload_matches(&pass->worker->matcher, rule, payload);
+}
+
 /*
  * Looks for the rule in the payload from index `from` on. 0: not there; else the index behind its
  * last match. A replacing rule is carried out for each match, others are content with one for a
@@ -259,7 +255,7 @@ static size_t match_all(struct pass *pass, const struct rule *rule, const struct
 		struct payload rest = payload_from(payload, from);
 		size_t match_end;
 
-		if (!payload_matches(&pass->worker->matcher, rule, &rest))
+		if (!rule_matches(pass, rule, &rest))
 			break;
 		if (rule->has_replace && !add_replacements(pass, rule, shift + (int64_t)from))
 			*is_lost = true;
@@ -273,7 +269,7 @@ static size_t match_all(struct pass *pass, const struct rule *rule, const struct
 	return end;
 }
 
-static bool applies(struct pass *pass, const struct rule *rule)
+bool pass_applies(struct pass *pass, const struct rule *rule)
 {
 	count(&pass->worker->evaluations);
 	return header_matches(&pass->view, rule) && flowbits_match(rule, pass->view.context->flow);
@@ -286,8 +282,7 @@ static enum rule_direction direction_of(const struct detect_context *context)
 	return context->to_server ? RULE_TO_SERVER : RULE_TO_CLIENT;
 }
 
-/* false: no rule can speak of this packet. */
-static bool pass_open(struct pass *pass, const struct ruleset *ruleset, uint16_t worker,
+bool pass_open(struct pass *pass, const struct ruleset *ruleset, uint16_t worker,
 	const struct detect_context *context, struct detect_result *result)
 {
 	uint16_t port = context->to_server ? context->packet->destination_port
@@ -299,6 +294,7 @@ static bool pass_open(struct pass *pass, const struct ruleset *ruleset, uint16_t
 	pass->worker = &ruleset->workers[worker];
 	pass->group =
 		rule_groups_find(&ruleset->groups, pass->view.class, direction_of(context), port);
+	pass->message = NULL;
 	pass->result = result;
 	pass->in_stream = false;
 	return true;
@@ -322,8 +318,8 @@ static void match_headers(struct pass *pass)
 	for (size_t i = 0; i < pass->group->header_count; i++) {
 		const struct rule *rule = pass->ruleset->rules[pass->group->headers[i]];
 
-		if ((!rule->is_ip_only || is_ip_only_due) && applies(pass, rule))
-			conclude(pass, rule);
+		if ((!rule->is_ip_only || is_ip_only_due) && pass_applies(pass, rule))
+			pass_conclude(pass, rule);
 	}
 }
 
@@ -335,10 +331,10 @@ static void match_packet_rule(
 	/* What the stream has told is not told again for the packet. */
 	if (rule->looks_at_stream && result_has(pass->result, rule))
 		return;
-	if (rule->wants_stream_only || !applies(pass, rule))
+	if (rule->wants_stream_only || !pass_applies(pass, rule))
 		return;
 	if (match_all(pass, rule, payload, 0, 0, &is_lost) > 0)
-		conclude(pass, rule);
+		pass_conclude(pass, rule);
 }
 
 void detect_packet(const struct ruleset *ruleset, uint16_t worker,
@@ -354,10 +350,10 @@ void detect_packet(const struct ruleset *ruleset, uint16_t worker,
 	if (packet->payload_offset == 0 || payload.size == 0)
 		return;
 	pass_begin(&pass);
-	find_candidates(&pass, pass.group->packet, payload.bytes, payload.size);
+	pass_find_candidates(&pass, pass.group->packet, payload.bytes, payload.size);
 	if (!context->is_in_stream)
-		find_candidates(&pass, pass.group->stream, payload.bytes, payload.size);
-	sort_candidates(pass.worker);
+		pass_find_candidates(&pass, pass.group->stream, payload.bytes, payload.size);
+	pass_sort_candidates(&pass);
 	for (size_t i = 0; i < pass.worker->candidate_count; i++)
 		match_packet_rule(&pass, ruleset->rules[pass.worker->candidates[i]], &payload);
 }
@@ -371,19 +367,13 @@ void detect_fragment(const struct ruleset *ruleset, uint16_t worker,
 		|| !pass_open(&pass, ruleset, worker, context, result))
 		return;
 	for (size_t i = 0; i < ruleset->fragment_rule_count; i++)
-		if (applies(&pass, ruleset->fragment_rules[i]))
-			conclude(&pass, ruleset->fragment_rules[i]);
+		if (pass_applies(&pass, ruleset->fragment_rules[i]))
+			pass_conclude(&pass, ruleset->fragment_rules[i]);
 }
 
 /* ---- streams ---- */
 
-struct window {
-	struct payload payload;
-	size_t fresh;
-	size_t payload_at;
-};
-
-static uint32_t offset_at(const struct window *window, size_t index)
+static uint32_t offset_at(const struct pass_window *window, size_t index)
 {
 	return (uint32_t)(window->payload.position + index);
 }
@@ -409,7 +399,7 @@ static bool has_pattern(const struct rule *rule)
 }
 
 static void renew_stream(
-	struct pass *pass, struct detect_stream *stream, const struct window *window)
+	struct pass *pass, struct detect_stream *stream, const struct pass_window *window)
 {
 	if (stream->generation == pass->ruleset->generation)
 		return;
@@ -421,7 +411,7 @@ static void renew_stream(
 /* Behind the prefilter, whose finds are marked: forgets candidates whose pattern has left the
  * window, and makes the others due. */
 static void renew_candidates(
-	struct pass *pass, struct detect_stream *stream, const struct window *window)
+	struct pass *pass, struct detect_stream *stream, const struct pass_window *window)
 {
 	uint8_t kept = 0;
 
@@ -451,8 +441,8 @@ static uint8_t find_entry(const struct detect_stream *stream, uint32_t rule)
 }
 
 /* Where in the window the rule has to be looked for: behind what it matched already. */
-static size_t find_floor(
-	const struct detect_stream *stream, const struct rule *rule, const struct window *window)
+static size_t find_floor(const struct detect_stream *stream, const struct rule *rule,
+	const struct pass_window *window)
 {
 	uint8_t entry = find_entry(stream, rule->info.index);
 	size_t reach;
@@ -471,7 +461,7 @@ static size_t find_floor(
 
 /* Keeps the rule in mind: bytes to come may complete it, or must not match again. */
 static void remember(struct detect_stream *stream, const struct rule *rule,
-	const struct window *window, size_t match_end)
+	const struct pass_window *window, size_t match_end)
 {
 	uint8_t entry = find_entry(stream, rule->info.index);
 
@@ -495,19 +485,20 @@ static void remember(struct detect_stream *stream, const struct rule *rule,
 }
 
 static void match_stream_rule(struct pass *pass, const struct rule *rule,
-	struct detect_stream *stream, const struct window *window)
+	struct detect_stream *stream, const struct pass_window *window)
 {
 	int64_t shift = window->payload_at == SIZE_MAX ? INT32_MIN : -(int64_t)window->payload_at;
 	uint16_t replacement_count = pass->result->replacement_count;
 	bool is_lost = false;
 	size_t end;
 
-	if (!applies(pass, rule))
+	if (!pass_applies(pass, rule))
 		return;
 	end = match_all(
 		pass, rule, &window->payload, find_floor(stream, rule, window), shift, &is_lost);
-	if (end > 0)
-		conclude(pass, rule);
+	/* Of a message that comes in several pieces with one packet: once. */
+	if (end > 0 && !(pass->message && result_has(pass->result, rule)))
+		pass_conclude(pass, rule);
 	if (is_lost) {
 		/* Part of it has been let through before: what is left must not follow. */
 		pass->result->replacement_count = replacement_count;
@@ -516,29 +507,45 @@ static void match_stream_rule(struct pass *pass, const struct rule *rule,
 	remember(stream, rule, window, end);
 }
 
+void pass_look_at_window(
+	struct pass *pass, struct detect_stream *stream, const struct pass_window *window)
+{
+	const struct payload *payload = &window->payload;
+	size_t from = window->fresh > PREFILTER_PATTERN_MAX - 1
+		? window->fresh - (PREFILTER_PATTERN_MAX - 1)
+		: 0;
+
+	pass->in_stream = true;
+	pass_begin(pass);
+	renew_stream(pass, stream, window);
+	if (stream->rescan)
+		from = 0;
+	stream->rescan = false;
+	if (window->prefilter)
+		pass_find_candidates(
+			pass, window->prefilter, payload->bytes + from, payload->size - from);
+	if (window->others)
+		pass_find_candidates(pass, window->others, NULL, 0);
+	renew_candidates(pass, stream, window);
+	pass_sort_candidates(pass);
+	for (size_t i = 0; i < pass->worker->candidate_count; i++)
+		match_stream_rule(
+			pass, pass->ruleset->rules[pass->worker->candidates[i]], stream, window);
+}
+
 void detect_stream(const struct ruleset *ruleset, uint16_t worker,
 	const struct detect_context *context, struct detect_stream *stream, const uint8_t *bytes,
 	size_t size, size_t fresh, uint64_t stream_offset, size_t payload_at,
 	struct detect_result *result)
 {
-	struct window window = {{bytes, size, stream_offset}, fresh, payload_at};
-	size_t from = fresh > PREFILTER_PATTERN_MAX - 1 ? fresh - (PREFILTER_PATTERN_MAX - 1) : 0;
+	struct pass_window window = {
+		.payload = {bytes, size, stream_offset}, .fresh = fresh, .payload_at = payload_at};
 	struct pass pass;
 
 	if (fresh >= size || !pass_open(&pass, ruleset, worker, context, result))
 		return;
-	pass.in_stream = true;
-	pass_begin(&pass);
-	renew_stream(&pass, stream, &window);
-	if (stream->rescan)
-		from = 0;
-	stream->rescan = false;
-	find_candidates(&pass, pass.group->stream, bytes + from, size - from);
-	renew_candidates(&pass, stream, &window);
-	sort_candidates(pass.worker);
-	for (size_t i = 0; i < pass.worker->candidate_count; i++)
-		match_stream_rule(
-			&pass, ruleset->rules[pass.worker->candidates[i]], stream, &window);
+	window.prefilter = pass.group->stream;
+	pass_look_at_window(&pass, stream, &window);
 }
 
 /* ---- what to do ---- */
@@ -592,4 +599,18 @@ void detect_result_finish(struct detect_result *result)
 		result->applies_to_flow = true;
 		result->decided_by = result->replacement_failed;
 	}
+}
+
+bool detect_result_stops_packet(const struct detect_result *result)
+{
+	bool stops = false;
+
+	for (size_t i = 0; i < result->alert_count; i++) {
+		const struct detect_alert *alert = &result->alerts[i];
+
+		if (alert->action == RULE_PASS || is_for_flow(alert))
+			return false;
+		stops |= alert->action != RULE_ALERT;
+	}
+	return stops;
 }

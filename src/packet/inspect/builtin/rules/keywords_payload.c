@@ -89,7 +89,7 @@ static int take_pattern(struct rule_parser *parser, char *value, const uint8_t *
 	return code;
 }
 
-static int parse_content(struct rule_parser *parser, struct rule *rule, char *value)
+int rule_parse_content(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	struct rule_item *item = rule_add_item(parser, rule, RULE_CONTENT);
 	int code;
@@ -304,6 +304,8 @@ static int parse_replace(struct rule_parser *parser, struct rule *rule, char *va
 	code = take_pattern(parser, value, &bytes, &size, &is_negated);
 	if (code < 0)
 		return code;
+	if (item->use != 0)
+		return RULE_UNSUPPORTED(parser, "buffers of messages cannot be changed");
 	if (is_negated || item->is_negated)
 		return RULE_INVALID(parser, "cannot be negated, or for a negated content");
 	if (item->content.replacement)
@@ -319,8 +321,14 @@ static int parse_replace(struct rule_parser *parser, struct rule *rule, char *va
 	return 0;
 }
 
-/* Suricata's payload buffer is the only one here, so these choose what is chosen anyway. */
-static int parse_payload_buffer(struct rule_parser *parser, struct rule *rule, char *value)
+static int parse_pkt_data(struct rule_parser *parser, struct rule *rule, char *value)
+{
+	parser->use = 0;
+	return 0;
+}
+
+/* The payload is never changed before rules see it, so this chooses what is chosen anyway. */
+static int parse_rawbytes(struct rule_parser *parser, struct rule *rule, char *value)
 {
 	return 0;
 }
@@ -336,6 +344,7 @@ static int parse_pcre_option(
 	} letters[] = {{'i', PCRE2_CASELESS}, {'s', PCRE2_DOTALL}, {'m', PCRE2_MULTILINE},
 		{'x', PCRE2_EXTENDED}, {'A', PCRE2_ANCHORED}, {'E', PCRE2_DOLLAR_ENDONLY},
 		{'G', PCRE2_UNGREEDY}, {'B', 0}, {'O', 0}};
+	int code;
 
 	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
 		if (letters[i].letter == letter) {
@@ -349,9 +358,9 @@ static int parse_pcre_option(
 	}
 	if (letter == ',')
 		return RULE_UNSUPPORTED(parser, "variables taken from groups are not supported");
-	if (strchr("UIPQHDMCSYKVWZ", letter))
-		return RULE_UNSUPPORTED(
-			parser, "/%c looks at a part of HTTP, which is not supported", letter);
+	code = rule_choose_by_letter(parser, item, letter);
+	if (code != -ENOENT)
+		return code;
 	return RULE_INVALID(parser, "\"%c\" behind the last \"/\" is no option", letter);
 }
 
@@ -405,7 +414,7 @@ static int parse_pcre(struct rule_parser *parser, struct rule *rule, char *value
 }
 
 const struct rule_keyword rule_keywords_payload[] = {
-	{"content", RULE_VALUE_REQUIRED, parse_content},
+	{"content", RULE_VALUE_REQUIRED, rule_parse_content},
 	{"nocase", RULE_VALUE_NONE, parse_nocase},
 	{"offset", RULE_VALUE_REQUIRED, parse_offset},
 	{"depth", RULE_VALUE_REQUIRED, parse_depth},
@@ -415,8 +424,8 @@ const struct rule_keyword rule_keywords_payload[] = {
 	{"endswith", RULE_VALUE_NONE, parse_endswith},
 	{"fast_pattern", RULE_VALUE_OPTIONAL, parse_fast_pattern},
 	{"replace", RULE_VALUE_REQUIRED, parse_replace},
-	{"rawbytes", RULE_VALUE_NONE, parse_payload_buffer},
-	{"pkt_data", RULE_VALUE_NONE, parse_payload_buffer},
+	{"rawbytes", RULE_VALUE_NONE, parse_rawbytes},
+	{"pkt_data", RULE_VALUE_NONE, parse_pkt_data},
 	{"pcre", RULE_VALUE_REQUIRED, parse_pcre},
 	{0},
 };

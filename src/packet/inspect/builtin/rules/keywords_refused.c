@@ -38,7 +38,6 @@ static const struct {
 	{"requires", "what a rule requires of Suricata is not known here"},
 	{"bypass", "flows are bypassed by inspection.bypass-after, or by a rule with pass"},
 	{"nfq_set_mark", "packets do not come from the kernel's queue"},
-	{"uricontent", "the keyword is Snort's of old: write content with http.uri"},
 };
 
 const char *rule_keyword_reason(const char *name)

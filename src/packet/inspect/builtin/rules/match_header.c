@@ -43,6 +43,8 @@ bool packet_view_fill(const struct detect_context *context, struct packet_view *
 
 static bool protocol_matches(const struct packet_view *view, const struct rule *rule)
 {
+	if (rule->app_protocol != APP_UNKNOWN && rule->app_protocol != view->context->app_protocol)
+		return false;
 	if (rule->ip_version != 0 && rule->ip_version != view->packet->ip_version)
 		return false;
 	if (rule->protocol == RULE_PROTOCOL_ANY)

@@ -475,6 +475,16 @@ static enum outcome match_byte_jump(struct payload_matcher *matcher, size_t inde
 	return outcome == FAILED ? fail(matcher, item) : outcome;
 }
 
+static enum outcome match_size(struct payload_matcher *matcher, size_t index, size_t position)
+{
+	const struct rule_item *item = &matcher->items[index];
+	uint64_t size = matcher->payload->position + matcher->payload->size;
+
+	if (!rule_size_matches(&item->size, size))
+		return fail(matcher, item);
+	return match_from(matcher, index + 1, position);
+}
+
 /* ---- the chain ---- */
 
 static enum outcome match_from(struct payload_matcher *matcher, size_t index, size_t position)
@@ -499,20 +509,28 @@ static enum outcome match_from(struct payload_matcher *matcher, size_t index, si
 		return match_byte_extract(matcher, index, position);
 	case RULE_BYTE_MATH:
 		return match_byte_math(matcher, index, position);
+	case RULE_SIZE:
+		return match_size(matcher, index, position);
 	}
 	return HOPELESS;
+}
+
+bool payload_part_matches(struct payload_matcher *matcher, const struct rule *rule, size_t first,
+	size_t count, const struct payload *payload)
+{
+	matcher->payload = payload;
+	matcher->items = rule->items + first;
+	matcher->item_count = count;
+	matcher->has_variables = rule->variable_count > 0;
+	matcher->steps = STEPS_MIN + STEPS_PER_BYTE * (uint32_t)payload->size;
+	memset(matcher->state, 0, count * sizeof(matcher->state[0]));
+	return match_from(matcher, 0, 0) == MATCHED;
 }
 
 bool payload_matches(
 	struct payload_matcher *matcher, const struct rule *rule, const struct payload *payload)
 {
-	matcher->payload = payload;
-	matcher->items = rule->items;
-	matcher->item_count = rule->item_count;
-	matcher->has_variables = rule->variable_count > 0;
-	matcher->steps = STEPS_MIN + STEPS_PER_BYTE * (uint32_t)payload->size;
-	memset(matcher->state, 0, rule->item_count * sizeof(matcher->state[0]));
-	return match_from(matcher, 0, 0) == MATCHED;
+	return payload_part_matches(matcher, rule, 0, rule->item_count, payload);
 }
 
 size_t payload_match_end(const struct payload_matcher *matcher)

@@ -41,5 +41,9 @@ void payload_matcher_close(struct payload_matcher *matcher);
 bool payload_matches(
 	struct payload_matcher *matcher, const struct rule *rule, const struct payload *payload);
 
+/* The same of some of its items, count of them from first on. */
+bool payload_part_matches(struct payload_matcher *matcher, const struct rule *rule, size_t first,
+	size_t count, const struct payload *payload);
+
 /* Behind the furthest byte that the last match rests upon; 0: it rests on none. */
 size_t payload_match_end(const struct payload_matcher *matcher);

@@ -21,23 +21,45 @@ struct entry {
 	uint32_t rule;
 };
 
+/* The one that is asked for, or the longest, from item `first` on. */
+static const struct rule_item *choose_item(const struct rule *rule, size_t first)
+{
+	const struct rule_item *best = NULL;
+
+	for (size_t i = first; i < rule->item_count; i++) {
+		const struct rule_item *item = &rule->items[i];
+
+		if (item->type != RULE_CONTENT || item->is_negated)
+			continue;
+		if (item->content.is_fast_pattern)
+			return item;
+		if (!best || item->content.size > best->content.size)
+			best = item;
+	}
+	return best;
+}
+
+/* A body comes last, in pieces: a rule that looks into one is looked at when a piece has it. */
+static const struct rule_item *find_item(const struct rule *rule)
+{
+	bool in_body = rule->part_count > 0 && rule->app_stage == APP_STAGE_BODY;
+
+	return choose_item(rule, in_body ? rule->parts[rule->part_count - 1].first : 0);
+}
+
+uint8_t prefilter_use(const struct rule *rule)
+{
+	const struct rule_item *item = find_item(rule);
+
+	return item ? item->use : 0;
+}
+
 const struct rule_content *prefilter_content(
 	const struct rule *rule, const uint8_t **bytes, size_t *size)
 {
-	const struct rule_content *best = NULL;
+	const struct rule_item *item = find_item(rule);
+	const struct rule_content *best = item ? &item->content : NULL;
 
-	for (size_t i = 0; i < rule->item_count; i++) {
-		const struct rule_content *content = &rule->items[i].content;
-
-		if (rule->items[i].type != RULE_CONTENT || rule->items[i].is_negated)
-			continue;
-		if (content->is_fast_pattern) {
-			best = content;
-			break;
-		}
-		if (!best || content->size > best->size)
-			best = content;
-	}
 	if (!best)
 		return NULL;
 	*bytes = best->is_nocase ? best->folded : best->bytes;

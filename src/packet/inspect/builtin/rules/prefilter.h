@@ -47,6 +47,9 @@ int prefilter_store(
 size_t prefilter_pattern_count(const struct prefilter *prefilter);
 size_t prefilter_size(const struct prefilter *prefilter); /* bytes */
 
+/* Which of the ruleset's buffers that content is for. */
+uint8_t prefilter_use(const struct rule *rule);
+
 /* The content that stands for the rule in the prefilter; NULL: it has none. */
 const struct rule_content *prefilter_content(
 	const struct rule *rule, const uint8_t **bytes, size_t *size);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "packet/inspect/builtin/app/app.h"
 #include "packet/inspect/builtin/detect.h"
 #include "packet/inspect/builtin/rules/interval_set.h"
 
@@ -103,6 +104,7 @@ enum rule_item_type {
 	RULE_BYTE_JUMP,
 	RULE_BYTE_EXTRACT,
 	RULE_BYTE_MATH,
+	RULE_SIZE, /* bsize, urilen */
 };
 
 struct rule_content {
@@ -172,8 +174,14 @@ struct rule_byte {
 	bool from_beginning, from_end;
 };
 
+struct rule_size {
+	enum rule_comparison comparison;
+	uint32_t low, high;
+};
+
 struct rule_item {
 	enum rule_item_type type;
+	uint8_t use; /* of the ruleset's buffers (rule_buffers.h); 0: the payload */
 	bool is_negated;
 	bool is_relative; /* looks from where the item before it ended */
 	union {
@@ -181,8 +189,35 @@ struct rule_item {
 		struct rule_pcre pcre;
 		struct rule_isdataat isdataat;
 		struct rule_byte byte;
+		struct rule_size size;
 	};
 };
+
+/* Items that look into the same buffer of a message; a chain of their own. */
+struct rule_part {
+	uint8_t use;
+	uint16_t first, count; /* of rule.items */
+};
+
+static inline bool rule_size_matches(const struct rule_size *size, uint64_t value)
+{
+	switch (size->comparison) {
+	case RULE_NOT_EQUAL:
+		return value != size->low;
+	case RULE_BELOW:
+		return value < size->low;
+	case RULE_BELOW_OR_EQUAL:
+		return value <= size->low;
+	case RULE_ABOVE:
+		return value > size->low;
+	case RULE_ABOVE_OR_EQUAL:
+		return value >= size->low;
+	case RULE_BETWEEN:
+		return value > size->low && value < size->high;
+	default:
+		return value == size->low;
+	}
+}
 
 /* ---- state ---- */
 
@@ -270,6 +305,13 @@ struct rule {
 	bool is_ip_only; /* addresses and protocol alone: once for each direction of a flow */
 	bool is_noalert, has_priority;
 	bool has_replace;
+
+	/* Rules on buffers of messages: each part in its own, those on bodies last. */
+	uint8_t app_protocol;   /* enum app_protocol; APP_UNKNOWN: any flow */
+	uint8_t app_stage;      /* enum app_stage: when all that it looks at is there */
+	uint8_t app_directions; /* enum rule_app_direction, as bits */
+	uint8_t part_count;     /* 0: a rule on payloads */
+	struct rule_part *parts;
 
 	uint8_t test_count, flowbit_count, variable_count;
 	uint16_t item_count;

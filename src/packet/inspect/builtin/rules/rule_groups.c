@@ -217,6 +217,8 @@ static int build_group(struct rule_group *group, enum rule_protocol_class class,
 	if (!chosen || !group->headers)
 		goto out;
 	for (size_t i = 0; i < count; i++) {
+		if (rules[i]->part_count > 0)
+			continue; /* rule_messages.c */
 		if (rules[i]->item_count == 0)
 			group->headers[group->header_count++] = rules[i]->info.index;
 		else if (rules[i]->looks_at_packet || !has_streams)
@@ -226,7 +228,8 @@ static int build_group(struct rule_group *group, enum rule_protocol_class class,
 	if (code < 0)
 		goto out;
 	for (size_t i = 0; i < count; i++)
-		if (has_streams && rules[i]->item_count > 0 && rules[i]->looks_at_stream)
+		if (has_streams && rules[i]->item_count > 0 && rules[i]->part_count == 0
+			&& rules[i]->looks_at_stream)
 			chosen[stream++] = rules[i];
 	code = prefilter_create(chosen, stream, build, &group->stream, error);
 out:
@@ -392,13 +395,13 @@ static int store_table(
 int rule_groups_store(
 	const struct rule_groups *groups, struct pattern_cache *cache, struct error *error)
 {
-	int code = pattern_cache_begin(cache, groups->database_count, error);
+	int code = 0;
 
 	for (size_t class = 0; class < RULE_CLASS_COUNT; class ++)
 		for (size_t direction = 0; direction < RULE_DIRECTION_COUNT && code == 0;
 			direction++)
 			code = store_table(&groups->tables[class][direction], cache, error);
-	return code < 0 ? code : pattern_cache_end(cache, error);
+	return code;
 }
 
 static void close_table(struct rule_table *table)

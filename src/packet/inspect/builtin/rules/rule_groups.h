@@ -32,7 +32,7 @@ int rule_groups_build(struct rule_groups *groups, struct rule *const *rules, siz
 	struct prefilter_build *build, struct error *error);
 void rule_groups_close(struct rule_groups *groups);
 
-/* Their patterns in the place of what the cache has. 0, or -EIO. */
+/* Adds their databases to a cache that was begun. 0, or -EIO. */
 int rule_groups_store(
 	const struct rule_groups *groups, struct pattern_cache *cache, struct error *error);
 

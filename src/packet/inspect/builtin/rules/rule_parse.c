@@ -67,7 +67,7 @@ struct rule_item *rule_add_item(
 		return NULL;
 	}
 	rule->item_count++;
-	*item = (struct rule_item){.type = type};
+	*item = (struct rule_item){.type = type, .use = parser->use};
 	return item;
 }
 
@@ -129,21 +129,27 @@ static const struct protocol_name {
 	int16_t protocol;
 	uint8_t ip_version;
 	bool stream_only, packet_only;
+	enum app_protocol app;
 } protocols[] = {
-	{"ip", RULE_PROTOCOL_ANY, 0, false, false},
-	{"pkthdr", RULE_PROTOCOL_ANY, 0, false, false},
-	{"ip4", RULE_PROTOCOL_ANY, 4, false, false},
-	{"ipv4", RULE_PROTOCOL_ANY, 4, false, false},
-	{"ip6", RULE_PROTOCOL_ANY, 6, false, false},
-	{"ipv6", RULE_PROTOCOL_ANY, 6, false, false},
-	{"tcp", IPPROTO_TCP, 0, false, false},
-	{"tcp-pkt", IPPROTO_TCP, 0, false, true},
-	{"tcp-stream", IPPROTO_TCP, 0, true, false},
-	{"udp", IPPROTO_UDP, 0, false, false},
-	{"sctp", IPPROTO_SCTP, 0, false, false},
-	{"icmp", RULE_PROTOCOL_ICMP, 0, false, false},
-	{"icmpv4", IPPROTO_ICMP, 4, false, false},
-	{"icmpv6", IPPROTO_ICMPV6, 6, false, false},
+	{"ip", RULE_PROTOCOL_ANY, 0, false, false, APP_UNKNOWN},
+	{"pkthdr", RULE_PROTOCOL_ANY, 0, false, false, APP_UNKNOWN},
+	{"ip4", RULE_PROTOCOL_ANY, 4, false, false, APP_UNKNOWN},
+	{"ipv4", RULE_PROTOCOL_ANY, 4, false, false, APP_UNKNOWN},
+	{"ip6", RULE_PROTOCOL_ANY, 6, false, false, APP_UNKNOWN},
+	{"ipv6", RULE_PROTOCOL_ANY, 6, false, false, APP_UNKNOWN},
+	{"tcp", IPPROTO_TCP, 0, false, false, APP_UNKNOWN},
+	{"tcp-pkt", IPPROTO_TCP, 0, false, true, APP_UNKNOWN},
+	{"tcp-stream", IPPROTO_TCP, 0, true, false, APP_UNKNOWN},
+	{"udp", IPPROTO_UDP, 0, false, false, APP_UNKNOWN},
+	{"sctp", IPPROTO_SCTP, 0, false, false, APP_UNKNOWN},
+	{"icmp", RULE_PROTOCOL_ICMP, 0, false, false, APP_UNKNOWN},
+	{"icmpv4", IPPROTO_ICMP, 4, false, false, APP_UNKNOWN},
+	{"icmpv6", IPPROTO_ICMPV6, 6, false, false, APP_UNKNOWN},
+	{"http", IPPROTO_TCP, 0, false, false, APP_HTTP},
+	{"http1", IPPROTO_TCP, 0, false, false, APP_HTTP},
+	{"tls", IPPROTO_TCP, 0, false, false, APP_TLS},
+	{"ssl", IPPROTO_TCP, 0, false, false, APP_TLS},
+	{"dns", RULE_PROTOCOL_ANY, 0, false, false, APP_DNS},
 };
 
 static int blame(struct rule_parser *parser, const char *keyword)
@@ -195,13 +201,14 @@ static int parse_protocol(struct rule_parser *parser, struct rule *rule, const c
 		rule->ip_version = protocols[i].ip_version;
 		rule->wants_stream_only = protocols[i].stream_only;
 		rule->wants_packet_only = protocols[i].packet_only;
+		rule->app_protocol = (uint8_t)protocols[i].app;
 		return 0;
 	}
 	blame(parser, word);
 	return RULE_UNSUPPORTED(parser,
 		"the protocol \"%.40s\" is not supported: ip, ip4, ip6, tcp, tcp-pkt, tcp-stream, "
 		"udp, "
-		"sctp, icmp, icmpv4 and icmpv6 are",
+		"sctp, icmp, icmpv4, icmpv6, http, tls and dns are",
 		word);
 }
 
@@ -262,7 +269,7 @@ static int parse_header(struct rule_parser *parser, struct rule *rule, char *tex
 static const struct rule_keyword *find_keyword(const char *name)
 {
 	const struct rule_keyword *const tables[] = {rule_keywords_meta, rule_keywords_payload,
-		rule_keywords_bytes, rule_keywords_header, rule_keywords_state};
+		rule_keywords_bytes, rule_keywords_header, rule_keywords_state, rule_keywords_app};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct rule_keyword *keyword = tables[i]; keyword->name; keyword++)
@@ -337,8 +344,8 @@ static int keep_lists(struct rule_parser *parser, struct rule *rule)
 static bool is_ip_only(const struct rule *rule)
 {
 	return rule->item_count == 0 && rule->test_count == 0 && rule->flowbit_count == 0
-		&& rule->flow == 0 && !rule->source_ports && !rule->destination_ports
-		&& !rule->wants_packet_only && !rule->wants_stream_only;
+		&& rule->app_protocol == APP_UNKNOWN && rule->flow == 0 && !rule->source_ports
+		&& !rule->destination_ports && !rule->wants_packet_only && !rule->wants_stream_only;
 }
 
 static int settle(struct rule_parser *parser, struct rule *rule)
@@ -356,6 +363,8 @@ static int settle(struct rule_parser *parser, struct rule *rule)
 	}
 	rule->is_ip_only = is_ip_only(rule);
 	code = rule_settle_payload(parser, rule);
+	if (code == 0)
+		code = rule_settle_buffers(parser, rule);
 	return code < 0 ? code : keep_lists(parser, rule);
 }
 
@@ -383,6 +392,8 @@ int rule_parse(struct rule_parser *parser, char *text, struct rule **out)
 	parser->sid = 0;
 	parser->keyword[0] = '\0';
 	parser->reason.text[0] = '\0';
+	parser->use = 0;
+	parser->has_transforms = false;
 	if (!rule)
 		return -ENOMEM;
 	rule->info.gid = 1;

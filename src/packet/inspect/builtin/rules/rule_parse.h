@@ -8,6 +8,7 @@
 #include "packet/inspect/builtin/rules/networks.h"
 #include "packet/inspect/builtin/rules/rule.h"
 #include "packet/inspect/builtin/rules/rule_arena.h"
+#include "packet/inspect/builtin/rules/rule_buffers.h"
 
 /* Names of flowbits in the order of their bit. */
 struct flowbit_names {
@@ -27,6 +28,7 @@ struct rule_parser {
 	struct networks *networks;
 	struct flowbit_names *flowbits;
 	struct rule_class *classes; /* by `config classification`; in the arena */
+	struct rule_buffers *buffers;
 
 	/* Of the rule that was parsed last, also where that failed. */
 	uint32_t sid;        /* 0: not known */
@@ -34,6 +36,9 @@ struct rule_parser {
 	struct error reason; /* what is wrong with it */
 
 	/* The rule under work. */
+	uint8_t use;         /* the buffer that was chosen for what follows; 0: the payload */
+	uint16_t use_chosen; /* items before it was */
+	bool has_transforms; /* of it */
 	struct rule_item items[RULE_ITEMS_MAX];
 	struct rule_test tests[RULE_TESTS_MAX];
 	struct rule_flowbit rule_flowbits[RULE_FLOWBITS_MAX];
@@ -60,6 +65,7 @@ extern const struct rule_keyword rule_keywords_header[];
 extern const struct rule_keyword rule_keywords_payload[];
 extern const struct rule_keyword rule_keywords_bytes[];
 extern const struct rule_keyword rule_keywords_state[];
+extern const struct rule_keyword rule_keywords_app[];
 
 #define RULE_INVALID(parser, ...)     error_set(&(parser)->reason, -EINVAL, __VA_ARGS__)
 #define RULE_UNSUPPORTED(parser, ...) error_set(&(parser)->reason, -ENOTSUP, __VA_ARGS__)
@@ -87,6 +93,8 @@ void rule_remove_item(struct rule *rule);
 /* Events are JSON, which is UTF-8. */
 bool rule_is_utf8(const char *text);
 
+int rule_parse_content(struct rule_parser *parser, struct rule *rule, char *value);
+
 /* The last content of the rule, for its modifiers; NULL when there is none. */
 struct rule_item *rule_last_content(struct rule_parser *parser, struct rule *rule);
 
@@ -105,6 +113,12 @@ int rule_threshold_part(struct rule_parser *parser, struct rule_threshold *thres
 
 /* Why a keyword of Suricata is beyond this engine. */
 const char *rule_keyword_reason(const char *name);
+
+/* Looks into the buffer that a letter behind a pcre stands for. -ENOENT: it is no such letter. */
+int rule_choose_by_letter(struct rule_parser *parser, struct rule_item *item, char letter);
+
+/* Puts items of one buffer together, and settles what that means for the rule. */
+int rule_settle_buffers(struct rule_parser *parser, struct rule *rule);
 
 /* Settles and checks what depends on several options. */
 int rule_settle_payload(struct rule_parser *parser, struct rule *rule);

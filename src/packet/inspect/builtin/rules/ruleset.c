@@ -375,13 +375,20 @@ static int open_worker(const struct ruleset *ruleset, struct ruleset_worker *wor
 	worker->candidates = calloc(count, sizeof(*worker->candidates));
 	if (code < 0 || !worker->matches || !worker->marks || !worker->candidates)
 		return -ENOMEM;
-	return rule_groups_reserve(&ruleset->groups, &worker->scratch);
+	if (ruleset->messages.rule_count > 0) {
+		worker->view = message_view_create();
+		if (!worker->view)
+			return -ENOMEM;
+	}
+	code = rule_groups_reserve(&ruleset->groups, &worker->scratch);
+	return code < 0 ? code : rule_messages_reserve(&ruleset->messages, &worker->scratch);
 }
 
 static void close_worker(struct ruleset_worker *worker)
 {
 	payload_matcher_close(&worker->matcher);
 	hs_free_scratch(worker->scratch);
+	message_view_destroy(worker->view);
 	free(worker->matches);
 	free(worker->marks);
 	free(worker->candidates);
@@ -439,7 +446,20 @@ static void tell_cache(const char *what, const struct error *problem)
 		log_warning(what, log_str("reason", problem->text));
 }
 
-static int build_groups(struct compiler *compiler, struct error *error)
+/* All databases in the place of what the cache has. */
+static void store_patterns(
+	const struct ruleset *ruleset, struct pattern_cache *cache, struct error *problem)
+{
+	size_t count = ruleset->groups.database_count + ruleset->messages.database_count;
+
+	if (pattern_cache_begin(cache, count, problem) < 0
+		|| rule_groups_store(&ruleset->groups, cache, problem) < 0
+		|| rule_messages_store(&ruleset->messages, cache, problem) < 0)
+		return;
+	(void)pattern_cache_end(cache, problem);
+}
+
+static int build_patterns(struct compiler *compiler, struct error *error)
 {
 	const struct ruleset_source *source = compiler->source;
 	struct ruleset *ruleset = compiler->ruleset;
@@ -452,9 +472,12 @@ static int build_groups(struct compiler *compiler, struct error *error)
 	tell_cache("rules_cache_ignored", &problem);
 	code = rule_groups_build(
 		&ruleset->groups, ruleset->rules, ruleset->rule_count, &build, error);
+	if (code == 0)
+		code = rule_messages_build(&ruleset->messages, &ruleset->buffers, ruleset->rules,
+			ruleset->rule_count, &build, error);
 	if (code == 0 && build.cache && build.compiled_count > 0) {
 		problem.text[0] = '\0';
-		(void)rule_groups_store(&ruleset->groups, build.cache, &problem);
+		store_patterns(ruleset, build.cache, &problem);
 		tell_cache("rules_cache_not_written", &problem);
 	}
 	if (source->progress)
@@ -497,7 +520,7 @@ static int compile(struct compiler *compiler, struct error *error)
 	if (code == 0)
 		code = collect_fragment_rules(ruleset);
 	if (code == 0)
-		code = build_groups(compiler, error);
+		code = build_patterns(compiler, error);
 	if (code == 0)
 		code = open_workers(ruleset, compiler->source->worker_count);
 	return code;
@@ -520,6 +543,8 @@ static int open_compiler(
 	compiler->parser.arena = &ruleset->arena;
 	compiler->parser.networks = ruleset->networks;
 	compiler->parser.flowbits = &ruleset->flowbits;
+	compiler->parser.buffers = &ruleset->buffers;
+	ruleset->buffers.count = 1; /* the payload */
 	return copy_flowbits(&ruleset->flowbits, source->previous);
 }
 
@@ -579,6 +604,7 @@ void ruleset_destroy(struct ruleset *ruleset)
 	free(ruleset->fragment_rules);
 	threshold_table_destroy(ruleset->thresholds);
 	rule_groups_close(&ruleset->groups);
+	rule_messages_close(&ruleset->messages);
 	for (size_t i = 0; i < ruleset->rule_count; i++)
 		rule_release(ruleset->rules[i]);
 	free(ruleset->rules);
@@ -616,12 +642,15 @@ json_t *ruleset_status(const struct ruleset *ruleset)
 		limits_exceeded +=
 			__atomic_load_n(&worker->matcher.limits_exceeded, __ATOMIC_RELAXED);
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rules",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rules",
 		(json_int_t)ruleset->rule_count, "groups", (json_int_t)ruleset->groups.group_count,
-		"patterns", (json_int_t)ruleset->groups.pattern_count, "bytes",
-		(json_int_t)(ruleset->groups.size + ruleset->arena.size), "evaluations",
-		(json_int_t)evaluations, "limits_exceeded", (json_int_t)limits_exceeded,
-		"thresholds_evicted",
+		"patterns",
+		(json_int_t)(ruleset->groups.pattern_count + ruleset->messages.pattern_count),
+		"bytes",
+		(json_int_t)(ruleset->groups.size + ruleset->messages.size + ruleset->arena.size),
+		"evaluations", (json_int_t)evaluations, "limits_exceeded",
+		(json_int_t)limits_exceeded, "buffers", (json_int_t)(ruleset->buffers.count - 1),
+		"message_rules", (json_int_t)ruleset->messages.rule_count, "thresholds_evicted",
 		(json_int_t)(ruleset->thresholds ? threshold_table_evicted(ruleset->thresholds)
 						 : 0));
 }

@@ -7,8 +7,10 @@
 #pragma once
 
 #include "packet/inspect/builtin/rules/match_payload.h"
+#include "packet/inspect/builtin/rules/message_view.h"
 #include "packet/inspect/builtin/rules/rule_arena.h"
 #include "packet/inspect/builtin/rules/rule_groups.h"
+#include "packet/inspect/builtin/rules/rule_messages.h"
 #include "packet/inspect/builtin/rules/rule_parse.h"
 #include "packet/inspect/builtin/rules/threshold_table.h"
 
@@ -18,8 +20,9 @@
 struct ruleset_worker {
 	struct payload_matcher matcher;
 	hs_scratch_t *scratch;
-	uint64_t *matches;    /* by rule; read by the control thread */
-	uint64_t evaluations; /* read by the control thread */
+	uint64_t *matches;         /* by rule; read by the control thread */
+	uint64_t evaluations;      /* read by the control thread */
+	struct message_view *view; /* NULL: no rule looks at messages */
 
 	/* Rules to look at in this pass, each once: it is in when its mark is the pass. */
 	uint32_t *marks;
@@ -36,6 +39,8 @@ struct ruleset {
 	struct networks *networks;
 	struct flowbit_names flowbits;
 	struct rule_groups groups;
+	struct rule_buffers buffers;
+	struct rule_messages messages;
 	struct rule **fragment_rules; /* without payload options; in order */
 	size_t fragment_rule_count;
 	struct threshold_table *thresholds; /* of all workers; NULL: no rule needs it */

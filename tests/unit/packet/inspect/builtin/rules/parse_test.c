@@ -87,10 +87,10 @@ static void refuses_what_it_cannot_express_by_keyword(void **state)
 	struct error error;
 	json_t *report =
 		report_of("alert tcp any any -> any any (sid:1;)\n"
-			  "alert http any any -> any any (sid:2;)\n"
-			  "alert tcp any any -> any any (http.uri; content:\"x\"; sid:3;)\n"
-			  "alert tcp any any -> any any (pcre:\"/x/U\"; sid:4;)\n"
-			  "alert tcp any any -> any any (http.uri; content:\"y\"; sid:5;)\n"
+			  "alert smb any any -> any any (sid:2;)\n"
+			  "alert tcp any any -> any any (smb.share; content:\"x\"; sid:3;)\n"
+			  "alert tcp any any -> any any (pcre:\"/x/K\"; sid:4;)\n"
+			  "alert tcp any any -> any any (smb.share; content:\"y\"; sid:5;)\n"
 			  "alert tcp any any -> any any (content:\"y\"; depth:some_var; sid:6;)\n",
 			&ruleset, &error);
 	const json_t *refusals = json_object_get(report, "refusals");
@@ -100,8 +100,8 @@ static void refuses_what_it_cannot_express_by_keyword(void **state)
 	assert_int_equal(figure(report, "accepted"), 1);
 	assert_int_equal(figure(report, "refused"), 5);
 	assert_int_equal(figure(report, "unsupported"), 5);
-	assert_int_equal(figure(counts, "http.uri"), 2);
-	assert_int_equal(figure(counts, "http"), 1);
+	assert_int_equal(figure(counts, "smb.share"), 2);
+	assert_int_equal(figure(counts, "smb"), 1);
 	assert_int_equal(figure(counts, "pcre"), 1);
 	assert_int_equal(figure(counts, "depth"), 1);
 	assert_int_equal(json_array_size(refusals), 5);
@@ -259,7 +259,7 @@ static void a_wrong_option_is_told_by_its_keyword(void **state)
 static void a_fault_is_told_before_what_is_unsupported(void **state)
 {
 	check_faults((const struct fault[]){
-		{OPTIONS("http.uri; content:\"\";"), "content", "empty"}, {0}});
+		{OPTIONS("smb.share; content:\"\";"), "content", "empty"}, {0}});
 }
 
 static void names_the_first_fault_and_counts_the_others(void **state)

@@ -224,6 +224,15 @@ static void control_request(void *state, struct ipc_request *request)
 		event_bus_publish(control->bus, event);
 		return;
 	}
+	if (strcmp(method, "broker.program") == 0 && params) {
+		json_t *event = json_deep_copy(params);
+
+		json_object_set(event, "program", json_object_get(event, "name"));
+		json_object_del(event, "name");
+		json_object_set_new(event, "event_type", json_string("program_state"));
+		event_bus_publish(control->bus, event);
+		return;
+	}
 	ipc_reply_error(request, IPC_METHOD_NOT_FOUND, "control has no such method", NULL);
 }
 

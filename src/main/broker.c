@@ -266,6 +266,7 @@ static void supervised_exited(struct supervised *supervised, int status)
 	uv_timer_stop(&supervised->timer);
 	ipc_close(supervised->channel);
 	supervised->channel = NULL;
+	broker_programs_role_ended(supervised);
 	life->is_second_try = !is_signal && WEXITSTATUS(status) == ROLE_EXIT_AGAIN;
 	supervised_ended(supervised, is_signal || life->is_second_try);
 }
@@ -490,6 +491,7 @@ static void broker_stop_next(struct broker *broker)
 		uv_timer_stop(&supervised->timer);
 		supervised->life.state = SUPERVISED_STOPPED;
 	}
+	broker_programs_close(broker);
 	broker_unlink_sockets(broker);
 	broker_close_taps(broker);
 	broker_close_handles(broker);
@@ -632,6 +634,7 @@ static int broker_init_state(struct broker *broker, struct error *error)
 		supervised->timer.data = supervised;
 	}
 	list_init(&broker->listening);
+	list_init(&broker->programs);
 	broker_start_taps(broker);
 	broker->log_sink = broker->options->is_foreground ? LOG_SINK_STDERR : LOG_SINK_JOURNALD;
 	broker->log_level = LOG_LEVEL_INFO;
@@ -764,6 +767,7 @@ int broker_run(const struct broker_options *options)
 	broker_start(&broker);
 	uv_run(&broker.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&broker.loop);
+	broker_programs_free(&broker);
 	free(broker.supervised);
 	log_info("daemon_stopped", log_int("exit_code", broker.exit_code));
 	log_close();

@@ -183,6 +183,8 @@ static const struct ipc_method broker_methods[] = {
 	{"broker.open_tap", broker_open_tap},
 	{"broker.close_tap", broker_close_tap},
 	{"broker.open_packet_socket", broker_open_packet_socket},
+	{"broker.start_program", broker_start_program},
+	{"broker.stop_program", broker_stop_program},
 	{"broker.set_role_log", broker_set_role_log},
 	{"broker.roles", broker_list_roles},
 	{"broker.restart_role", broker_restart_role},

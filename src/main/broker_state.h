@@ -78,6 +78,7 @@ struct broker {
 	struct list dead_taps; /* of struct broker_tap: nobody wants them any more */
 	uv_timer_t tap_timer;  /* removes them, many at once */
 	struct list listening; /* of struct broker_socket, broker_files.c */
+	struct list programs;  /* of struct broker_program, broker_programs.c */
 	enum log_sink log_sink;
 	enum log_level log_level;
 	char log_path[4096];
@@ -132,3 +133,11 @@ void broker_notify(struct broker *broker, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Takes what the broker before left; the roles' channels are not open yet. */
 int broker_take_over(struct broker *broker, struct error *error);
+
+/* broker_programs.c; each answers the request */
+void broker_start_program(struct ipc_request *request, void *context);
+void broker_stop_program(struct ipc_request *request, void *context);
+void broker_programs_role_ended(struct supervised *role);
+void broker_programs_close(struct broker *broker);
+/* After the loop's end. */
+void broker_programs_free(struct broker *broker);

@@ -2,6 +2,7 @@
 /* bulkheadd: options, and the way into the background. */
 #include "main/broker.h"
 #include "main/keeper.h"
+#include "main/program.h"
 #include "main/role.h"
 #include "main/role_main.h"
 
@@ -110,12 +111,13 @@ int main(int argc, char **argv)
 		{"role", required_argument, NULL, 'r'},
 		{"second-try", no_argument, NULL, 's'},
 		{"broker", no_argument, NULL, 'b'},
+		{"program", required_argument, NULL, 'p'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	struct broker_options options = {.config_path = CONFIG_PATH, .ready_fd = -1};
-	const char *role = NULL;
+	const char *role = NULL, *program = NULL;
 	bool is_second_try = false;
 	bool is_broker = false;
 	char *config_path;
@@ -138,6 +140,9 @@ int main(int argc, char **argv)
 		case 'b':
 			is_broker = true;
 			break;
+		case 'p':
+			program = optarg;
+			break;
 		case 'V':
 			puts("bulkheadd " BULKHEAD_VERSION);
 			return 0;
@@ -148,6 +153,10 @@ int main(int argc, char **argv)
 			fputs("Try `bulkheadd --help`.\n", stderr);
 			return EXIT_USAGE;
 		}
+	}
+	if (program && argc - optind == 2) {
+		close_inherited(STDERR_FILENO + 1);
+		return program_exec(program, argv[optind], argv[optind + 1]);
 	}
 	if (optind < argc) {
 		fprintf(stderr, "bulkheadd: unexpected argument `%s`\nTry `bulkheadd --help`.\n",

@@ -22,7 +22,8 @@ const struct role roles[] = {
 		.ops = &packet_role_ops,
 		.peers = LIST("control"),
 		.requests = LIST("broker.open_rules", "broker.open_cache", "broker.open_tap",
-			"broker.close_tap", "broker.open_packet_socket"),
+			"broker.close_tap", "broker.open_packet_socket", "broker.start_program",
+			"broker.stop_program"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
 			"trace.", "capture.", "engine.", "packet."),
 		/* Interfaces and offloads; raw sockets; hugepages and rings; AF_XDP's program. */

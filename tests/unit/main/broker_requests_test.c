@@ -28,7 +28,8 @@
 	"broker.open_config", "broker.open_rules", "broker.open_cache", "broker.open_append",      \
 		"broker.listen_unix", "broker.connect_unix", "broker.listen_tcp",                  \
 		"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",                \
-		"broker.roles", "broker.restart_role", "broker.keep", "broker.kept"
+		"broker.roles", "broker.restart_role", "broker.keep", "broker.kept",           \
+		"broker.start_program", "broker.stop_program"
 
 static const char *const requests[] = {ALL_REQUESTS, NULL};
 static const struct role role = {.name = "tester", .requests = requests};
@@ -98,6 +99,7 @@ static int set_up(void **state)
 	uv_loop_init(&broker.loop);
 	broker_start_taps(&broker);
 	list_init(&broker.listening);
+	list_init(&broker.programs);
 	assert_int_equal(identity_find(&broker.identity, NULL), 0);
 	assert_int_equal(chown(folder, broker.identity.uid, broker.identity.gid), 0);
 	chmod(folder, 0755);
@@ -529,6 +531,72 @@ static void gives_back_what_it_kept_last_if_it_was_sealed(void **state)
 	}
 }
 
+static int ask_program(const char *binary, const char *path)
+{
+	return ask("broker.start_program",
+		json_pack("{s:s, s:s, s:s}", "program", "suricata", "binary", binary, "folder",
+			path));
+}
+
+/* I7: nobody else than root decides what root starts. */
+static void starts_programs_of_root_alone(void **state)
+{
+	NEEDS_ROOT();
+	assert_int_equal(mkdir(at("own"), 0755), 0);
+	assert_int_equal(chown(at("own"), broker.identity.uid, broker.identity.gid), 0);
+	make_file("suricata", "#!/bin/sh\n", 0755);
+	assert_int_equal(ask_program(at("suricata"), at("own")), IPC_FAILED);
+	assert_non_null(strstr(answer.message, "written by others than root"));
+	assert_int_equal(ask_program("/bin/sh", at("own")), IPC_FAILED);
+	assert_non_null(strstr(answer.message, "name must be suricata"));
+	assert_int_equal(symlink("/bin/sh", at("own/suricata")), 0);
+	assert_int_equal(ask_program(at("own/suricata"), at("own")), IPC_FAILED);
+	assert_int_equal(ask_program("/nowhere/suricata", at("own")), IPC_FAILED);
+	assert_int_equal(ask("broker.start_program",
+				 json_pack("{s:s, s:s, s:s}", "program", "shell", "binary",
+					 "/bin/sh", "folder", at("own"))),
+		IPC_FAILED);
+	assert_int_equal(ask("broker.start_program",
+				 json_pack("{s:s, s:s, s:s, s:s}", "program", "suricata", "binary",
+					 "/bin/sh", "folder", at("own"), "arguments", "-c")),
+		IPC_FAILED);
+	assert_int_equal(ask("broker.stop_program", json_pack("{s:s}", "program", "suricata")), 0);
+	assert_true(list_is_empty(&broker.programs));
+}
+
+static int ask_attached(const char *path)
+{
+	return ask("broker.start_program",
+		json_pack("{s:s, s:s, s:b}", "program", "suricata", "folder", path, "is_attached",
+			1));
+}
+
+/* I7: what root changes the rights of is the role's own, and reached through no link. */
+static void gives_programs_the_roles_own_folder_alone(void **state)
+{
+	struct stat info;
+
+	NEEDS_ROOT();
+	assert_int_equal(mkdir(at("roots"), 0755), 0);
+	assert_int_equal(ask_attached(at("roots")), IPC_FAILED);
+	assert_int_equal(symlink("/etc", at("etc")), 0);
+	assert_int_equal(ask_attached(at("etc")), IPC_FAILED);
+	assert_int_equal(mkdir(at("given"), 0755), 0);
+	assert_int_equal(chown(at("given"), broker.identity.uid, broker.identity.gid), 0);
+	assert_int_equal(ask_attached(at("given")), 0);
+	assert_int_equal(ask_attached(at("given")), 0);
+	assert_int_equal(stat(at("given"), &info), 0);
+	assert_int_equal(info.st_mode & 07777, 0750);
+	assert_int_equal(stat(at("given/run"), &info), 0);
+	assert_int_equal(info.st_mode & 07777, 02750);
+	assert_int_equal(info.st_gid, broker.identity.gid);
+	assert_int_equal(rmdir(at("given/run")), 0);
+	assert_int_equal(symlink("/etc", at("given/run")), 0);
+	assert_int_equal(ask_attached(at("given")), IPC_FAILED);
+	assert_int_equal(stat("/etc", &info), 0);
+	assert_int_equal(info.st_uid, 0);
+}
+
 #define REQUEST_TEST(name) cmocka_unit_test_teardown(name, forget_answer)
 
 int main(void)
@@ -551,6 +619,8 @@ int main(void)
 		REQUEST_TEST(listens_on_unprivileged_ports_only),
 		REQUEST_TEST(tells_the_roles),
 		REQUEST_TEST(gives_back_what_it_kept_last_if_it_was_sealed),
+		REQUEST_TEST(starts_programs_of_root_alone),
+		REQUEST_TEST(gives_programs_the_roles_own_folder_alone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -9,11 +9,12 @@ static void print_engines(const json_t *engines)
 {
 	static const struct table_column columns[] = {{"ENGINE", false, true},
 		{"STATE", false, false}, {"PACKETS", true, false}, {"PASSED", true, false},
-		{"DROPPED", true, false}, {"CHANGED", true, false}, {"ALERTS", true, false},
-		{"RULES", true, false}, {"FLOWS", true, false}};
-	struct table *table = table_create(columns, 9);
-	static const char *const counters[] = {
-		"packets", "passed", "dropped", "replaced", "alerts", "rules_loaded", "flows"};
+		{"DROPPED", true, false}, {"CHANGED", true, false}, {"EXPIRED", true, false},
+		{"ALERTS", true, false}, {"RULES", true, false}, {"REFUSED", true, false},
+		{"FLOWS", true, false}};
+	struct table *table = table_create(columns, 11);
+	static const char *const counters[] = {"packets", "passed", "dropped", "replaced",
+		"expired", "alerts", "rules_loaded", "rules_refused", "flows"};
 	char text[FORMAT_SIZE];
 	json_t *engine;
 	size_t index;
@@ -35,12 +36,35 @@ static void print_engines(const json_t *engines)
 	table_destroy(table);
 }
 
+/* Of those that are programs of their own. */
+static void print_programs(const json_t *engines)
+{
+	json_t *engine;
+	size_t index;
+
+	json_array_foreach (engines, index, engine) {
+		const json_t *details = json_object_get(engine, "details");
+
+		if (!json_object_get(details, "version"))
+			continue;
+		printf("%s: version %s, pid %lld, started again %lld times; %lld packets in "
+		       "flight, %lld \u00b5s there and back; %lld events\n",
+			format_string(engine, "name"), format_string(details, "version"),
+			(long long)format_integer(details, "pid"),
+			(long long)format_integer(details, "restarts"),
+			(long long)format_integer(details, "in_flight"),
+			(long long)format_integer(details, "round_trip_us"),
+			(long long)format_integer(details, "events"));
+	}
+}
+
 static void print_problems(const json_t *engines)
 {
 	json_t *engine;
 	size_t index;
 
 	json_array_foreach (engines, index, engine) {
+		const json_t *details = json_object_get(engine, "details");
 		json_int_t refused = format_integer(engine, "rules_refused");
 		const json_t *compiling = json_object_get(engine, "compiling");
 
@@ -54,7 +78,11 @@ static void print_problems(const json_t *engines)
 			format_print_styled(STYLE_BAD, format_string(engine, "problem"));
 			putchar('\n');
 		}
-		if (refused > 0)
+		if (refused > 0 && json_object_get(details, "folder"))
+			printf("%s: %lld rules are refused; %s/run/program.log says why\n",
+				format_string(engine, "name"), (long long)refused,
+				format_string(details, "folder"));
+		else if (refused > 0)
 			printf("%s: %lld rules are refused; bulkhead inspect rules --refused says "
 			       "why\n",
 				format_string(engine, "name"), (long long)refused);
@@ -67,6 +95,7 @@ static void print_status(const json_t *result)
 	const json_t *failures = json_object_get(result, "failures");
 
 	print_engines(json_object_get(result, "engines"));
+	print_programs(json_object_get(result, "engines"));
 	print_problems(json_object_get(result, "engines"));
 	printf("\nscope      %s\n", format_string(result, "scope"));
 	printf("deadline   %lld ms, then %s; so far %lld passed and %lld dropped without a "

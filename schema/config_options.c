@@ -177,7 +177,7 @@ const struct config_option config_options[] = {
 
 	OPTION("inspection", SECTION, LIVE, HELP("What looks at each packet that crosses the gateway"))
 	OPTION("inspection.engines", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(1, 4),
-		.values = "builtin|external|none", DEFAULT("[builtin]"),
+		.values = "builtin|suricata|external|none", DEFAULT("[builtin]"),
 		HELP("The inspectors, one after the other; none: nothing is inspected"))
 	OPTION("inspection.rules", GLOB, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256), DEFAULT("[]"),
 		EXAMPLE("[/etc/bulkhead/rules/*.rules]"), HELP("Rule files in Suricata's syntax"))
@@ -219,6 +219,30 @@ const struct config_option config_options[] = {
 		     "their client"))
 	OPTION("inspection.external.in-flight", INTEGER, LIVE, RANGE(1, 4096), .unit = "packets",
 		DEFAULT("512"), HELP("Packets of one worker that it may have at a time"))
+	OPTION("inspection.suricata", SECTION, LIVE,
+		HELP("The engine suricata: Suricata 7, unmodified, in line"))
+	OPTION("inspection.suricata.mode", ENUM, RESTART, .values = "start|attach", DEFAULT("start"),
+		HELP("start: the daemon starts and watches it; attach: you do, with the "
+		     "configuration that is written into the folder suricata beside control.socket"))
+	OPTION("inspection.suricata.binary", PATH, LIVE, DEFAULT("/usr/bin/suricata"),
+		HELP("The program; nobody but root may be able to write it or its folders"))
+	OPTION("inspection.suricata.device", ENUM, RESTART, .values = "memif|vhost-user",
+		DEFAULT("memif"),
+		HELP("How packets get there; vhost-user is quicker and takes jumbo frames (MTU 9000)"))
+	OPTION("inspection.suricata.rules", GLOB, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
+		DEFAULT("[]"), .default_note = "[]: inspection.rules",
+		EXAMPLE("[/var/lib/suricata/rules/*.rules]"), HELP("Rule files for Suricata"))
+	OPTION("inspection.suricata.events", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 10),
+		.values = "anomaly|flow|http|dns|tls|ssh|smtp|ftp|smb|fileinfo", DEFAULT("[anomaly]"),
+		HELP("Records to take over besides alerts and drops"))
+	OPTION("inspection.suricata.cores", INTEGER, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 1023),
+		DEFAULT("[]"), .default_note = "[]: where the kernel puts them", EXAMPLE("[4, 5]"),
+		HELP("CPU of each of its workers, of which there are as many as packet.workers"))
+	OPTION("inspection.suricata.in-flight", INTEGER, LIVE, RANGE(1, 1000), .unit = "packets",
+		DEFAULT("512"), HELP("Packets of one worker that it may have at a time"))
+	OPTION("inspection.suricata.include", PATH, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 16),
+		DEFAULT("[]"), EXAMPLE("[/etc/bulkhead/suricata-extra.yaml]"),
+		HELP("Files of suricata.yaml's syntax that it reads after what is written for it"))
 	OPTION("inspection.hold-max", INTEGER, LIVE, RANGE(64, 1048576), .unit = "packets",
 		DEFAULT("8192"), HELP("Packets held for a verdict at most"))
 	OPTION("inspection.flows-max", INTEGER, RESTART, RANGE(1024, 16777216), .unit = "flows",

@@ -133,6 +133,42 @@ fetch_guest_kernel() {
 	cp -a "$work/root" "$guest_store/kernel"
 }
 
+# Suricata is in the backports of Debian 12 only (stable has 6). Their lists are read into a private copy, so that the
+# system's sources and lists stay as they are; the address is that of the system's own source.
+install_suricata() {
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg uri
+	[ -z "$(missing_of suricata)" ] && return
+	# shellcheck source=/dev/null
+	[ "$(. /etc/os-release && echo "$ID-${VERSION_ID:-}")" = debian-12 ] || {
+		say "Suricata is not installed: its package is known for Debian 12 only. What needs it is skipped"
+		return
+	}
+	[ "$(id -u)" = 0 ] || fail "the package suricata is missing. Run this as root (sudo), or install it from bookworm-backports"
+	update_lists
+	# shellcheck disable=SC2016
+	uri=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
+		sed -n 's/^Debian bookworm //p' | head -n 1)
+	[ -n "$uri" ] || {
+		say "Suricata is not installed: no source of Debian bookworm is set up. What needs it is skipped"
+		return
+	}
+	mkdir "$work/sources" "$work/lists"
+	find /etc/apt/sources.list.d -maxdepth 1 -type f -exec cp -t "$work/sources" {} +
+	cp -a /var/lib/apt/lists/. "$work/lists"
+	chmod 755 "$work" "$work/lists"
+	printf 'deb [signed-by=%s] %s bookworm-backports main\n' "$keyring" "$uri" >"$work/sources/bulkhead-backports.list"
+	say "installing: suricata (from bookworm-backports)"
+	hold_services
+	if ! apt -o Dir::State::lists="$work/lists" -o Dir::Etc::sourcelist="$work/sources/bulkhead-backports.list" \
+		-o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 update ||
+		! apt -o Dir::State::lists="$work/lists" -o Dir::Etc::sourceparts="$work/sources" \
+			-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+			install -y --no-install-recommends suricata/bookworm-backports libhtp2/bookworm-backports; then
+		fail "apt-get could not install suricata from bookworm-backports (see above)"
+	fi
+	say "installed"
+}
+
 set=${1:-}
 work=$(mktemp -d)
 trap clean_up EXIT
@@ -142,8 +178,12 @@ build) install_packages "$build_set" ;;
 run) install_packages "$run_set" ;;
 test)
 	install_packages "$test_set"
+	install_suricata
 	fetch_guest_kernel
 	;;
-bench) install_packages "$bench_set" ;;
+bench)
+	install_packages "$bench_set"
+	install_suricata
+	;;
 *) fail "usage: tools/setup.sh run|build|test|bench" ;;
 esac

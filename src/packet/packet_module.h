@@ -47,6 +47,8 @@ struct packet_module {
 	const struct ipc_method *methods;
 	/* Appends samples with packet_metric(). NULL is allowed. */
 	void (*metrics)(json_t *samples);
+	/* The broker's notifications about programs (src/main/README.md). NULL is allowed. */
+	void (*program)(const json_t *params);
 };
 
 /* In the written order; NULL ends it. */

@@ -233,9 +233,15 @@ static void on_peer(void *state, const char *peer_name, int fd)
 
 static void on_broker_request(void *state, struct ipc_request *request)
 {
+	bool is_program = strcmp(ipc_request_method(request), "broker.program") == 0;
+
 	if (!ipc_request_is_notification(request))
 		ipc_reply_error(request, IPC_METHOD_NOT_FOUND,
 			"the packet role answers control only", NULL);
+	for (const struct packet_module *const *module = packet_modules; is_program && *module;
+		module++)
+		if ((*module)->program)
+			(*module)->program(ipc_request_params(request));
 }
 
 static int on_start(struct role_context *context, void **state, struct error *error)

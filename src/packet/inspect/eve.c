@@ -22,6 +22,11 @@ static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_DECRYPTED] = "decrypted",
 };
 
+const char *eve_origin_name(const struct origin *origin)
+{
+	return origin_names[origin->kind % ORIGIN_KIND_COUNT];
+}
+
 void eve_copy_text(char out[EVE_TEXT_SIZE], const char *text)
 {
 	snprintf(out, EVE_TEXT_SIZE, "%s", text ? text : "");
@@ -352,7 +357,7 @@ json_t *eve_to_json(const struct eve_record *record, const struct eve_names *nam
 	if (record->has_flow)
 		set_string(event, "direction", record->to_server ? "to_server" : "to_client");
 	set_string(event, "partition", names->partition);
-	set_string(event, "origin", origin_names[record->origin.kind % ORIGIN_KIND_COUNT]);
+	set_string(event, "origin", eve_origin_name(&record->origin));
 	if (record->type == EVE_DROP)
 		json_object_set_new(event, "drop", drop_to_json(record, names));
 	if (record->has_signature)

@@ -66,5 +66,6 @@ struct eve_names {
 	const char *partition;
 	const char *drop_reason;
 };
+const char *eve_origin_name(const struct origin *origin);
 /* New reference. Control thread. */
 json_t *eve_to_json(const struct eve_record *record, const struct eve_names *names);

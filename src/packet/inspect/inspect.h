@@ -102,5 +102,9 @@ void inspect_chain_run(struct inspect_chain *chain, uint16_t worker, uint16_t fi
 uint16_t inspect_chain_collect(struct inspect_chain *chain, uint16_t worker, uint64_t now_ns,
 	struct inspect_output *output);
 
+/* The document of the change that is under way, else of the running configuration: for engines that
+ * are created. Control thread. */
+const json_t *inspect_document(void);
+
 /* Bytes of a chain with its parties. */
 size_t inspect_chain_size(const struct inspect_chain *chain);

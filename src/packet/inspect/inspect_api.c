@@ -25,6 +25,16 @@ static uint64_t sum_verdicts(const struct inspector *engine, enum verdict verdic
 	return total;
 }
 
+/* With those that were held at first. */
+static uint64_t sum_final(const struct inspector *engine, enum verdict verdict)
+{
+	uint64_t total = sum_verdicts(engine, verdict);
+
+	for (uint16_t i = 0; i < WORKERS_MAX; i++)
+		total += read_counter(&engine->counters[i].late_verdicts[verdict]);
+	return total;
+}
+
 static struct hold_totals add_up(void)
 {
 	const struct inspect_chain *chain = inspect_chain;
@@ -61,18 +71,21 @@ static json_t *engine_to_json(struct inspector *engine)
 	const char *state = is_down ? "down" : compiling ? "loading" : "running";
 	json_t *row = json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", engine->ops->name, "state",
 		state, "rules_loaded", 0, "rules_refused", 0, "flows", 0);
-	uint64_t alerts = 0, packets = 0;
+	uint64_t alerts = 0, packets = 0, expired = 0;
 
-	for (uint16_t i = 0; i < WORKERS_MAX; i++)
+	for (uint16_t i = 0; i < WORKERS_MAX; i++) {
 		alerts += read_counter(&engine->counters[i].alerts);
+		expired += read_counter(&engine->counters[i].expired);
+	}
 	for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
 		packets += sum_verdicts(engine, verdict);
 	set_number(row, "packets", packets);
-	set_number(row, "passed",
-		sum_verdicts(engine, VERDICT_PASS) + sum_verdicts(engine, VERDICT_DEEPER));
-	set_number(row, "dropped", sum_verdicts(engine, VERDICT_DROP));
-	set_number(row, "replaced", sum_verdicts(engine, VERDICT_REPLACE));
+	set_number(
+		row, "passed", sum_final(engine, VERDICT_PASS) + sum_final(engine, VERDICT_DEEPER));
+	set_number(row, "dropped", sum_final(engine, VERDICT_DROP));
+	set_number(row, "replaced", sum_final(engine, VERDICT_REPLACE));
 	set_number(row, "held", sum_verdicts(engine, VERDICT_HELD));
+	set_number(row, "expired", expired);
 	set_number(row, "alerts", alerts);
 	if (compiling)
 		json_object_set_new(row, "compiling", compiling);

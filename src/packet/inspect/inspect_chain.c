@@ -249,8 +249,8 @@ static void collect(struct inspect_chain *chain, uint16_t worker, struct inspect
 	if (!engine->ops->collect || room == 0)
 		return;
 	count = engine->ops->collect(engine, worker, packets, verdicts, room);
-	engine->counters[worker].collected += count;
 	for (uint16_t i = 0; i < count; i++) {
+		engine->counters[worker].late_verdicts[verdicts[i]]++;
 		trace_step(packets[i], "inspect_return", "%s: %s", engine->ops->name,
 			verdict_name(chain, engine, verdicts[i]));
 		if (settle(chain, worker, packets[i], verdicts[i], output))

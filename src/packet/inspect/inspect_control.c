@@ -31,6 +31,7 @@
 static const struct inspector_ops *const engines[] = {
 	&builtin_inspector,
 	&external_inspector,
+	&suricata_inspector,
 	&none_inspector,
 };
 
@@ -61,6 +62,12 @@ struct change {
 
 static struct change *change;         /* under way, or prepared */
 static struct ipc_request *reloading; /* to be answered */
+/* What the answer will say, with those engines that still read their rules. */
+static struct {
+	uint64_t loaded, refused, started_ns;
+	unsigned int missing;
+	struct error error;
+} reload;
 /* A prepare that came while a reload was under way. */
 static struct {
 	const json_t *document;
@@ -77,6 +84,11 @@ static bool has_timers, is_stopping;
 static void begin(struct change *next);
 
 /* ---- helpers ---- */
+
+const json_t *inspect_document(void)
+{
+	return change ? change->document : packet_config();
+}
 
 static const struct inspector_ops *find_engine(const char *name)
 {
@@ -577,14 +589,56 @@ static char *describe_refusals(void)
 	return text;
 }
 
+static void answer_reload(void)
+{
+	struct ipc_request *request = reloading;
+	uint64_t duration_ms = (clock_monotonic_ns() - reload.started_ns) / CLOCK_NS_PER_MS;
+
+	reloading = NULL;
+	if (reload.error.text[0]) {
+		log_error("rules_refused", log_str("error", reload.error.text));
+		ipc_reply_failed(request, -EIO, reload.error.text);
+		return;
+	}
+	log_info("rules_loaded", log_uint("rules", reload.loaded),
+		log_uint("duration_ms", duration_ms));
+	ipc_reply(request,
+		json_pack("{s:I, s:I, s:I}", "loaded", (json_int_t)reload.loaded, "refused",
+			(json_int_t)reload.refused, "duration_ms", (json_int_t)duration_ms));
+}
+
+static void on_settled(void *context, uint64_t loaded, uint64_t refused, const struct error *error)
+{
+	reload.loaded += loaded;
+	reload.refused += refused;
+	if (error)
+		reload.error = *error;
+	if (--reload.missing == 0)
+		answer_reload();
+}
+
+/* Engines outside are told of their rules by commit, and take their time. */
+static void await_engines(void)
+{
+	reload.missing = 1;
+	for (uint16_t i = 0; i < inspect_chain->count; i++) {
+		struct inspector *engine = inspect_chain->engines[i];
+
+		if (!engine->ops->settle)
+			continue;
+		reload.missing++;
+		engine->ops->settle(engine, on_settled, NULL);
+	}
+	on_settled(NULL, 0, 0, NULL);
+}
+
 static void on_reloaded(void *context, const struct error *error)
 {
 	struct ipc_request *request = reloading;
-	json_t *report;
-	uint64_t duration_ms;
 
-	reloading = NULL;
 	if (error) {
+		reloading = NULL;
+
 		/* end_prepare() has thrown the change away. */
 		char *text = describe_refusals();
 
@@ -594,16 +648,11 @@ static void on_reloaded(void *context, const struct error *error)
 		end_change();
 		return;
 	}
-	report = json_incref(change->report);
-	duration_ms = change->compile_ns / CLOCK_NS_PER_MS;
+	reload.loaded = (uint64_t)json_integer_value(json_object_get(change->report, "accepted"));
+	reload.refused = (uint64_t)json_integer_value(json_object_get(change->report, "refused"));
 	inspect_commit();
 	inspect_finish();
-	ipc_reply(request,
-		json_pack("{s:I, s:I, s:I}", "loaded",
-			json_integer_value(json_object_get(report, "accepted")), "refused",
-			json_integer_value(json_object_get(report, "refused")), "duration_ms",
-			(json_int_t)duration_ms));
-	json_decref(report);
+	await_engines();
 }
 
 void inspect_reload(struct ipc_request *request, void *context)
@@ -618,6 +667,8 @@ void inspect_reload(struct ipc_request *request, void *context)
 		return;
 	}
 	reloading = request;
+	memset(&reload, 0, sizeof(reload));
+	reload.started_ns = clock_monotonic_ns();
 	json_decref(refused_report);
 	refused_report = NULL;
 	begin(make_change(packet_config(), true, on_reloaded, NULL));
@@ -737,4 +788,5 @@ const struct packet_module inspect_module = {
 	.abort = inspect_abort,
 	.methods = inspect_methods,
 	.metrics = inspect_metrics,
+	.program = suricata_program_news,
 };

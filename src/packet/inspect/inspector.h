@@ -2,8 +2,8 @@
 /*
  * The inspector interface (I1): what stands behind the gateway's decision to let a packet go on. A
  * burst of tagged packets is submitted and gets verdicts at once, or `held`: held packets are
- * returned later, in any order, by collect. Implementations: none.c, builtin/, external.c, later
- * suricata/ and appliance/.
+ * returned later, in any order, by collect. Implementations: none.c, builtin/, external/,
+ * suricata/; later appliance/.
  *
  * compile runs on any thread; create, configure, reload, status and destroy on the control thread;
  * submit and collect on the worker that is named. An inspector keeps per-worker state apart and
@@ -34,7 +34,7 @@ enum verdict {
 /* Each worker's own, read relaxed by the control thread. */
 struct inspector_counters {
 	uint64_t verdicts[VERDICT_COUNT];
-	uint64_t collected;
+	uint64_t late_verdicts[VERDICT_COUNT]; /* of what was held */
 	uint64_t alerts;
 	uint64_t expired;         /* held packets whose deadline passed */
 	uint64_t invalid_returns; /* what came back and was not held (any more) */
@@ -67,6 +67,10 @@ struct inspector_rules {
 	const struct inspector *running; /* the one that is to be reloaded; NULL: a new one */
 };
 
+/* What an engine's rules came to; error: they are not in force. */
+typedef void (*inspector_settled_fn)(
+	void *context, uint64_t loaded, uint64_t refused, const struct error *error);
+
 struct inspector_ops {
 	const char *name; /* as in `inspection.engines` */
 
@@ -93,6 +97,9 @@ struct inspector_ops {
 	void (*configure)(struct inspector *inspector, const json_t *config);
 	/* Puts compiled in force, taken, in the place of the old rules (I5). */
 	void (*reload)(struct inspector *inspector, void *compiled);
+	/* Engines that read rules by themselves when they are configured: calls done when that is
+	 * over, maybe at once. NULL: there is nothing to wait for. */
+	void (*settle)(struct inspector *inspector, inspector_settled_fn done, void *context);
 	/* New reference: fields for engines[] of inspect.status. NULL: nothing to add. */
 	json_t *(*status)(struct inspector *inspector);
 	void (*metrics)(struct inspector *inspector, json_t *samples);
@@ -108,3 +115,7 @@ struct inspector_ops {
 extern const struct inspector_ops none_inspector;
 extern const struct inspector_ops builtin_inspector;
 extern const struct inspector_ops external_inspector;
+extern const struct inspector_ops suricata_inspector;
+
+/* Of the broker, about the program that the engine suricata had started. */
+void suricata_program_news(const json_t *params);

@@ -35,6 +35,7 @@ static int open_external(void **state)
 	external->base.ops = &external_inspector;
 	external->base.owner = OWNER;
 	external->worker_count = 1;
+	external->frame_max = UINT16_MAX;
 	external->workers[0] = calloc(1, sizeof(*external->workers[0]));
 	inspect_workers[0] = calloc(1, sizeof(*inspect_workers[0]));
 	inspect_workers[0]->holds = hold_table_create(64);
@@ -186,6 +187,117 @@ static void runts_and_foreign_frames_are_counted(void **state)
 	assert_int_equal(invalid_returns(), 41);
 }
 
+/* What an inspector that works in order has not returned, it has kept back. */
+static struct rte_mbuf *hand_out_in_order(struct rte_mbuf *packet)
+{
+	struct external_worker *own = external->workers[0];
+	struct rte_mbuf *frame = hand_out(packet);
+	uint16_t vlan;
+
+	assert_true(vn_tag_read(rte_pktmbuf_mtod(frame, const uint8_t *), frame->data_len,
+		&own->order[own->order_head++ % EXTERNAL_ORDER_MAX], &vlan));
+	return frame;
+}
+
+static uint16_t collect(struct rte_mbuf **packets, enum verdict *verdicts)
+{
+	external->workers[0]->was_down = true; /* nobody is connected, and nothing is released */
+	external->base.is_down = true;
+	return external_collect(&external->base, 0, packets, verdicts, 16);
+}
+
+/* I7: whatever on-failure says. */
+static void what_came_before_a_return_is_dropped(void **state)
+{
+	struct rte_mbuf *frames[4], *packets[16];
+	enum verdict verdicts[16];
+
+	(void)state;
+	external->is_ordered = true;
+	external->omitted_reason = DROP_suricata_drop;
+	for (int i = 0; i < 4; i++)
+		frames[i] = hand_out_in_order(make_udp(FROM_CLIENT, 2000, "in order"));
+	assert_true(take_back(frames[2]));
+	assert_int_equal(verdict, VERDICT_DEEPER);
+	rte_pktmbuf_free(returned);
+	assert_int_equal(collect(packets, verdicts), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(verdicts[i], VERDICT_DROP);
+		assert_int_equal(packet_metadata(packets[i])->drop_reason, DROP_suricata_drop);
+		rte_pktmbuf_free(packets[i]);
+	}
+	assert_int_equal(hold_count(inspect_workers[0]->holds), 1);
+	/* Too late, out of order: they are gone. */
+	assert_false(take_back(frames[0]));
+	assert_false(take_back(frames[1]));
+	assert_int_equal(invalid_returns(), 2);
+	assert_true(take_back(frames[3]));
+	rte_pktmbuf_free(returned);
+	assert_int_equal(external->workers[0]->order_tail, external->workers[0]->order_head);
+}
+
+static struct rte_mbuf *fence(uint32_t handle)
+{
+	struct rte_mbuf *frame = make_udp(FROM_CLIENT, 2000, "a fence by its VLAN");
+	uint8_t macs[12] = {2};
+
+	vn_tag_write(rte_pktmbuf_mtod(frame, uint8_t *), macs, handle, 4095);
+	return frame;
+}
+
+/* I7: when nothing follows by itself. */
+static void fence_settles_what_was_sent_before_it(void **state)
+{
+	struct external_worker *own = external->workers[0];
+	struct rte_mbuf *frames[2], *packets[16];
+	enum verdict verdicts[16];
+
+	(void)state;
+	external->is_ordered = true;
+	external->omitted_reason = DROP_suricata_drop;
+	own->is_answering = true;
+	frames[0] = hand_out_in_order(make_udp(FROM_CLIENT, 2000, "before"));
+	own->fence.handle = 77;
+	own->fence.order = own->order_head;
+	own->fence.sent_ns = clock_monotonic_ns();
+	frames[1] = hand_out_in_order(make_udp(FROM_CLIENT, 2000, "behind"));
+	assert_false(take_back(fence(76)));
+	assert_int_equal(hold_count(inspect_workers[0]->holds), 2);
+	assert_false(take_back(fence(77)));
+	assert_int_equal(hold_count(inspect_workers[0]->holds), 1);
+	assert_int_equal(own->fence.sent_ns, 0);
+	own->is_answering = true;
+	assert_false(take_back(fence(77)));
+	assert_int_equal(invalid_returns(), 1);
+	assert_int_equal(collect(packets, verdicts), 1);
+	assert_int_equal(verdicts[0], VERDICT_DROP);
+	rte_pktmbuf_free(packets[0]);
+	assert_false(take_back(frames[0]));
+	assert_true(take_back(frames[1]));
+	rte_pktmbuf_free(returned);
+}
+
+/* I7: over vhost-user jumbo frames go and come in pieces, cut differently. */
+static void frames_in_pieces_are_compared_as_a_whole(void **state)
+{
+	struct rte_mbuf *packet = make_udp(FROM_CLIENT, 2000, "first piece");
+	struct rte_mbuf *more = rte_pktmbuf_alloc(packet_pool);
+	struct rte_mbuf *frame, *rest;
+
+	(void)state;
+	memset(rte_pktmbuf_append(more, 1000), 'm', 1000);
+	frame = hand_out(packet);
+	rest = rte_pktmbuf_alloc(packet_pool);
+	memset(rte_pktmbuf_append(frame, 300), 'm', 300);
+	memset(rte_pktmbuf_append(rest, 700), 'm', 700);
+	rte_pktmbuf_chain(frame, rest);
+	rte_pktmbuf_chain(packet, more);
+	assert_true(take_back(frame));
+	assert_int_equal(verdict, VERDICT_DEEPER);
+	assert_ptr_equal(returned, packet);
+	rte_pktmbuf_free(returned);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_external, close_external)
@@ -196,6 +308,9 @@ int main(void)
 		TEST(guessed_handles_find_nothing),
 		TEST(other_addresses_or_vlan_are_dropped),
 		TEST(runts_and_foreign_frames_are_counted),
+		TEST(what_came_before_a_return_is_dropped),
+		TEST(fence_settles_what_was_sent_before_it),
+		TEST(frames_in_pieces_are_compared_as_a_whole),
 	};
 
 	return cmocka_run_group_tests(tests, open_group, NULL);

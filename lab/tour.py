@@ -16,6 +16,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import sys
 import textwrap
 import threading
@@ -23,6 +24,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from lab import suricata  # noqa: E402
 from lab.guest import GuestUnavailable  # noqa: E402
 from lab.inspector import Inspector  # noqa: E402
 from lab.netns import CommandFailed, wait_until  # noqa: E402
@@ -41,6 +43,11 @@ content:"/../../etc/passwd"; sid:1000001; rev:1;)
 LIVE_RULE = """\
 drop tcp any any -> $HOME_NET 80 (msg:"LAB forbidden page"; flow:to_server,established; \
 content:"/forbidden.html"; sid:1000002; rev:1;)
+"""
+
+
+SURICATA_RULE = """\
+drop udp any any -> $HOME_NET 7777 (msg:"LAB attack that Suricata knows"; content:"evil-payload"; sid:1000020; rev:1;)
 """
 
 
@@ -96,6 +103,8 @@ class Tour:
     def steps(self):
         steps = [self.page_served, self.walk, self.vlans, self.host, self.unknown_address,
                  self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies]
+        if suricata.is_installed():
+            steps += [self.suricata_blocks, self.suricata_dies]
         if WITH_GUEST:
             steps.append(self.guest)
         return (*steps, self.numbers)
@@ -264,6 +273,68 @@ class Tour:
     def _external(self):
         return next(engine for engine in self.lab.daemon.cli("inspect")["engines"]
                     if engine["name"] == "external")
+
+    def suricata_blocks(self):
+        """Suricata, unmodified, in line: an attack on one network, the same 5-tuple on another"""
+        daemon = self.lab.daemon
+        self.before_suricata = copy.deepcopy(daemon.config)
+        self.lab.write("suricata/lab.rules", SURICATA_RULE)
+        self._chain_suricata("drop")
+        row = suricata.wait_running(daemon)
+        self.screen.seen(f"Suricata {row['details']['version']}, process {row['details']['pid']}, started and "
+                         f"watched by the broker: {row['rules_loaded']} rule")
+        ends = {vlan: self.lab[name].wire("eth0") for vlan, name in ((10, "web"), (20, "db"))}
+        for payload, passes in ((b"harmless", (10, 20)), (b"evil-payload", (20,)), (b"afterwards", (10, 20))):
+            for vlan, end in ends.items():
+                if payload == b"evil-payload" and vlan == 20:
+                    continue  # the other network's stays clean
+                self._send_datagram(vlan, payload)
+                seen = end.expect(lambda frame, payload=payload: payload in frame, 2)
+                expect((seen is not None) == (vlan in passes), f"{payload} in VLAN {vlan}: {seen}")
+        event = wait_until(lambda: self._alert(1000020), what="Suricata's alert")
+        self.screen.quote(json.dumps({key: event[key] for key in (
+            "event_type", "engine", "src_ip", "dest_ip", "dest_port", "vlan", "partition", "origin", "alert")
+            if key in event}))
+        self.screen.seen("dropped for web (VLAN 10); db (VLAN 20) got all of the same addresses and ports; "
+                         f"{daemon.drops()['suricata_drop']} packets counted as suricata_drop")
+
+    def _send_datagram(self, vlan, payload):
+        """The same UDP flow in each VLAN; tagged on the wire for 20."""
+        body = struct.pack("!HHHH", 4444, 7777, 8 + len(payload), 0) + payload
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, 17, 0,
+                           socket.inet_aton("192.0.2.150"), socket.inet_aton("192.0.2.99"))
+        total = sum(struct.unpack("!10H", head))
+        total = (total & 0xFFFF) + (total >> 16)
+        head = head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:]
+        macs = bytes.fromhex({10: WEB_MAC, 20: "52:54:00:00:20:01"}[vlan].replace(":", "") + "52540000ff77")
+        tag = b"" if vlan == 10 else struct.pack("!HH", 0x8100, vlan)
+        self.lab.outside.wire("eth0").send(macs + tag + b"\x08\x00" + head + body)
+
+    def suricata_dies(self):
+        """Suricata is killed under traffic: the fail policy decides until the broker has it back"""
+        daemon = self.lab.daemon
+        try:
+            old = suricata.wait_running(daemon)["details"]["pid"]
+            os.kill(old, signal.SIGKILL)
+            wait_until(lambda: daemon.events(event_type="inspector_down", engine="suricata"), 5,
+                       what="its death to be noticed")
+            expect(not ping(self.lab.outside, "192.0.2.10", timeout=1)
+                   or suricata.row(daemon)["details"]["pid"] != old, "a packet passed unseen")
+            self.screen.seen("killed with SIGKILL; on-failure: drop → nothing passes unseen")
+            row = wait_until(lambda: suricata.wait_running(daemon)["details"]["pid"] != old
+                             and suricata.row(daemon), 30, what="its return")
+            expect(can_ping(self.lab.outside, "192.0.2.10"), "no traffic through the new one")
+            self.screen.seen(f"started again by the broker (process {row['details']['pid']}), rules and all")
+            self.screen.quote(daemon.command("inspect").stdout)
+        finally:
+            daemon.apply(lambda config: config.update(self.before_suricata))
+
+    def _chain_suricata(self, on_failure):
+        def change(config):
+            config["inspection"].update({
+                "engines": ["builtin", "suricata"], "on-failure": on_failure, "deadline": "200ms",
+                "suricata": {"rules": [str(self.lab.folder / "suricata/*.rules")]}})
+        self.lab.daemon.apply(change)
 
     def guest(self):
         """A QEMU guest on vhost-user, with segmentation offload, uses all of it unmodified"""

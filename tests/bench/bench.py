@@ -23,6 +23,7 @@ import time
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TREE))
 
+from lab import suricata as lab_suricata  # noqa: E402
 from lab.daemon import BUILD, Daemon, make_run_folder  # noqa: E402
 from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
 
@@ -242,6 +243,41 @@ def inspection():
            for name, values in results.items()])
 
 
+def suricata():
+    """The hand-off to Suricata beside Suricata alone, over the same memif, with 3,000 rules"""
+    if not lab_suricata.is_installed():
+        raise Unavailable("Suricata is not installed: run tools/setup.sh bench on Debian 12")
+    sizes = ("64", "512", "1500")
+    with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as name:
+        folder = pathlib.Path(name)
+        (folder / "bench.rules").write_text(run(sys.executable, TREE / "tests/bench/generate_rules.py", 3000))
+        bench = subprocess.Popen(
+            [BUILD / "tests/bench/handoff-bench", "--lcores", "0@0", "-m", "512", "--in-memory", "--no-pci",
+             "--file-prefix", f"handoff{os.getpid()}", "--log-level", "4", "--", folder, "bench.rules",
+             str(SECONDS), *sizes], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        peer = None
+        try:
+            while (line := bench.stdout.readline()) and line.strip() != "READY":
+                pass
+            peer = subprocess.Popen(
+                [lab_suricata.BINARY, "-c", folder / "suricata.yaml", "-l", folder, "--dpdk", "--runmode",
+                 "workers"], stdout=open(folder / "suricata.out", "wb"), stderr=subprocess.STDOUT)
+            output = bench.communicate(timeout=120 + 8 * SECONDS * len(sizes))[0]
+            if bench.returncode != 0:
+                raise Unavailable(f"no measurement:\n{(folder / 'suricata.out').read_text()[-2000:]}")
+        finally:
+            stop(bench)
+            if peer:
+                stop(peer)
+    rows = json.loads(output.strip().splitlines()[-1])
+    table("One worker each; bytes of a frame without FCS. Delay: there and back, one packet at a time",
+          ("size", "alone, Mpps", "ours, Mpps", "ratio", "lost", "p50, µs", "ours", "p99, µs", "ours"),
+          [(row["size"], f"{row['alone_mpps']:.3f}", f"{row['ours_mpps']:.3f}",
+            f"{row['ours_mpps'] / row['alone_mpps']:.2f}", row["lost"], f"{row['alone']['p50_us']:.1f}",
+            f"{row['ours']['p50_us']:.1f}", f"{row['alone']['p99_us']:.1f}", f"{row['ours']['p99_us']:.1f}")
+           for row in rows])
+
+
 def addresses():
     """The forwarding table with 2 to 100,000 addresses"""
     cases = {f"{2 * count:,}": {"macs": count} for count in (1, 500, 5000, 50000)}
@@ -281,7 +317,7 @@ def resident_mb(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-BENCHMARKS = (forwarding, inspection, addresses, footprint)
+BENCHMARKS = (forwarding, inspection, suricata, addresses, footprint)
 
 
 def main():

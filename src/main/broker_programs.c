@@ -82,23 +82,36 @@ static int check_binary(const struct program *program, const char *asked,
 	return status;
 }
 
-/* The folder `run` in it is the program's to write to, and the role's to read. */
-static int give_run_folder(int folder, const struct identity *role, const struct identity *own)
+/* Changes a folder of it that only `owner` (or root, who has just made it) can have put there. */
+static int give_inner(int folder, const char *name, uid_t owner, uid_t uid, gid_t gid, mode_t mode)
 {
+	int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat info;
-	int fd, status = 0;
+	int status = 0;
 
-	if (mkdirat(folder, "run", 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(folder, "run", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &info) < 0 || (info.st_uid != 0 && info.st_uid != own->uid))
+	if (fstat(fd, &info) < 0 || (info.st_uid != 0 && info.st_uid != owner))
 		status = -EPERM;
-	else if (fchown(fd, own->uid, role->gid) < 0 || fchmod(fd, 02750) < 0)
+	else if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)
 		status = -errno;
 	close(fd);
 	return status;
+}
+
+/* `run` is the program's to write to, and the role's to read; in `packets`, if the role has made
+ * it, both have their sockets. */
+static int give_inner_folders(int folder, const struct identity *role, const struct identity *own)
+{
+	int status;
+
+	if (mkdirat(folder, "run", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	status = give_inner(folder, "run", own->uid, own->uid, role->gid, 02750);
+	if (status < 0)
+		return status;
+	status = give_inner(folder, "packets", role->uid, role->uid, own->gid, 0770);
+	return status == -ENOENT ? 0 : status;
 }
 
 /* Lets the program's group into a folder that is the role's own, and nobody else. */
@@ -123,7 +136,7 @@ static int give_folder(const struct identity *role, const struct program *progra
 	else if (fchown(fd, (uid_t)-1, own.gid) < 0 || fchmod(fd, 0750) < 0)
 		status = -errno;
 	if (status == 0)
-		status = give_run_folder(fd, role, &own);
+		status = give_inner_folders(fd, role, &own);
 	close(fd);
 	if (status < 0)
 		return error_set(error, status, "%s: cannot be given to the user %s: %s", path,

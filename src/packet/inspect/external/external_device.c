@@ -7,6 +7,7 @@
 #include "packet/packet_module.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <rte_bus_vdev.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
@@ -138,6 +139,25 @@ static void close_devices(struct external *external)
 	}
 }
 
+/* Where others may write to the folder: what is changed is our socket, and nothing behind a link.
+ */
+static int open_to_others(const char *path, mode_t mode)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), status = 0;
+	struct stat info;
+	char name[64];
+
+	if (fd < 0)
+		return -errno;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &info) < 0 || !S_ISSOCK(info.st_mode) || info.st_uid != geteuid())
+		status = -EPERM;
+	else if (chmod(name, mode) < 0)
+		status = -errno;
+	close(fd);
+	return status;
+}
+
 static int open_one(struct external *external, const struct external_setup *setup, uint16_t worker,
 	const char *path)
 {
@@ -167,9 +187,7 @@ static int open_one(struct external *external, const struct external_setup *setu
 		return status;
 	}
 	device->open_count++;
-	if (setup->socket_mode && chmod(path, setup->socket_mode) < 0)
-		return -errno;
-	return 0;
+	return setup->socket_mode ? open_to_others(path, setup->socket_mode) : 0;
 }
 
 static int open_devices(

@@ -81,18 +81,23 @@ static int make_folder(struct suricata_control *control, struct error *error)
 	const char *socket = json_string_value(
 		json_object_get(json_object_get(inspect_document(), "control"), "socket"));
 	const char *end = socket ? strrchr(socket, '/') : NULL;
+	char devices[SURICATA_PATH_SIZE + 8];
 
 	/* An engine that is replaced has its sockets a little longer. */
 	number++;
 	if (!end || !make_path(control->folder, "%.*s/suricata", (int)(end - socket), socket)
-		|| !make_path(control->packets, "%s/packets-%u.sock", control->folder, number)
+		|| !make_path(control->packets, "%s/packets/%u.sock", control->folder, number)
 		|| !make_path(control->eve, "%s/eve-%u.sock", control->folder, number)
 		|| !make_path(control->command, "%s/run/command.sock", control->folder))
 		return error_set(error, -ENAMETOOLONG,
 			"control.socket: the paths of Suricata's sockets beside it are too long");
-	if (mkdir(control->folder, 0750) < 0 && errno != EEXIST)
-		return error_set(error, -errno, "%s: %s (the roles' user makes it)",
-			control->folder, strerror(errno));
+	/* The broker lets Suricata's group into them; memif wants to be able to write where its
+	 * socket is. */
+	snprintf(devices, sizeof(devices), "%s/packets", control->folder);
+	if ((mkdir(control->folder, 0750) < 0 && errno != EEXIST)
+		|| (mkdir(devices, 0750) < 0 && errno != EEXIST))
+		return error_set(error, -errno, "%s: %s (the roles' user makes it)", devices,
+			strerror(errno));
 	return 0;
 }
 

@@ -241,7 +241,7 @@ static void open_engine(const char *path)
 {
 	struct rte_eth_conf conf = {0};
 	char arguments[384];
-	uint16_t port;
+	uint16_t port = 0;
 
 	snprintf(arguments, sizeof(arguments),
 		"role=server,id=0,socket=%s,socket-abstract=no,rsize=10", path);

@@ -151,7 +151,6 @@ def test_odd_frames_pass_it_byte_exact(make_lab, device, mtu):
     """I7 G13 G11: more than 60 kinds of frames, jumbo ones too, as many VLAN tags as it decodes."""
     lab = make_lab(partitions=("web", "app"), mtu=mtu)
     start(lab, change=unguarded, suricata={"device": device})
-    lab._await_links()
     ends = wires(lab)
     # What it looks into to the bottom; what has more tags is another test's.
     frames = {name: rest for name, rest in odd_frames.make(mtu).items()

@@ -584,7 +584,12 @@ static void gives_programs_the_roles_own_folder_alone(void **state)
 	assert_int_equal(mkdir(at("given"), 0755), 0);
 	assert_int_equal(chown(at("given"), broker.identity.uid, broker.identity.gid), 0);
 	assert_int_equal(ask_attached(at("given")), 0);
+	assert_int_equal(mkdir(at("given/packets"), 0700), 0);
+	assert_int_equal(chown(at("given/packets"), broker.identity.uid, broker.identity.gid), 0);
 	assert_int_equal(ask_attached(at("given")), 0);
+	assert_int_equal(stat(at("given/packets"), &info), 0);
+	assert_int_equal(info.st_mode & 07777, 0770);
+	assert_int_equal(info.st_uid, broker.identity.uid);
 	assert_int_equal(stat(at("given"), &info), 0);
 	assert_int_equal(info.st_mode & 07777, 0750);
 	assert_int_equal(stat(at("given/run"), &info), 0);

@@ -129,6 +129,7 @@ static void broker_put_all(struct broker *broker)
 		supervised_put(&broker->supervised[i]);
 	broker_put_taps(broker);
 	broker_put_sockets(broker);
+	broker_put_programs(broker);
 }
 
 static void broker_check_ready(struct broker *broker)
@@ -709,6 +710,8 @@ static void broker_resume(struct broker *broker)
 	for (size_t i = 0; i < broker->role_count; i++)
 		supervised_check_alive(&broker->supervised[i]);
 	broker_announce(broker, "broker", "ready", getpid(), broker->restarts, broker->reason);
+	if (broker->phase != BROKER_STOPPING)
+		broker_resume_programs(broker);
 	if (broker->phase == BROKER_STOPPING)
 		broker_stop_next(broker);
 	else if (broker->is_asked_to_stop)

@@ -181,6 +181,8 @@ static void take_item(void *context, const char *key, const void *data, size_t s
 		take_self(broker, &item.self);
 	} else if (strncmp(key, "tap:", 4) == 0) {
 		broker_take_tap(broker, name, data, size, descriptors, descriptor_count);
+	} else if (strncmp(key, "program:", 8) == 0) {
+		broker_take_program(broker, name, data, size);
 	} else if (strncmp(key, "socket:", 7) == 0) {
 		broker_remember_socket(broker, name);
 	}

@@ -5,9 +5,11 @@
  */
 #include "main/broker_state.h"
 #include "main/death.h"
+#include "main/keeper.h"
 #include "main/params.h"
 #include "main/program.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -168,6 +170,29 @@ static void program_set_state(struct broker_program *own, enum supervised_state 
 	}
 }
 
+/* For the next broker: a program dies with the one that started it. */
+struct program_item {
+	char owner[32];
+	char binary[sizeof(((struct broker_program *)0)->binary)];
+	char folder[sizeof(((struct broker_program *)0)->folder)];
+};
+
+static_assert(sizeof(struct program_item) <= KEEPER_DATA_MAX, "fits a message");
+
+static void program_put(const struct broker_program *own)
+{
+	struct program_item item = {0};
+
+	if (!own->is_wanted) {
+		broker_drop(own->broker, "program", own->program->name);
+		return;
+	}
+	snprintf(item.owner, sizeof(item.owner), "%s", own->owner->role->name);
+	strcpy(item.binary, own->binary);
+	strcpy(item.folder, own->folder);
+	broker_put(own->broker, "program", own->program->name, &item, sizeof(item), NULL, 0);
+}
+
 static void program_on_wait(uv_timer_t *timer)
 {
 	program_spawn(timer->data);
@@ -273,6 +298,7 @@ void broker_programs_role_ended(struct supervised *role)
 		if (own->owner != role)
 			continue;
 		own->is_wanted = false;
+		program_put(own);
 		program_stop(own);
 		/* It has nothing left that it could end in order. */
 		if (own->pid)
@@ -350,6 +376,7 @@ static int read_program(const json_t *params, const struct program **out, struct
 static void program_start(struct broker_program *own)
 {
 	own->is_wanted = true;
+	program_put(own);
 	if (own->pid) {
 		own->is_asked_to_restart = true;
 		program_stop(own);
@@ -416,7 +443,45 @@ void broker_stop_program(struct ipc_request *request, void *context)
 	own = find(context, program);
 	if (own) {
 		own->is_wanted = false;
+		program_put(own);
 		program_stop(own);
 	}
 	ipc_reply(request, json_object());
+}
+
+/* ---- handover ---- */
+
+void broker_put_programs(struct broker *broker)
+{
+	list_foreach (node, &broker->programs)
+		program_put(list_entry(node, struct broker_program, node));
+}
+
+void broker_take_program(struct broker *broker, const char *name, const void *data, size_t size)
+{
+	const struct program *program = program_find(name);
+	struct broker_program *own = NULL;
+	struct program_item item;
+
+	if (size != sizeof(item))
+		return;
+	memcpy(&item, data, sizeof(item));
+	for (size_t i = 0; program && i < broker->role_count; i++)
+		if (strcmp(broker->supervised[i].role->name, item.owner) == 0)
+			own = find_or_make(&broker->supervised[i], program);
+	if (!own)
+		return;
+	strcpy(own->binary, item.binary);
+	strcpy(own->folder, item.folder);
+	own->is_wanted = true;
+}
+
+void broker_resume_programs(struct broker *broker)
+{
+	list_foreach (node, &broker->programs) {
+		struct broker_program *own = list_entry(node, struct broker_program, node);
+
+		snprintf(own->reason, sizeof(own->reason), "its broker died");
+		program_wait(own, 0);
+	}
 }

@@ -139,5 +139,9 @@ void broker_start_program(struct ipc_request *request, void *context);
 void broker_stop_program(struct ipc_request *request, void *context);
 void broker_programs_role_ended(struct supervised *role);
 void broker_programs_close(struct broker *broker);
+/* For the next broker; and by that one, when its roles are known, and when it goes on. */
+void broker_put_programs(struct broker *broker);
+void broker_take_program(struct broker *broker, const char *name, const void *data, size_t size);
+void broker_resume_programs(struct broker *broker);
 /* After the loop's end. */
 void broker_programs_free(struct broker *broker);

@@ -23,7 +23,7 @@
 #define HANDOVER_FD 4 /* memory with what was kept: handover_header and its items */
 
 #define KEEPER_KEY_SIZE        128
-#define KEEPER_DATA_MAX        8192
+#define KEEPER_DATA_MAX        12288
 #define KEEPER_DESCRIPTORS_MAX 16
 #define KEEPER_ITEMS_MAX       8192
 

@@ -89,6 +89,59 @@ static void print_problems(const json_t *engines)
 	}
 }
 
+/* What an engine outside of this process tells beside the counters of all. */
+static void print_appliance(const json_t *engines)
+{
+	json_t *engine;
+	size_t index;
+
+	json_array_foreach (engines, index, engine) {
+		const json_t *details = json_object_get(engine, "details");
+
+		if (strcmp(format_string(engine, "name"), "appliance") != 0)
+			continue;
+		printf("appliance  %s over %s, %.0f us there and back; %lld in flight\n",
+			format_string(details, "remote"), format_string(details, "link"),
+			json_number_value(json_object_get(details, "round_trip_us")),
+			(long long)format_integer(details, "in_flight"));
+		printf("           %lld sent, %lld returned: %lld refused, %lld without a verdict, "
+		       "%lld forged; %lld too large\n",
+			(long long)format_integer(details, "sent"),
+			(long long)format_integer(details, "returned"),
+			(long long)format_integer(details, "refused"),
+			(long long)format_integer(details, "failed"),
+			(long long)format_integer(details, "forged"),
+			(long long)format_integer(details, "too_large"));
+	}
+}
+
+/* For whom this host is the appliance. */
+static void print_clients(const json_t *clients)
+{
+	static const struct table_column columns[] = {{"CLIENT", false, true},
+		{"REQUESTS", true, false}, {"PASSED", true, false}, {"DROPPED", true, false},
+		{"FAILED", true, false}, {"FORGED", true, false}, {"PROBES", true, false}};
+	static const char *const counters[] = {
+		"requests", "passed", "dropped", "failed", "forged", "probes"};
+	struct table *table;
+	char text[FORMAT_SIZE];
+	json_t *client;
+	size_t index;
+
+	if (!clients)
+		return;
+	table = table_create(columns, 7);
+	json_array_foreach (clients, index, client) {
+		table_add(table, format_string(client, "address"));
+		for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+			table_add(table,
+				format_count((double)format_integer(client, counters[i]), text));
+	}
+	putchar('\n');
+	format_print_table(table);
+	table_destroy(table);
+}
+
 static void print_status(const json_t *result)
 {
 	const json_t *hold = json_object_get(result, "hold");
@@ -108,6 +161,8 @@ static void print_status(const json_t *result)
 		(long long)format_integer(hold, "capacity"),
 		(long long)format_integer(hold, "expired"),
 		(long long)format_integer(hold, "invalid_returns"));
+	print_appliance(json_object_get(result, "engines"));
+	print_clients(json_object_get(result, "clients"));
 }
 
 int inspect_status(struct cli *cli)

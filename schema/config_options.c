@@ -177,7 +177,7 @@ const struct config_option config_options[] = {
 
 	OPTION("inspection", SECTION, LIVE, HELP("What looks at each packet that crosses the gateway"))
 	OPTION("inspection.engines", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(1, 4),
-		.values = "builtin|suricata|external|none", DEFAULT("[builtin]"),
+		.values = "builtin|suricata|external|appliance|none", DEFAULT("[builtin]"),
 		HELP("The inspectors, one after the other; none: nothing is inspected"))
 	OPTION("inspection.rules", GLOB, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256), DEFAULT("[]"),
 		EXAMPLE("[/etc/bulkhead/rules/*.rules]"), HELP("Rule files in Suricata's syntax"))
@@ -243,6 +243,29 @@ const struct config_option config_options[] = {
 	OPTION("inspection.suricata.include", PATH, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 16),
 		DEFAULT("[]"), EXAMPLE("[/etc/bulkhead/suricata-extra.yaml]"),
 		HELP("Files of suricata.yaml's syntax that it reads after what is written for it"))
+	OPTION("inspection.appliance", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("The engine appliance: an IPS on another host, asked over a trusted link"))
+	OPTION("inspection.appliance.link", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH,
+		EXAMPLE("xcf0"), HELP("The adapter that leads there, of kind xcf"))
+	OPTION("inspection.appliance.local", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("198.51.100.1"), HELP("Our address on the link; nobody else may have it"))
+	OPTION("inspection.appliance.remote", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("198.51.100.2"), HELP("The appliance's address"))
+	OPTION("inspection.appliance.next-hop", ADDRESS, LIVE,
+		.default_note = "remote: it is on the link itself", EXAMPLE("198.51.100.254"),
+		HELP("The router on the link that leads there"))
+	OPTION("inspection.appliance.remote-mac", MAC, LIVE,
+		.default_note = "asked for by ARP or neighbour discovery",
+		EXAMPLE("\"52:54:00:00:00:02\""), HELP("Hardware address of the appliance or router"))
+	OPTION("inspection.appliance.key-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("/etc/bulkhead/appliance.keys"),
+		HELP("Keys, one or two lines of an id (0 to 255) and 32 hexadecimal digits; the first "
+		     "is used for sending. Not readable by others; read again with each change"))
+	OPTION("inspection.appliance.health-interval", DURATION, LIVE, RANGE(50, 60000), .unit = "ms",
+		DEFAULT("500ms"),
+		HELP("Time between probes; after three without answer it is down, after two answers up"))
+	OPTION("inspection.appliance.in-flight", INTEGER, LIVE, RANGE(1, 65536), .unit = "packets",
+		DEFAULT("1024"), HELP("Packets of one worker that it may have at a time"))
 	OPTION("inspection.hold-max", INTEGER, LIVE, RANGE(64, 1048576), .unit = "packets",
 		DEFAULT("8192"), HELP("Packets held for a verdict at most"))
 	OPTION("inspection.flows-max", INTEGER, RESTART, RANGE(1024, 16777216), .unit = "flows",
@@ -258,6 +281,19 @@ const struct config_option config_options[] = {
 	OPTION("inspection.stream-depth", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
 		RANGE(4096, 1099511627776), .unit = "bytes", DEFAULT("1MiB"),
 		HELP("A stream is reassembled up to here, in each direction"))
+
+	OPTION("appliance", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("This host as an appliance: it inspects, with the engines of `inspection`, for others"))
+	OPTION("appliance.link", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH,
+		EXAMPLE("xcf0"), HELP("The adapter that leads to them, of kind xcf"))
+	OPTION("appliance.local", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("198.51.100.2"), HELP("Our address on the link; nobody else may have it"))
+	OPTION("appliance.clients", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED | CONFIG_IS_LIST,
+		RANGE(1, 64), EXAMPLE("[198.51.100.1]"),
+		HELP("Addresses of the hosts that may ask; answers go back the way the question came"))
+	OPTION("appliance.key-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("/etc/bulkhead/appliance.keys"),
+		HELP("As inspection.appliance.key-file; answers use the key of the question"))
 
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),

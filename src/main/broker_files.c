@@ -328,6 +328,52 @@ int broker_append_file(const struct identity *identity, const char *path, struct
 	return fd;
 }
 
+/* A key: of one file, that nobody but its owner and group can read. */
+static int key_open(const struct identity *identity, const char *path, struct error *error)
+{
+	/* O_NONBLOCK: a FIFO must not stop the broker. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+	const char *why = NULL;
+	struct stat info;
+
+	if (fd < 0)
+		return error_set(error, -errno, "%s: %s (the roles' user must be able to read it)",
+			path, strerror(errno));
+	if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode))
+		why = "is not a regular file";
+	else if (info.st_mode & (S_IRWXO | S_IWGRP))
+		why = "others than its owner and group can read it, or others than its owner write "
+		      "it; chmod 0640 it";
+	else if (info.st_uid != 0 && info.st_uid != identity->uid)
+		why = "belongs neither to root nor to the roles' user";
+	if (!why)
+		return fd;
+	close(fd);
+	return error_set(error, -EPERM, "%s: %s", path, why);
+}
+
+void broker_open_key(struct ipc_request *request, void *context)
+{
+	static const char *const names[] = {"path", NULL};
+	const struct identity *identity = broker_identity(context);
+	const json_t *params = ipc_request_params(request);
+	char path[PARAMS_PATH_SIZE];
+	struct error error = {0};
+	int fd = -1, status = params_only(params, names, &error);
+
+	if (status == 0)
+		status = params_path(params, "path", sizeof(path), path, &error);
+	if (status == 0) {
+		identity_assume(identity, (gid_t)-1);
+		status = fd = key_open(identity, path, &error);
+		identity_resume();
+	}
+	if (status < 0)
+		ipc_reply_failed(request, status, error.text);
+	else
+		broker_reply_descriptor(request, path, fd);
+}
+
 void broker_open_append(struct ipc_request *request, void *context)
 {
 	static const char *const names[] = {"path", NULL};

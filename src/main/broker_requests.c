@@ -176,6 +176,7 @@ static const struct ipc_method broker_methods[] = {
 	{"broker.open_config", broker_open_config},
 	{"broker.open_rules", broker_open_rules},
 	{"broker.open_cache", broker_open_cache},
+	{"broker.open_key", broker_open_key},
 	{"broker.open_append", broker_open_append},
 	{"broker.listen_unix", broker_listen_unix},
 	{"broker.connect_unix", broker_connect_unix},

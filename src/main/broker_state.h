@@ -97,6 +97,7 @@ void broker_handle_request(struct ipc_request *request, struct supervised *from)
 void broker_open_config(struct ipc_request *request, void *context);
 void broker_open_rules(struct ipc_request *request, void *context);
 void broker_open_cache(struct ipc_request *request, void *context);
+void broker_open_key(struct ipc_request *request, void *context);
 void broker_open_append(struct ipc_request *request, void *context);
 void broker_listen_unix(struct ipc_request *request, void *context);
 void broker_connect_unix(struct ipc_request *request, void *context);

@@ -21,9 +21,9 @@ const struct role roles[] = {
 		.job = "ports, switch, gateway and inspection on DPDK workers",
 		.ops = &packet_role_ops,
 		.peers = LIST("control"),
-		.requests = LIST("broker.open_rules", "broker.open_cache", "broker.open_tap",
-			"broker.close_tap", "broker.open_packet_socket", "broker.start_program",
-			"broker.stop_program"),
+		.requests = LIST("broker.open_rules", "broker.open_cache", "broker.open_key",
+			"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",
+			"broker.start_program", "broker.stop_program"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
 			"trace.", "capture.", "engine.", "packet."),
 		/* Interfaces and offloads; raw sockets; hugepages and rings; AF_XDP's program. */

@@ -20,6 +20,7 @@ const struct packet_module *const packet_modules[] = {
 	&engine_module,
 	&port_module,
 	&gateway_module,
+	&link_module,
 	&inspect_module,
 	NULL,
 };

@@ -108,6 +108,26 @@ static void check_physical(struct load *load, const json_t *gateway)
 			"the adapter is of kind %s", kind);
 }
 
+static bool uses_engine(const json_t *inspection, const char *name)
+{
+	json_t *engine;
+	size_t i;
+
+	json_array_foreach (json_object_get(inspection, "engines"), i, engine)
+		if (strcmp(json_string_value(engine), name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_link_used(const json_t *document, const char *name)
+{
+	const json_t *inspection = json_object_get(document, "inspection");
+	const char *asked = text_of(json_object_get(inspection, "appliance"), "link");
+	const char *serving = text_of(json_object_get(document, "appliance"), "link");
+
+	return (asked && strcmp(asked, name) == 0) || (serving && strcmp(serving, name) == 0);
+}
+
 static void check_adapters(struct load *load, const json_t *gateway)
 {
 	const json_t *adapters = json_object_get(load->document, "adapters");
@@ -127,10 +147,11 @@ static void check_adapters(struct load *load, const json_t *gateway)
 			load_warning(load, path, NULL,
 				"nothing uses this adapter: gateway.physical names %s",
 				physical ? physical : "none");
-		else if (kind && strcmp(kind, "xcf") == 0)
+		else if (kind && strcmp(kind, "xcf") == 0 && !is_link_used(load->document, name))
 			load_warning(load, path, NULL,
-				"kind xcf is for the distributor, which this version does not "
-				"have: the adapter is not opened");
+				"nothing uses this link: neither inspection.appliance nor "
+				"appliance "
+				"names it");
 	}
 }
 
@@ -258,6 +279,76 @@ static void check_engines(struct load *load, const json_t *inspection)
 			"nothing uses the rules: inspection.engines is [none]");
 }
 
+static void check_link(struct load *load, const char *path, const char *name)
+{
+	const json_t *adapter = json_object_get(json_object_get(load->document, "adapters"), name);
+	const char *kind = text_of(adapter, "kind");
+
+	if (!adapter)
+		load_error(load, path, "the name of an adapter of kind xcf",
+			"there is no adapter of this name");
+	else if (kind && strcmp(kind, "xcf") != 0)
+		load_error(load, path, "an adapter of kind xcf", "the adapter is of kind %s", kind);
+}
+
+/* One host, of the family that local has. */
+static void check_link_address(
+	struct load *load, const char *path, const char *address, const char *local)
+{
+	if (!address)
+		return;
+	if (strchr(address, '/'))
+		load_error(load, path, "the address of one host", "it is a prefix");
+	else if (local && !strchr(address, ':') != !strchr(local, ':'))
+		load_error(load, path, "addresses that are all IPv4 or all IPv6",
+			"%s and local, %s, are of two kinds", address, local);
+}
+
+static void check_link_section(struct load *load, const json_t *section, const char *base)
+{
+	static const char *const keys[] = {"local", "remote", "next-hop"};
+	const char *link = text_of(section, "link"), *local = text_of(section, "local");
+	char path[CONFIG_PATH_SIZE];
+	json_t *client;
+	size_t i;
+
+	if (link) {
+		snprintf(path, sizeof(path), "%s.link", base);
+		check_link(load, path, link);
+	}
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+		snprintf(path, sizeof(path), "%s.%s", base, keys[k]);
+		check_link_address(load, path, text_of(section, keys[k]), local);
+	}
+	snprintf(path, sizeof(path), "%s.clients", base);
+	json_array_foreach (json_object_get(section, "clients"), i, client)
+		check_link_address(load, path, json_string_value(client), local);
+}
+
+static void check_appliance(struct load *load)
+{
+	const json_t *inspection = json_object_get(load->document, "inspection");
+	const json_t *asked = json_object_get(inspection, "appliance");
+	const json_t *serving = json_object_get(load->document, "appliance");
+	bool is_used = uses_engine(inspection, "appliance");
+
+	if (is_used && !asked && !check_is_written(load, "inspection.appliance"))
+		load_error(load, "inspection.engines",
+			"a section inspection.appliance, or other engines",
+			"the engine appliance needs to know where it is");
+	if (asked)
+		check_link_section(load, asked, "inspection.appliance");
+	if (asked && !is_used && json_object_get(inspection, "engines"))
+		load_warning(load, "inspection.appliance", NULL,
+			"nothing uses it: inspection.engines has no appliance");
+	if (!serving)
+		return;
+	check_link_section(load, serving, "appliance");
+	if (uses_engine(inspection, "none"))
+		load_warning(load, "appliance", NULL,
+			"this appliance passes all: inspection.engines is [none]");
+}
+
 static void check_inspection(struct load *load)
 {
 	const json_t *inspection = json_object_get(load->document, "inspection");
@@ -335,6 +426,7 @@ void config_check(struct load *load)
 	check_port_count(load, gateway);
 	check_unique(load);
 	check_inspection(load);
+	check_appliance(load);
 	check_variables(load);
 	check_cores(load);
 	check_metrics(load);

@@ -25,13 +25,15 @@ enum origin_kind {
 	ORIGIN_TRUNK,
 	ORIGIN_HOST, /* the host's own socket layer */
 	ORIGIN_DECRYPTED,
+	ORIGIN_REMOTE, /* another host's gateway wants it inspected, and back */
 	ORIGIN_KIND_COUNT,
 };
 
 /* The origin tag. Written by origin_tag alone, read by all nodes behind it. */
 struct origin {
 	uint8_t kind;                /* enum origin_kind */
-	uint8_t adapter;             /* index of the trunk, for ORIGIN_TRUNK */
+	uint8_t adapter;             /* index of the trunk, for ORIGIN_TRUNK; for ORIGIN_REMOTE
+				      * the kind of origin that it has there */
 	uint16_t vlan;               /* VLAN id 1..4094 (IEEE 802.1Q) */
 	uint16_t ingress_port;       /* index into the port table */
 	uint16_t ingress_generation; /* of that index, so that a re-used index is not mistaken */
@@ -45,20 +47,30 @@ enum packet_flag {
 	PACKET_IS_EAST_WEST =
 		1 << 4,          /* origin trunk, and its local delivery comes after inspection */
 	PACKET_IS_NEWS = 1 << 5, /* its source address is to be learned after inspection */
+	PACKET_IS_REFUSED = 1 << 6, /* ORIGIN_REMOTE, and dropped here: drop_reason says why */
+};
+
+/* What the host that a packet of ORIGIN_REMOTE came from wants back with the verdict. */
+struct remote_tag {
+	uint32_t handle[2];  /* its own, opaque here */
+	uint16_t worker : 4; /* its own, opaque here */
+	uint16_t port : 12;  /* that the packet came in through there, for events */
+	uint8_t client;      /* index of the host in appliance.clients */
+	uint8_t key;         /* id of the key it used */
 };
 
 struct packet_metadata {
-	struct origin origin; /* by origin_tag; ingress_port already by rx */
-	uint16_t vlan;        /* by *_input: the VLAN the frame belongs to */
-	uint16_t egress_port; /* by forwarding nodes, for tx */
-	uint32_t pair_hash;   /* symmetric over VLAN and the pair of hosts; by origin_tag, for
-				 handoff */
-	uint8_t tci_bits;     /* PCP and DEI of the tag that came in (TCI >> 12) */
-	uint8_t priority;     /* IEEE 802.1p 0..7, in force */
-	uint8_t flags;        /* enum packet_flag */
-	uint8_t drop_reason;  /* enum drop_reason, set by whoever picks the drop edge */
-	uint32_t trace_id;    /* valid with PACKET_IS_TRACED */
-	uint32_t reserved;    /* SA index, with the distributor */
+	struct origin origin;     /* by origin_tag; ingress_port already by rx */
+	uint16_t vlan;            /* by *_input: the VLAN the frame belongs to */
+	uint16_t egress_port;     /* by forwarding nodes, for tx */
+	uint32_t pair_hash;       /* symmetric over VLAN and the pair of hosts; by origin_tag, for
+				     handoff */
+	uint8_t tci_bits;         /* PCP and DEI of the tag that came in (TCI >> 12) */
+	uint8_t priority;         /* IEEE 802.1p 0..7, in force */
+	uint8_t flags;            /* enum packet_flag */
+	uint8_t drop_reason;      /* enum drop_reason, set by whoever picks the drop edge */
+	uint32_t trace_id;        /* valid with PACKET_IS_TRACED */
+	struct remote_tag remote; /* of ORIGIN_REMOTE; by geneve_input */
 };
 /*
  * The dynamic field's place is asked for instead of given, so that it is a constant and no load on

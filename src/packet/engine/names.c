@@ -11,6 +11,7 @@ static const char *const kind_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_TRUNK] = "trunk",
 	[ORIGIN_HOST] = "host",
 	[ORIGIN_DECRYPTED] = "decrypted",
+	[ORIGIN_REMOTE] = "remote",
 };
 
 void names_format_port(uint16_t index, char *out, size_t size)

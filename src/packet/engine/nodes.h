@@ -19,6 +19,8 @@ extern struct rte_node_register tx_node;
 extern struct rte_node_register drop_node;
 extern struct rte_node_register handoff_node;
 extern struct rte_node_register handoff_rx_node; /* source */
+/* Links. */
+extern struct rte_node_register link_input_node;
 /* Gateway. */
 extern struct rte_node_register physical_input_node;
 extern struct rte_node_register switch_input_node;
@@ -29,6 +31,8 @@ extern struct rte_node_register origin_forward_node;
 /* Inspection. */
 extern struct rte_node_register inspect_node;
 extern struct rte_node_register inspect_return_node; /* source: held packets that got a verdict */
+extern struct rte_node_register geneve_input_node;
+extern struct rte_node_register geneve_output_node;
 
 /* The edge that the engine points elsewhere: element 0 of origin_tag's next_nodes. */
 enum nodes_fixed_edge {

@@ -17,6 +17,7 @@ const char *const origin_forward_labels[ORIGIN_FORWARD_EDGE_COUNT] = {
 	[ORIGIN_FORWARD_EDGE_HOST_UNKNOWN_PHYSICAL] = "origin host: unknown",
 	[ORIGIN_FORWARD_EDGE_TO_HOST] = "to the host",
 	[ORIGIN_FORWARD_EDGE_EAST_WEST] = "east-west",
+	[ORIGIN_FORWARD_EDGE_REMOTE] = "origin remote",
 	[ORIGIN_FORWARD_EDGE_DROP] = "drop",
 };
 
@@ -232,6 +233,10 @@ static uint16_t origin_forward_process(
 		case ORIGIN_HOST:
 			forward_host(&forwarder, packets[i]);
 			break;
+		case ORIGIN_REMOTE:
+			forwarder.counts[ORIGIN_FORWARD_EDGE_REMOTE]++;
+			node_forward(graph, node, ORIGIN_FORWARD_EDGE_REMOTE, packets[i]);
+			break;
 		default:
 			egress_drop(
 				graph, node, ORIGIN_FORWARD_EDGE_DROP, packets[i], DROP_no_route);
@@ -259,6 +264,7 @@ struct rte_node_register origin_forward_node = {
 			[ORIGIN_FORWARD_EDGE_HOST_UNKNOWN_PHYSICAL] = "tx",
 			[ORIGIN_FORWARD_EDGE_TO_HOST] = "tx",
 			[ORIGIN_FORWARD_EDGE_EAST_WEST] = "switch_forward",
+			[ORIGIN_FORWARD_EDGE_REMOTE] = "geneve_output",
 			[ORIGIN_FORWARD_EDGE_DROP] = "drop",
 		},
 };

@@ -17,13 +17,14 @@ static const char *const kind_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_TRUNK] = "trunk",
 	[ORIGIN_HOST] = "host",
 	[ORIGIN_DECRYPTED] = "decrypted",
+	[ORIGIN_REMOTE] = "remote",
 };
 
 static const uint8_t kinds[PORT_KIND_COUNT] = {
 	[PORT_PHYSICAL] = ORIGIN_PHYSICAL,
 	[PORT_PARTITION] = ORIGIN_TRUNK,
 	[PORT_HOST] = ORIGIN_HOST,
-	[PORT_XCF] = ORIGIN_NONE, /* links are not bridged */
+	[PORT_XCF] = ORIGIN_NONE, /* links are not bridged: ORIGIN_REMOTE is geneve_input's */
 };
 
 static uint32_t pair_hash(const struct rte_mbuf *packet, uint16_t vlan)
@@ -38,9 +39,16 @@ static uint32_t pair_hash(const struct rte_mbuf *packet, uint16_t vlan)
 static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet, bool needs_hash)
 {
 	struct packet_metadata *metadata = packet_metadata(packet);
-	const struct switch_port *port = ingress_port(table, &metadata->origin);
 	struct origin *origin = &metadata->origin;
+	const struct switch_port *port;
 
+	/* Tagged by geneve_input, which has checked who asks: links are no ports of the switch. */
+	if (unlikely(origin->kind == ORIGIN_REMOTE)) {
+		if (needs_hash)
+			metadata->pair_hash = pair_hash(packet, metadata->vlan);
+		return true;
+	}
+	port = ingress_port(table, origin);
 	if (unlikely(!port || kinds[port->kind] == ORIGIN_NONE))
 		return false;
 	origin->kind = kinds[port->kind];

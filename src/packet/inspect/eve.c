@@ -20,6 +20,7 @@ static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_TRUNK] = "trunk",
 	[ORIGIN_HOST] = "host",
 	[ORIGIN_DECRYPTED] = "decrypted",
+	[ORIGIN_REMOTE] = "remote",
 };
 
 const char *eve_origin_name(const struct origin *origin)
@@ -75,6 +76,7 @@ void eve_fill(struct eve_record *record, enum eve_type type, const struct decode
 	fill_headers(record, decoded);
 	record->vlan = metadata->vlan;
 	record->origin = metadata->origin;
+	record->remote = metadata->remote;
 	if (decoded->frame_size >= sizeof(record->destination_mac))
 		memcpy(record->destination_mac, decoded->frame, sizeof(record->destination_mac));
 	if (decoded->payload_offset) {
@@ -358,6 +360,12 @@ json_t *eve_to_json(const struct eve_record *record, const struct eve_names *nam
 		set_string(event, "direction", record->to_server ? "to_server" : "to_client");
 	set_string(event, "partition", names->partition);
 	set_string(event, "origin", eve_origin_name(&record->origin));
+	if (record->origin.kind == ORIGIN_REMOTE) {
+		set_string(event, "remote_host", names->remote_host);
+		set_string(event, "remote_origin",
+			origin_names[record->origin.adapter % ORIGIN_KIND_COUNT]);
+		set_number(event, "remote_port", record->remote.port);
+	}
 	if (record->type == EVE_DROP)
 		json_object_set_new(event, "drop", drop_to_json(record, names));
 	if (record->has_signature)

@@ -40,6 +40,7 @@ struct eve_record {
 	uint16_t payload_size; /* of payload */
 	uint16_t vlan;
 	struct origin origin;
+	struct remote_tag remote; /* of ORIGIN_REMOTE */
 	uint8_t destination_mac[6];
 	uint64_t wall_ns, flow_id, flow_started_wall_ns;
 	uint64_t flow_packets[2], flow_bytes[2]; /* to server, to client */
@@ -65,6 +66,7 @@ struct eve_names {
 	const char *in_interface; /* the ingress port */
 	const char *partition;
 	const char *drop_reason;
+	const char *remote_host; /* that asked, with ORIGIN_REMOTE */
 };
 const char *eve_origin_name(const struct origin *origin);
 /* New reference. Control thread. */

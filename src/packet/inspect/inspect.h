@@ -14,7 +14,7 @@
 
 #define INSPECT_CHAIN_MAX    4
 #define INSPECT_RETIRING_MAX 16
-#define INSPECT_INJECT_MAX   128
+#define INSPECT_INJECT_MAX   1024 /* of one burst, with what super-frames are cut into */
 #define INSPECT_VLANS        4096
 #define INSPECT_BYPASS_NEVER UINT64_MAX
 #define INSPECT_BURST        64 /* packets that go through the chain together */

@@ -2,6 +2,7 @@
 #include "packet/inspect/inspect_api.h"
 
 #include "base/clock.h"
+#include "packet/inspect/appliance/appliance.h"
 #include "packet/inspect/inspect.h"
 #include "packet/packet_module.h"
 
@@ -112,20 +113,21 @@ static json_t *copy_of(const char *key)
 static void answer_status(struct ipc_request *request, void *context)
 {
 	struct hold_totals totals = add_up();
-	json_t *list = json_array();
+	json_t *list = json_array(), *clients = appliance_clients(), *status;
 
 	for (uint16_t i = 0; inspect_chain && i < inspect_chain->count; i++)
 		json_array_append_new(list, engine_to_json(inspect_chain->engines[i]));
-	ipc_reply(request,
-		json_pack("{s:o, s:O?, s:I, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}}", "scope",
-			copy_of("scope"), "on_failure",
-			json_object_get(json_object_get(inspection(), "on-failure"), "default"),
-			"deadline_ms",
-			json_integer_value(json_object_get(inspection(), "deadline")), "engines",
-			list, "hold", "held", (json_int_t)totals.held, "capacity",
-			(json_int_t)totals.capacity, "expired", (json_int_t)totals.expired,
-			"invalid_returns", (json_int_t)totals.invalid_returns, "failures", "passed",
-			(json_int_t)totals.passed, "dropped", (json_int_t)totals.dropped));
+	status = json_pack("{s:o, s:O?, s:I, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I}}", "scope",
+		copy_of("scope"), "on_failure",
+		json_object_get(json_object_get(inspection(), "on-failure"), "default"),
+		"deadline_ms", json_integer_value(json_object_get(inspection(), "deadline")),
+		"engines", list, "hold", "held", (json_int_t)totals.held, "capacity",
+		(json_int_t)totals.capacity, "expired", (json_int_t)totals.expired,
+		"invalid_returns", (json_int_t)totals.invalid_returns, "failures", "passed",
+		(json_int_t)totals.passed, "dropped", (json_int_t)totals.dropped);
+	if (clients)
+		json_object_set_new(status, "clients", clients);
+	ipc_reply(request, status);
 }
 
 static void answer_rules(struct ipc_request *request, void *context)

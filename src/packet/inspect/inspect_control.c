@@ -32,6 +32,7 @@ static const struct inspector_ops *const engines[] = {
 	&builtin_inspector,
 	&external_inspector,
 	&suricata_inspector,
+	&appliance_inspector,
 	&none_inspector,
 };
 

@@ -31,9 +31,9 @@ static uint16_t inspect_process(
 		memcpy(burst, packets + done, size * sizeof(burst[0]));
 		inspect_chain_run(chain, worker, 0, burst, size, &output);
 		inspect_emit(graph, node, &output);
+		if (inspect_workers[worker]->injection_count > 0)
+			inspect_emit_injections(graph, node, inspect_workers[worker]);
 	}
-	if (chain && inspect_workers[worker]->injection_count > 0)
-		inspect_emit_injections(graph, node, inspect_workers[worker]);
 	return count;
 }
 

@@ -17,8 +17,17 @@ static inline void inspect_emit(
 {
 	for (uint16_t i = 0; i < output->pass_count; i++)
 		node_forward(graph, node, INSPECT_EDGE_FORWARD, output->pass[i]);
-	for (uint16_t i = 0; i < output->drop_count; i++)
+	for (uint16_t i = 0; i < output->drop_count; i++) {
+		struct packet_metadata *metadata = packet_metadata(output->drop[i]);
+
+		/* Whoever asked is told: the same way back as what passes. */
+		if (unlikely(metadata->origin.kind == ORIGIN_REMOTE)) {
+			metadata->flags |= PACKET_IS_REFUSED;
+			node_forward(graph, node, INSPECT_EDGE_FORWARD, output->drop[i]);
+			continue;
+		}
 		node_forward(graph, node, INSPECT_EDGE_DROP, output->drop[i]);
+	}
 }
 
 static inline void inspect_emit_injections(

@@ -3,7 +3,7 @@
  * The inspector interface (I1): what stands behind the gateway's decision to let a packet go on. A
  * burst of tagged packets is submitted and gets verdicts at once, or `held`: held packets are
  * returned later, in any order, by collect. Implementations: none.c, builtin/, external/,
- * suricata/; later appliance/.
+ * suricata/, appliance/.
  *
  * compile runs on any thread; create, configure, reload, status and destroy on the control thread;
  * submit and collect on the worker that is named. An inspector keeps per-worker state apart and
@@ -116,6 +116,7 @@ extern const struct inspector_ops none_inspector;
 extern const struct inspector_ops builtin_inspector;
 extern const struct inspector_ops external_inspector;
 extern const struct inspector_ops suricata_inspector;
+extern const struct inspector_ops appliance_inspector;
 
 /* Of the broker, about the program that the engine suricata had started. */
 void suricata_program_news(const json_t *params);

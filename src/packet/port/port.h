@@ -29,7 +29,7 @@ enum port_kind {
 	PORT_PHYSICAL,  /* -> physical_input */
 	PORT_PARTITION, /* -> switch_input */
 	PORT_HOST,      /* -> host_input; the host's own socket layer */
-	PORT_XCF,       /* a trusted link; with the distributor */
+	PORT_XCF,       /* -> link_input; a trusted link to other hosts, never bridged */
 	PORT_KIND_COUNT,
 };
 

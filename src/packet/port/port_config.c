@@ -57,8 +57,7 @@ static int read_device(
 	return 0;
 }
 
-/* Only what the gateway names is opened: links of kind xcf belong to the distributor, which this
- * version does not have, and `config check` says so. */
+/* Of the adapters that lead outside only what the gateway names is opened. */
 static int read_physical(const json_t *config, struct port_configs *out, struct error *error)
 {
 	const json_t *adapters = json_object_get(config, "adapters");
@@ -85,6 +84,32 @@ static int read_physical(const json_t *config, struct port_configs *out, struct 
 	read_common(adapter, port);
 	return read_device(
 		port, json_string_value(json_object_get(adapter, "device")), port->name, error);
+}
+
+/* Links to other hosts are opened whoever uses them: they bridge nothing. */
+static int read_links(const json_t *config, struct port_configs *out, struct error *error)
+{
+	json_t *adapters = json_object_get(config, "adapters"), *adapter;
+	const char *name;
+
+	json_object_foreach (adapters, name, adapter) {
+		const char *kind = json_string_value(json_object_get(adapter, "kind"));
+		struct port_config *port;
+
+		if (!kind || strcmp(kind, "xcf") != 0)
+			continue;
+		port = add_config(out);
+		if (!port)
+			return error_set(error, -ENOMEM, "no memory");
+		port->kind = PORT_XCF;
+		snprintf(port->name, sizeof(port->name), "%s", name);
+		read_common(adapter, port);
+		if (read_device(port, json_string_value(json_object_get(adapter, "device")), name,
+			    error)
+			< 0)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 static int read_host(const json_t *config, struct port_configs *out, struct error *error)
@@ -201,6 +226,8 @@ int port_configs_read(const json_t *config, struct port_configs *out, struct err
 
 	*out = (struct port_configs){0};
 	result = read_physical(config, out, error);
+	if (result == 0)
+		result = read_links(config, out, error);
 	if (result == 0)
 		result = read_host(config, out, error);
 	json_object_foreach (partitions, name, partition)

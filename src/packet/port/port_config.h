@@ -9,8 +9,8 @@ struct port_configs {
 	struct port_config *items; /* owned */
 };
 
-/* From the normalised document: the physical adapter, the host's interface, partitions' adapters,
- * in this order. -EINVAL with a message for people. */
+/* From the normalised document: the physical adapter, links, the host's interface, partitions'
+ * adapters, in this order. -EINVAL with a message for people. */
 int port_configs_read(const json_t *config, struct port_configs *out, struct error *error);
 void port_configs_release(struct port_configs *configs);
 

@@ -24,11 +24,11 @@ enum rx_edge {
 	RX_EDGE_PHYSICAL = PORT_PHYSICAL,
 	RX_EDGE_PARTITION = PORT_PARTITION,
 	RX_EDGE_HOST = PORT_HOST,
+	RX_EDGE_LINK = PORT_XCF,
 	RX_EDGE_DROP,
 	RX_EDGE_COUNT,
 };
-static_assert((int)RX_EDGE_DROP == (int)PORT_XCF,
-	"links come with the distributor; none is opened before");
+static_assert((int)RX_EDGE_DROP == (int)PORT_KIND_COUNT, "each kind of port has its edge");
 
 /* A chain whose first segment is short is copied, so that headers are contiguous. A peer with
  * shared memory can make such chains. */
@@ -139,6 +139,7 @@ struct rte_node_register rx_node = {
 			[RX_EDGE_PHYSICAL] = "physical_input",
 			[RX_EDGE_PARTITION] = "switch_input",
 			[RX_EDGE_HOST] = "host_input",
+			[RX_EDGE_LINK] = "link_input",
 			[RX_EDGE_DROP] = "drop",
 		},
 };

@@ -25,11 +25,11 @@
 #include <cmocka.h>
 
 #define ALL_REQUESTS                                                                               \
-	"broker.open_config", "broker.open_rules", "broker.open_cache", "broker.open_append",      \
-		"broker.listen_unix", "broker.connect_unix", "broker.listen_tcp",                  \
-		"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",                \
-		"broker.roles", "broker.restart_role", "broker.keep", "broker.kept",           \
-		"broker.start_program", "broker.stop_program"
+	"broker.open_config", "broker.open_rules", "broker.open_cache", "broker.open_key",         \
+		"broker.open_append", "broker.listen_unix", "broker.connect_unix",                 \
+		"broker.listen_tcp", "broker.open_tap", "broker.close_tap",                        \
+		"broker.open_packet_socket", "broker.roles", "broker.restart_role", "broker.keep", \
+		"broker.kept", "broker.start_program", "broker.stop_program"
 
 static const char *const requests[] = {ALL_REQUESTS, NULL};
 static const struct role role = {.name = "tester", .requests = requests};
@@ -329,6 +329,37 @@ static void opens_a_cache_that_nobody_else_has_a_hand_in(void **state)
 	assert_int_equal(ask_cache("relative"), IPC_FAILED);
 }
 
+static int open_key_with(mode_t mode, uid_t owner)
+{
+	int fd = open(at("keys"), O_CREAT | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	assert_int_equal(fchown(fd, owner, broker.identity.gid), 0);
+	close(fd);
+	return ask_path("broker.open_key", at("keys"));
+}
+
+/* I8 */
+static void opens_keys_that_others_cannot_read(void **state)
+{
+	NEEDS_ROOT();
+	assert_int_equal(open_key_with(0640, 0), 0);
+	assert_int_equal(answer.fd_count, 1);
+	assert_int_equal(fcntl(answer.fds[0], F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(open_key_with(0400, broker.identity.uid), 0);
+	assert_int_equal(open_key_with(0644, 0), IPC_FAILED);
+	assert_int_equal(open_key_with(0660, 0), IPC_FAILED);
+	assert_int_equal(open_key_with(0640, broker.identity.uid + 1), IPC_FAILED);
+	assert_int_equal(open_key_with(0600, 0), IPC_FAILED); /* the roles' user cannot */
+	assert_int_equal(open_key_with(0640, 0), 0);
+	assert_int_equal(symlink(at("keys"), at("keys-link")), 0);
+	assert_int_equal(ask_path("broker.open_key", at("keys-link")), IPC_FAILED);
+	assert_int_equal(ask_path("broker.open_key", "/etc/shadow"), IPC_FAILED);
+	mkfifo(at("keys-fifo"), 0600);
+	assert_int_equal(ask_path("broker.open_key", at("keys-fifo")), IPC_FAILED);
+}
+
 static void listens_with_mode_and_replaces_only_stale_sockets(void **state)
 {
 	struct stat info;
@@ -614,6 +645,7 @@ int main(void)
 		REQUEST_TEST(rule_files_are_read_with_the_roles_rights),
 		REQUEST_TEST(opens_a_cache_that_nobody_else_has_a_hand_in),
 		REQUEST_TEST(appends_as_the_roles_user_and_through_no_link),
+		REQUEST_TEST(opens_keys_that_others_cannot_read),
 		REQUEST_TEST(listens_with_mode_and_replaces_only_stale_sockets),
 		REQUEST_TEST(connects_where_the_roles_user_may),
 		REQUEST_TEST(connections_speak_for_the_roles_user),

@@ -90,6 +90,9 @@ void answer_send(uint16_t worker, struct rte_mbuf *packet, const uint8_t *frame,
 	struct packet_metadata *own;
 	struct rte_mbuf *answer;
 
+	/* Neither end of another host's packet is ours to speak to: it is told of a drop. */
+	if (metadata->origin.kind == ORIGIN_REMOTE)
+		return;
 	if (size == 0 || (target == ANSWER_TO_SOURCE && !is_port_there(&metadata->origin)))
 		return;
 	answer = rte_pktmbuf_alloc(packet_pool);

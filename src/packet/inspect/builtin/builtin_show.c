@@ -6,6 +6,7 @@
 #include "packet/inspect/builtin/builtin.h"
 #include "packet/inspect/eve.h"
 #include "packet/inspect/inspect_names.h"
+#include "packet/link/link.h"
 #include "packet/packet_module.h"
 #include "schema/api_schema.h"
 
@@ -347,7 +348,8 @@ void builtin_drain_events(struct inspector *inspector)
 
 		for (int left = DRAIN_MAX; left > 0; left--) {
 			struct inspect_names buffer;
-			struct eve_names names;
+			struct eve_names names = {0};
+			char remote[LINK_TEXT_SIZE];
 
 			record = event_ring_peek(builtin->workers[i]->events);
 			if (!record)
@@ -357,6 +359,8 @@ void builtin_drain_events(struct inspector *inspector)
 			names.in_interface = buffer.port[0] ? buffer.port : NULL;
 			names.partition = buffer.partition[0] ? buffer.partition : NULL;
 			names.drop_reason = drop_descriptions[record->drop_reason].name;
+			link_peer_text(LINK_APPLIANCE, record->remote.client, remote);
+			names.remote_host = remote[0] ? remote : NULL;
 			packet_emit_event(eve_to_json(record, &names));
 			eve_release(record);
 			event_ring_release(builtin->workers[i]->events);

@@ -479,8 +479,13 @@ static enum verdict decide(struct job *job)
 
 static uint32_t ingress_of(struct rte_mbuf *packet)
 {
-	const struct origin *origin = &packet_metadata(packet)->origin;
+	const struct packet_metadata *metadata = packet_metadata(packet);
+	const struct origin *origin = &metadata->origin;
 
+	/* All of another host's come through one link: what counts is where they entered there. */
+	if (origin->kind == ORIGIN_REMOTE)
+		return (uint32_t)origin->kind << 16 | (uint32_t)metadata->remote.client << 20
+			| metadata->remote.port;
 	return (uint32_t)origin->kind << 16 | origin->ingress_port;
 }
 

@@ -61,7 +61,7 @@ static void expect_error(const char *text, const char *part)
 	assert_int_equal(configs.count, 0);
 }
 
-static void opens_no_links_that_belong_to_the_distributor(void **state)
+static void opens_links_to_other_hosts(void **state)
 {
 	struct port_configs configs;
 	struct error error;
@@ -70,7 +70,10 @@ static void opens_no_links_that_belong_to_the_distributor(void **state)
 				   "\"kind\": \"xcf\"}}}",
 				 &configs, &error),
 		0);
-	assert_int_equal(configs.count, 0);
+	assert_int_equal(configs.count, 1);
+	assert_int_equal(configs.items[0].kind, PORT_XCF);
+	assert_string_equal(configs.items[0].name, "xcf0");
+	port_configs_release(&configs);
 }
 
 static void refuses_a_device_that_two_ports_share(void **state)
@@ -105,7 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_ports_by_adapter_partition_and_host),
-		cmocka_unit_test(opens_no_links_that_belong_to_the_distributor),
+		cmocka_unit_test(opens_links_to_other_hosts),
 		cmocka_unit_test(refuses_a_device_that_two_ports_share),
 		cmocka_unit_test(refuses_a_physical_adapter_that_is_not_there),
 		cmocka_unit_test(sees_what_needs_another_port),

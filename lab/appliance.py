@@ -51,7 +51,7 @@ def connect(lab, mtu=LINK_MTU, **options):
     lab.config["inspection"] = {
         "engines": ["appliance"], "appliance": {
             "link": "xcf0", "local": local, "remote": remote, "key-file": str(key_file(keys / "hv1")),
-            "health-interval": "100ms", **options}}
+            "health-interval": "250ms", **options}}
     return {
         "host": "ips",
         "adapters": {"xcf1": {"device": "netdev:xcf1", "kind": "xcf", "mtu": mtu}},

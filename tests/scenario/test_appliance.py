@@ -12,10 +12,14 @@ import json
 import time
 
 import pytest
+from scapy.layers.l2 import Ether
+from scapy.utils import wrpcap
 
 from lab.appliance import CLIENT, KEY, connect, host, key_file
-from lab.netns import wait_until
+from lab.netns import run, wait_until
 from lab.peers import can_ping, curl, iperf3, nginx, ping
+from tests.scenario import odd_frames
+from tests.scenario.test_odd_frames import SENDERS, compare, unguarded
 
 ADDRESS = "192.0.2.10"
 PAGE = b"a page of web\n" * 300
@@ -180,3 +184,64 @@ def test_key_that_others_can_read_is_refused(lab, pair):
     done = lab.daemon.command("config", "apply", lab.daemon.config_path)
     assert done.returncode != 0 and "chmod 0640" in done.stderr + done.stdout
     assert ping(lab.outside, ADDRESS)
+
+
+@pytest.mark.parametrize("mtu, link_mtu", [(1500, 1586), (9000, 9086)])
+def test_odd_frames_pass_the_appliance_unchanged(make_lab, mtu, link_mtu):
+    """I8 G13 G11: more than 60 kinds of frames there and back, byte-exact, on a link with not a byte to spare."""
+    lab = make_lab(partitions=("web",), mtu=mtu)
+    config = connect(lab, mtu=link_mtu)
+    config["inspection"] = {"engines": ["none"]}
+    ips = host(lab["ips"], lab.folder / "ips", config).start()
+    try:
+        lab.start(unguarded)
+        wait_until(lambda: engine(lab.daemon)["state"] == "running", 10, what="the appliance's answers")
+        ends = {"web": lab["web"].wire("eth0"), "outside": lab.outside.wire("eth0")}
+        frames = odd_frames.make(mtu)
+        for origin, other in (("web", "outside"), ("outside", "web")):
+            source = bytes.fromhex(SENDERS[origin])
+            sent = [(name, odd_frames.destination(name) + source + rest)
+                    for name, rest in frames.items()]
+            for start in range(0, len(sent), 16):
+                for _, frame in sent[start:start + 16]:
+                    ends[origin].send(frame)
+                time.sleep(0.05)
+            compare(sent, ends[other].drain(1), f"{origin} -> {other}")
+        assert engine(lab.daemon)["details"]["too_large"] == 0
+        assert ips.cli("inspect")["clients"][0]["passed"] >= 2 * len(frames)
+    finally:
+        ips.stop()
+
+
+def test_frames_larger_than_the_link_are_left_to_the_policy(lab, pair):
+    """I8 I4: nothing is fragmented; what does not fit is counted, and on-failure decides."""
+    pair(mtu=1500)
+    assert ping(lab.outside, ADDRESS, size=1300)
+    assert not ping(lab.outside, ADDRESS, size=1472, timeout=1)
+    assert lab.daemon.drops()["inspect_too_large"] >= 1
+    assert engine(lab.daemon)["details"]["too_large"] >= 1
+
+    def fail_open(config):
+        config["inspection"]["on-failure"] = "pass"
+    lab.daemon.apply(fail_open)
+    assert ping(lab.outside, ADDRESS, size=1472)
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+def test_tshark_reads_what_is_on_the_link(lab, pair, ipv6):
+    """I8: Geneve, its option and the frame inside, as somebody else's decoder sees them; right checksums."""
+    pair(ipv6=ipv6)
+    wire = lab["ips"].wire("xcf1")
+    assert ping(lab.outside, ADDRESS, count=3)
+    path = lab.folder / "link.pcap"
+    wrpcap(str(path), [Ether(frame) for frame in wire.drain()])
+    done = run("tshark", "-r", path, "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
+               "-Y", "geneve && icmp", "-T", "fields", "-E", "occurrence=a", "-E", "separator=;",
+               "-e", "geneve.vni", "-e", "geneve.option.class", "-e", "geneve.option.type.critical", "-e", "icmp.type",
+               "-e", "udp.checksum.status", "-e", "_ws.malformed", "-e", "udp.dstport")
+    rows = [line.split(";") for line in done.stdout.splitlines()]
+    assert len(rows) >= 6
+    for vni, option_class, critical, icmp, checksum, malformed, port in rows:
+        assert int(vni, 0) == 10 and option_class == "0xfff8" and icmp in ("0", "8") and port == "6081"
+        assert critical in ("1", "True") and not malformed
+        assert checksum == ("1" if ipv6 else "3"), checksum  # good; not present

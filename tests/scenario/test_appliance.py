@@ -239,7 +239,7 @@ def test_tshark_reads_what_is_on_the_link(lab, pair, ipv6):
                "-Y", "geneve && icmp", "-T", "fields", "-E", "occurrence=a", "-E", "separator=;",
                "-e", "geneve.vni", "-e", "geneve.option.class", "-e", "geneve.option.type.critical", "-e", "icmp.type",
                "-e", "udp.checksum.status", "-e", "_ws.malformed", "-e", "udp.dstport")
-    rows = [line.split(";") for line in done.stdout.splitlines()]
+    rows = [line.split(";") for line in done.splitlines()]
     assert len(rows) >= 6
     for vni, option_class, critical, icmp, checksum, malformed, port in rows:
         assert int(vni, 0) == 10 and option_class == "0xfff8" and icmp in ("0", "8") and port == "6081"

@@ -8,9 +8,9 @@
  * stays in the hold table; what leaves is a copy under a handle (G3). What is not returned in time
  * is left to on-failure, and so is all that it holds when it dies (I4).
  *
- * What returns is not trusted (I10): its handle has to be valid and not used yet, addresses and
- * VLAN those of the packet that was given. Other bytes are taken as a replacement (I3), except for
- * them.
+ * What returns is not trusted (I10): its handle has to be valid and not used yet, addresses,
+ * VLAN and ethertype those of the packet that was given. Other bytes are taken as a replacement
+ * (I3), except for them. The memory of a memif is another matter: docs/decisions/0013.
  *
  * An inspector that works in order (`is_ordered`) says "drop" by what it returns next: all that was
  * sent before that and did not come back is dropped, whatever on-failure says. When nothing follows

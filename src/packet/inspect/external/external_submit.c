@@ -192,6 +192,18 @@ static bool is_same(const struct rte_mbuf *packet, const struct rte_mbuf *frame)
 	return true;
 }
 
+/* Who sent the packet, for whom it is and what it is: no inspector has to decide that. Another
+ * ethertype might be a tag of another VLAN. */
+static bool is_for_same(const struct rte_mbuf *held, const uint8_t *frame)
+{
+	const uint8_t *first = rte_pktmbuf_mtod(held, const uint8_t *);
+
+	return memcmp(frame, first, VN_TAG_MACS) == 0
+		&& memcmp(frame + VN_TAG_MACS + VN_TAG_SIZE, first + VN_TAG_MACS,
+			   VN_TAG_FRAME_MIN - VN_TAG_MACS)
+		== 0;
+}
+
 /* The returned frame without its tags, in the place of the one that was held. */
 static struct rte_mbuf *replace(struct rte_mbuf *held, struct rte_mbuf *frame)
 {
@@ -210,9 +222,7 @@ static enum verdict judge(struct external *external, uint16_t worker, struct rte
 	struct rte_mbuf *frame, uint16_t vlan)
 {
 	if (vlan != packet_metadata(*packet)->vlan
-		|| memcmp(rte_pktmbuf_mtod(frame, const uint8_t *),
-			   rte_pktmbuf_mtod(*packet, const uint8_t *), VN_TAG_MACS)
-			!= 0) {
+		|| !is_for_same(*packet, rte_pktmbuf_mtod(frame, const uint8_t *))) {
 		count(&external->base.counters[worker].invalid_returns, 1);
 		drop_mark(*packet, DROP_inspect_invalid_return);
 		rte_pktmbuf_free(frame);

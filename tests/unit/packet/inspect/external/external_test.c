@@ -173,6 +173,20 @@ static void other_addresses_or_vlan_are_dropped(void **state)
 	}
 }
 
+/* I10: a tag in front of what was there would be a way into another VLAN. */
+static void other_ethertype_is_dropped(void **state)
+{
+	(void)state;
+	for (int byte = 22; byte < 24; byte++) {
+		struct rte_mbuf *frame = hand_out(make_udp(FROM_CLIENT, 2000, "ethertype"));
+
+		rte_pktmbuf_mtod(frame, uint8_t *)[byte] ^= 0x01;
+		assert_true(take_back(frame));
+		assert_int_equal(verdict, VERDICT_DROP);
+		rte_pktmbuf_free(returned);
+	}
+}
+
 /* I10 */
 static void runts_and_foreign_frames_are_counted(void **state)
 {
@@ -307,6 +321,7 @@ int main(void)
 		TEST(packet_returned_twice_goes_once),
 		TEST(guessed_handles_find_nothing),
 		TEST(other_addresses_or_vlan_are_dropped),
+		TEST(other_ethertype_is_dropped),
 		TEST(runts_and_foreign_frames_are_counted),
 		TEST(what_came_before_a_return_is_dropped),
 		TEST(fence_settles_what_was_sent_before_it),

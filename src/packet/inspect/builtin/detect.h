@@ -104,6 +104,11 @@ enum rule_action {
 
 enum rule_target { RULE_TARGET_NONE, RULE_TARGET_SOURCE, RULE_TARGET_DESTINATION };
 
+static inline bool rule_action_blocks(enum rule_action action)
+{
+	return action == RULE_DROP || action == RULE_REJECT || action == RULE_REJECT_DST
+		|| action == RULE_REJECT_BOTH;
+}
 const char *rule_action_name(enum rule_action action); /* "rejectboth" */
 
 /* Borrowed from the ruleset: valid as long as it is, for a worker until the end of its walk. */

@@ -45,6 +45,9 @@ bool job_can_change(struct job *job);
 /* After that: its checksums, and its way back into the packet. */
 void job_finish_change(struct job *job);
 
+/* Alerts, and the drop when there is one; within the limit of events. job_events.c */
+void job_emit_alerts(struct job *job);
+
 static inline uint32_t job_ready_room(const struct builtin_worker *own)
 {
 	return BUILTIN_READY_MAX - (own->ready_head - own->ready_tail);

@@ -8,13 +8,12 @@
 static void print_engines(const json_t *engines)
 {
 	static const struct table_column columns[] = {{"ENGINE", false, true},
-		{"STATE", false, false}, {"PACKETS", true, false}, {"PASSED", true, false},
+		{"STATE", false, false}, {"SEEN", true, false}, {"PASSED", true, false},
 		{"DROPPED", true, false}, {"CHANGED", true, false}, {"EXPIRED", true, false},
-		{"ALERTS", true, false}, {"RULES", true, false}, {"REFUSED", true, false},
-		{"FLOWS", true, false}};
-	struct table *table = table_create(columns, 11);
+		{"ALERTS", true, false}, {"RULES", true, false}, {"FLOWS", true, false}};
+	struct table *table = table_create(columns, 10);
 	static const char *const counters[] = {"packets", "passed", "dropped", "replaced",
-		"expired", "alerts", "rules_loaded", "rules_refused", "flows"};
+		"expired", "alerts", "rules_loaded", "flows"};
 	char text[FORMAT_SIZE];
 	json_t *engine;
 	size_t index;

@@ -9,6 +9,8 @@ DIFFERENCES = {
     "header/fragbits": (OURS, "`+D` is \"these bits, plus any others\" in Suricata's manual; it wants at least one other bit"),
     "state/flowbits": (OURS, "Suricata looks at bytes of a stream that it saw before once more with the next packet, so that "
                              "`toggle` is done twice"),
+    "stream/overlap_covers": (OURS, "what waits behind a gap has not reached the receiver: it gets the segment that covers it, "
+                                    "and that is what is judged; Suricata takes the earlier bytes for delivered"),
     "stream/data_with_syn": (OURS, "data that came with a SYN and was acknowledged (TCP Fast Open) belongs to the stream; "
                                    "Suricata leaves it out"),
     "stream/after_the_end": (OURS, "data behind a FIN is dropped before any rule (`stream_window`), it is part of no stream; "

@@ -161,6 +161,9 @@ static int make_chain(const json_t *settings, struct error *error)
 	inspect_chain->deadline_ns =
 		(uint64_t)json_integer_value(json_object_get(settings, "deadline"))
 		* CLOCK_NS_PER_MS;
+	inspect_chain->gap_timeout_ns =
+		(uint64_t)json_integer_value(json_object_get(settings, "stream-gap-timeout"))
+		* CLOCK_NS_PER_MS;
 	inspect_chain->kind_policy[ORIGIN_PHYSICAL] =
 		word && strcmp(word, "pass") == 0 ? FAILURE_PASS : FAILURE_DROP;
 	return 0;
@@ -265,6 +268,9 @@ static void take_output(const struct inspect_output *from, struct replay_output 
 {
 	output->counts.passed += from->pass_count;
 	output->counts.dropped += from->drop_count;
+	for (uint16_t i = 0; i < from->drop_count; i++)
+		output->counts
+			.drops[packet_metadata(from->drop[i])->drop_reason % DROP_REASON_COUNT]++;
 	for (uint16_t i = 0; output->delivered && i < from->pass_count; i++)
 		write_packet(from->pass[i], output);
 	rte_pktmbuf_free_bulk((struct rte_mbuf **)(uintptr_t)from->pass, from->pass_count);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "packet/engine/drop.h"
 
 #include <jansson.h>
 #include <rte_mbuf.h>
@@ -18,6 +19,7 @@ struct replay_counts {
 	uint64_t dropped;
 	uint64_t unread; /* of a kind of link that is not understood */
 	uint64_t alerts;
+	uint64_t drops[DROP_REASON_COUNT]; /* by enum drop_reason */
 };
 
 /* ---- replay.c: the engine ---- */

@@ -25,7 +25,7 @@ static int fail(const struct error *error)
 
 static json_t *summarise(const struct replay_counts *counts)
 {
-	json_t *status = replay_status();
+	json_t *status = replay_status(), *drops = json_object();
 	json_t *summary = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O?, s:O?}", "packets",
 		(json_int_t)counts->packets, "bytes", (json_int_t)counts->bytes, "passed",
 		(json_int_t)counts->passed, "changed",
@@ -34,6 +34,11 @@ static json_t *summarise(const struct replay_counts *counts)
 		(json_int_t)counts->alerts, "rules_loaded", json_object_get(status, "rules_loaded"),
 		"rules_refused", json_object_get(status, "rules_refused"));
 
+	for (int i = 0; i < DROP_REASON_COUNT; i++)
+		if (counts->drops[i])
+			json_object_set_new(drops, drop_descriptions[i].name,
+				json_integer((json_int_t)counts->drops[i]));
+	json_object_set_new(summary, "drops", drops);
 	json_decref(status);
 	return summary;
 }

@@ -67,7 +67,9 @@ static int store_put(struct keeper_store *store, const struct keeper_message *me
 	strcpy(item->head.key, message->key); /* its end was checked */
 	item->head.size = (uint32_t)size;
 	item->head.descriptor_count = (uint32_t)descriptor_count;
-	memcpy(item->head.descriptors, descriptors, descriptor_count * sizeof(*descriptors));
+	if (descriptor_count > 0) /* else there may be no array */
+		memcpy(item->head.descriptors, descriptors,
+			descriptor_count * sizeof(*descriptors));
 	memcpy(item->data, message->data, size);
 	list_insert_before(old ? &old->node : &store->items, &item->node);
 	store->count++;

@@ -19,8 +19,11 @@ static const struct {
 	{"luajit", "scripts are not run"},
 	{"stream_size", "how much of a stream was sent is not asked for by rules"},
 	{"stream-event",
-		"events of the stream engine are told as anomalies, not asked for by rules"},
-	{"decode-event", "events of the decoder are told as anomalies, not asked for by rules"},
+		"events of Suricata's stream engine; this engine counts what it finds, see "
+		"bulkhead inspect"},
+	{"decode-event",
+		"events of Suricata's decoder; this engine counts what it finds, see bulkhead "
+		"drops"},
 	{"engine-event", "events of the engine are not asked for by rules"},
 	{"app-layer-event", "events of protocol parsers are not asked for by rules"},
 	{"asn1", "ASN.1 is not parsed"},

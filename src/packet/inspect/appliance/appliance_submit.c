@@ -4,6 +4,7 @@
 #include "packet/engine/pool.h"
 #include "packet/inspect/appliance/appliance.h"
 #include "packet/inspect/inspect.h"
+#include "packet/inspect/same_bytes.h"
 #include "packet/port/offload.h"
 
 #define BURST 32
@@ -35,33 +36,6 @@ static void make_ready(struct appliance_worker *own, struct rte_mbuf *packet, en
 
 /* ---- back ---- */
 
-static bool is_same(const struct rte_mbuf *a, const struct rte_mbuf *b)
-{
-	uint32_t a_at = 0, b_at = 0;
-
-	if (a->pkt_len != b->pkt_len)
-		return false;
-	while (a && b) {
-		uint32_t part = RTE_MIN(a->data_len - a_at, b->data_len - b_at);
-
-		if (memcmp(rte_pktmbuf_mtod_offset(a, const uint8_t *, a_at),
-			    rte_pktmbuf_mtod_offset(b, const uint8_t *, b_at), part)
-			!= 0)
-			return false;
-		a_at += part;
-		b_at += part;
-		if (a_at == a->data_len) {
-			a = a->next;
-			a_at = 0;
-		}
-		if (b_at == b->data_len) {
-			b = b->next;
-			b_at = 0;
-		}
-	}
-	return true;
-}
-
 /* Who sent the packet and for whom it is, no inspector has to decide. */
 static bool is_for_same(const struct rte_mbuf *held, const struct rte_mbuf *frame, uint32_t network)
 {
@@ -82,7 +56,7 @@ static enum verdict settle_pass(struct appliance *appliance, uint16_t worker,
 		rte_pktmbuf_free(frame);
 		return VERDICT_DROP;
 	}
-	if (is_same(held, frame)) {
+	if (same_bytes(held, 0, frame, 0)) {
 		rte_pktmbuf_free(frame);
 		return VERDICT_DEEPER;
 	}

@@ -6,6 +6,7 @@
 #include "packet/inspect/external/external.h"
 #include "packet/inspect/external/vn_tag.h"
 #include "packet/inspect/inspect.h"
+#include "packet/inspect/same_bytes.h"
 #include "packet/port/offload.h"
 
 #include <rte_ethdev.h>
@@ -164,34 +165,6 @@ static void look_after_order(struct external *external, uint16_t worker)
 
 /* ---- back ---- */
 
-/* The packet's bytes from its Ethernet type on, and the frame's behind the tags; both in pieces. */
-static bool is_same(const struct rte_mbuf *packet, const struct rte_mbuf *frame)
-{
-	uint32_t at = VN_TAG_MACS, from = VN_TAG_MACS + VN_TAG_SIZE;
-
-	if (packet->pkt_len != frame->pkt_len - VN_TAG_SIZE)
-		return false;
-	while (packet && frame) {
-		uint32_t size = RTE_MIN(packet->data_len - at, frame->data_len - from);
-
-		if (memcmp(rte_pktmbuf_mtod_offset(packet, const uint8_t *, at),
-			    rte_pktmbuf_mtod_offset(frame, const uint8_t *, from), size)
-			!= 0)
-			return false;
-		at += size;
-		from += size;
-		if (at == packet->data_len) {
-			packet = packet->next;
-			at = 0;
-		}
-		if (from == frame->data_len) {
-			frame = frame->next;
-			from = 0;
-		}
-	}
-	return true;
-}
-
 /* Who sent the packet, for whom it is and what it is: no inspector has to decide that. Another
  * ethertype might be a tag of another VLAN. */
 static bool is_for_same(const struct rte_mbuf *held, const uint8_t *frame)
@@ -228,7 +201,8 @@ static enum verdict judge(struct external *external, uint16_t worker, struct rte
 		rte_pktmbuf_free(frame);
 		return VERDICT_DROP;
 	}
-	if (is_same(*packet, frame)) {
+	/* From the Ethernet type on, which in the frame is behind the tags. */
+	if (same_bytes(*packet, VN_TAG_MACS, frame, VN_TAG_MACS + VN_TAG_SIZE)) {
 		rte_pktmbuf_free(frame);
 		return VERDICT_DEEPER;
 	}

@@ -26,8 +26,9 @@ struct held_queue {
 	void *flow;       /* the holder's own */
 	uint8_t side;
 	uint16_t count;
-	uint32_t gap;      /* where the stream stood when its time began */
-	uint64_t since_ns; /* when that was */
+	bool is_answer_due; /* the sender is told of it when the receiver has all before the gap */
+	uint32_t gap;       /* where the stream stood when its time began */
+	uint64_t since_ns;  /* when that was */
 	struct held_segment segments[HELD_SEGMENTS_MAX]; /* sorted by from */
 };
 

@@ -116,18 +116,53 @@ uint32_t order_build_acknowledgement(const struct decoded *decoded, const struct
 	return at + TCP_HEADER_SIZE + size;
 }
 
-static void acknowledge(struct job *job, struct rte_mbuf *held)
+static void acknowledge(uint16_t worker, const struct flow *flow, enum flow_side side,
+	const struct decoded *decoded, struct rte_mbuf *held)
 {
-	const struct stream *receiver =
-		&job->flow->streams[job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
 	uint8_t frame[ORDER_FRAME_SIZE];
 
 	static_assert(ANSWER_HEADERS_MAX + ANSWER_IPV6_HEADER + TCP_HEADER_SIZE + OPTIONS_SIZE_MAX
 			<= ORDER_FRAME_SIZE,
 		"the largest answer fits");
-	answer_send(job->worker, held, frame,
-		order_build_acknowledgement(&job->decoded, job->stream, receiver, frame),
+	answer_send(worker, held, frame,
+		order_build_acknowledgement(decoded, &flow->streams[side],
+			&flow->streams[side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT], frame),
 		ANSWER_TO_SOURCE);
+}
+
+/*
+ * What lies between the receiver's last acknowledgement and the gap is on its way to it. A sender
+ * that is told of bytes behind it takes it for lost, too, and repeats all of that. So from the
+ * second held segment on it is told when the receiver has acknowledged up to the gap.
+ */
+static void answer_or_wait(struct job *job, struct rte_mbuf *held)
+{
+	struct stream *stream = job->stream;
+
+	if (stream->held->count > 1 && stream_before(stream->acked, stream->next)) {
+		stream->held->is_answer_due = true;
+		return;
+	}
+	acknowledge(job->worker, job->flow, job->side, &job->decoded, held);
+}
+
+/* By the latest segment that waits: its block is the first. */
+static void answer_late(struct job *job, struct flow *flow, enum flow_side side)
+{
+	struct held_queue *queue = flow->streams[side].held;
+	struct decoded decoded;
+	struct rte_mbuf *held;
+
+	if (stream_before(flow->streams[side].acked, flow->streams[side].next))
+		return;
+	queue->is_answer_due = false;
+	held = hold_find(job->own->held.holds, queue->segments[queue->count - 1].handle,
+		job->own->held.owner);
+	if (!held)
+		return;
+	decode_headers(rte_pktmbuf_mtod(held, const uint8_t *), rte_pktmbuf_data_len(held),
+		rte_pktmbuf_pkt_len(held), &decoded);
+	acknowledge(job->worker, flow, side, &decoded, held);
 }
 
 /* ---- holding ---- */
@@ -197,7 +232,7 @@ enum verdict order_hold(struct job *job)
 	switch (add(job, &segment)) {
 	case HELD_TAKEN:
 		job_count(&job->own->counters.held);
-		acknowledge(job, packet);
+		answer_or_wait(job, packet);
 		return VERDICT_HELD;
 	case HELD_REPEATED:
 		return refuse(job, DROP_stream_repeated);
@@ -283,6 +318,8 @@ enum verdict order_follow(struct job *job, enum verdict verdict)
 			continue;
 		skip_acknowledged(job, flow, (enum flow_side)side);
 		release(job, flow, (enum flow_side)side);
+		if (flow->streams[side].held && flow->streams[side].held->is_answer_due)
+			answer_late(job, flow, (enum flow_side)side);
 	}
 	return verdict;
 }

@@ -244,6 +244,40 @@ static void answer_claims_nothing_for_the_receiver(void **state)
 	}
 }
 
+/* A sender that hears of bytes behind others that are still on their way repeats those, too. */
+static void sender_is_told_when_the_receiver_has_what_precedes_the_gap(void **state)
+{
+	struct inspect_worker *own = inspect_workers[0];
+	static struct frame frame;
+	struct decoded decoded;
+	const uint8_t *option;
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(0, "abcdef"), PASSED);
+	assert_int_equal(client_sends(9, "jkl"), HELD);
+	assert_int_equal(own->injection_count, 1);
+	assert_int_equal(client_sends(12, "mno"), HELD);
+	assert_int_equal(client_sends(18, "stu"), HELD);
+	assert_int_equal(server_acknowledges(3), PASSED);
+	assert_int_equal(own->injection_count, 1);
+	assert_int_equal(server_acknowledges(6), PASSED);
+	assert_int_equal(own->injection_count, 2);
+	assert_int_equal(server_acknowledges(6), PASSED);
+	assert_int_equal(own->injection_count, 2);
+	frame_from_mbuf(&frame, own->injections[1].packet);
+	assert_int_equal(decode_frame(frame.bytes, frame.size, &decoded), DECODE_OK);
+	assert_true(checksum_is_right(&decoded));
+	assert_int_equal(decoded.source_port, 80);
+	assert_int_equal(decoded.tcp_acknowledgement, CLIENT_START + 6);
+	option = frame.bytes + decoded.l4_offset + 20 + 12; /* behind the timestamps */
+	assert_memory_equal(option, "\1\1\5\x12", 4);
+	assert_int_equal(network_load32(option + 4), CLIENT_START + 18);
+	assert_int_equal(network_load32(option + 8), CLIENT_START + 21);
+	assert_int_equal(network_load32(option + 12), CLIENT_START + 9);
+	assert_int_equal(network_load32(option + 16), CLIENT_START + 15);
+}
+
 static void fin_waits_and_acknowledgements_do_not(void **state)
 {
 	(void)state;
@@ -419,6 +453,7 @@ int main(void)
 		TEST(held_overlaps_are_decided_once),
 		TEST(sender_is_told_what_is_missing),
 		TEST(plain_sender_gets_duplicate_acknowledgements),
+		TEST(sender_is_told_when_the_receiver_has_what_precedes_the_gap),
 		TEST(answer_claims_nothing_for_the_receiver),
 		TEST(fin_waits_and_acknowledgements_do_not),
 		TEST(gap_that_stays_is_decided_by_policy),

@@ -259,7 +259,7 @@ def test_roles_have_only_the_rights_they_need(lab, role):
 def test_packet_role_does_not_see_what_it_does_not_need(lab):
     """Other users' processes, root's home, spools and the like are hidden from the packet role."""
     pid = lab.start().role_pid("packet")
-    as_role = ("nsenter", "-t", pid, "-m", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    as_role = ("nsenter", "-t", pid, "-m", "-r", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     processes = run(*as_role, "ls", "/proc").split()
     assert "cpuinfo" in processes and "1" not in processes
     for folder in ("/root", "/boot", "/var/spool"):

@@ -9,10 +9,12 @@ chooses benchmarks by name, SECONDS=N is the time of each measurement (3), RUNS=
 which the best is taken (3).
 """
 
+import collections
 import contextlib
 import fnmatch
 import functools
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -26,6 +28,7 @@ sys.path.insert(0, str(TREE))
 from lab import suricata as lab_suricata  # noqa: E402
 from lab.daemon import BUILD, Daemon, make_run_folder  # noqa: E402
 from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
+from tests.bench import captures  # noqa: E402
 
 HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 HUGEPAGES_NEEDED = 1024  # of 2 MB: 512 MB each for generator and forwarder, and the rest for OVS
@@ -36,6 +39,7 @@ OVS = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 # As plain as NORMAL of OVS, which looks at no DHCP, router advertisement or EAPOL.
 NO_GUARD = {"dhcp": False, "ra": False, "eapol": False}
 SIZES = ("64", "imix", "1500")
+LATENCY_SAMPLES = 100_000
 
 
 class Unavailable(Exception):
@@ -160,26 +164,32 @@ class Bulkhead(Forwarder):
         self.namespace.close()
 
 
-def measure(sockets, size="64", macs=1, flows=1, seconds=SECONDS):
-    """One measurement; the generator's report."""
+def measure(sockets, size="64", macs=1, flows=1, seconds=SECONDS, latency=0):
+    """One measurement; the generator's report. With `latency` samples, of delays instead of rates."""
     command = [BUILD / "tests/bench/bench-generator", "--lcores", "0@0", "-m", "512", "--in-memory", "--no-pci",
                "--file-prefix", f"generator{os.getpid()}", "--single-file-segments", "--log-level", "4"]
     for index, path in enumerate(sockets):
         command += ["--vdev", f"net_virtio_user{index},path={path},queue_size=1024"]
-    command += ["--", "--size", size, "--macs", macs, "--flows", flows, "--seconds", seconds]
+    command += ["--", "--size", size, "--macs", macs, "--flows", flows, "--seconds", seconds,
+                "--latency", latency]
     output = run(*command, timeout=seconds + 120)
     return json.loads(output.strip().splitlines()[-1])
 
 
 def rates(make, cases):
-    """{case: Mpps} of one forwarder, started for this and ended."""
+    """{case: Mpps} of one forwarder."""
+    return with_forwarder(make, lambda sockets: {case: measure(sockets, **arguments)["mpps"]
+                                                 for case, arguments in cases.items()})
+
+
+def with_forwarder(make, use):
+    """What use(sockets) returns, with a forwarder started for this and ended."""
     with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
         os.chmod(folder, 0o755)
         forwarder = make(pathlib.Path(folder))
         try:
             forwarder.start()
-            return {case: measure(forwarder.sockets, **arguments)["mpps"]
-                    for case, arguments in cases.items()}
+            return use(forwarder.sockets)
         except Exception:
             log = pathlib.Path(folder) / "forwarder.log"
             if log.exists():
@@ -278,6 +288,129 @@ def suricata():
            for row in rows])
 
 
+ENGINE_RULES = (3000, 30000)
+ENGINE_COPIES = (5, 105)
+FLOOD_COUNTS = (100_000, 4_100_000)
+
+
+def cpu_time_of(command, output):
+    """Seconds of CPU that a command took, which writes to the file `output`."""
+    with open(output, "wb") as file:
+        process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=file,
+                                   stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise Unavailable(f"{command[0]}: exit {process.returncode}\n{output.read_text()[-2000:]}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def run_bulkhead_engine(folder, capture, rules):
+    """(seconds of CPU, {sid: alerts}) of the builtin engine."""
+    output = folder / "bulkhead.out"
+    seconds = cpu_time_of([BUILD / "tests/bench/engine-bench", capture, rules], output)
+    return seconds, count_alerts(output.read_text().splitlines())
+
+
+def run_suricata_engine(folder, capture, rules):
+    """The same of Suricata, one worker, in line."""
+    (folder / "engine.yaml").write_text(ENGINE_SURICATA.format(folder=folder))
+    eve = folder / "eve.json"
+    eve.unlink(missing_ok=True)
+    seconds = cpu_time_of([lab_suricata.BINARY, "-r", capture, "-c", folder / "engine.yaml", "-S", rules, "-l", folder,
+                           "--simulate-ips", "--runmode", "single"], folder / "suricata.out")
+    return seconds, count_alerts(eve.read_text().splitlines())
+
+
+ENGINE_SURICATA = """%YAML 1.1
+---
+default-log-dir: {folder}
+outputs:
+  - eve-log: {{enabled: yes, filetype: regular, filename: eve.json, types: [alert]}}
+stream: {{inline: yes}}
+app-layer:
+  protocols:
+    http: {{enabled: yes, libhtp: {{default-config: {{personality: IDS}}}}}}
+    tls: {{enabled: yes}}
+    dns: {{tcp: {{enabled: yes}}, udp: {{enabled: yes}}}}
+"""
+
+
+def count_alerts(lines):
+    events = (json.loads(line) for line in lines if line.startswith("{"))
+    return collections.Counter(event["alert"]["signature_id"] for event in events
+                               if event.get("event_type") == "alert")
+
+
+def engine_captures(folder):
+    """{name: ((path, packets) of a small one, of a large one)}: the CPU time that they differ by is what
+    counts, so that starting and ending are not measured."""
+    packets = captures.read(captures.record(folder))
+    made = {"mixed": captures.multiply, "64 B flood": lambda path, _, count: captures.flood(path, count)}
+    counts = {"mixed": ENGINE_COPIES, "64 B flood": FLOOD_COUNTS}
+    result = {}
+    for name, make in made.items():
+        paths = [folder / f"{name.split()[0]}-{count}.pcap" for count in counts[name]]
+        result[name] = [(path, make(path, packets, count)) for path, count in zip(paths, counts[name])]
+    return result
+
+
+def engines():
+    """The builtin engine beside Suricata: the same captures, the same rules, one worker each"""
+    if not lab_suricata.is_installed():
+        raise Unavailable("Suricata is not installed: run tools/setup.sh bench on Debian 12")
+    runners = {"bulkhead": run_bulkhead_engine, "Suricata": run_suricata_engine}
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as name:
+        folder = pathlib.Path(name)
+        captured = engine_captures(folder)
+        for count in ENGINE_RULES:
+            rules = folder / f"{count}.rules"
+            rules.write_text(run(sys.executable, TREE / "tests/bench/generate_rules.py", count) + COMMON_RULES)
+            for kind, (small, large) in captured.items():
+                seconds, alerts = {engine: [math.inf, math.inf] for engine in runners}, {}
+                for _ in range(RUNS):
+                    for engine, runner in runners.items():
+                        print(f"   {kind}, {count} rules: {engine}", file=sys.stderr, flush=True)
+                        for size, (path, _) in enumerate((small, large)):
+                            taken, alerts[engine] = runner(folder, path, rules)
+                            seconds[engine][size] = min(seconds[engine][size], taken)
+                rates = {engine: (large[1] - small[1]) / (most - least) / 1e6
+                         for engine, (least, most) in seconds.items()}
+                same = alerts["bulkhead"] == alerts["Suricata"]
+                rows.append((kind, f"{count:,}", f"{rates['bulkhead']:.3f}", f"{rates['Suricata']:.3f}",
+                             f"{rates['bulkhead'] / rates['Suricata']:.2f}", sum(alerts["bulkhead"].values()),
+                             sum(alerts["Suricata"].values()), "yes" if same else "no"))
+    table("Million packets per second of CPU, reading the capture included; alerts of the whole capture",
+          ("traffic", "rules", "bulkhead", "Suricata", "ratio", "alerts", "Suricata's", "same"), rows)
+
+
+# What the recorded run does now and then, so that there are alerts to be the same.
+COMMON_RULES = """
+alert http any any -> any any (msg:"page"; http.method; content:"GET"; http.uri; content:"/7.html"; sid:1;)
+alert http any any -> any any (msg:"body"; flow:to_server; http.request_body; content:"winter"; sid:2;)
+alert dns any any -> any any (msg:"name"; dns.query; content:"wizard"; sid:3;)
+alert udp any any -> any 8007 (msg:"flood"; content:"zone"; threshold:type limit,track by_src,count 1,seconds 3600; sid:4;)
+"""
+
+
+def latency():
+    """Delay of one packet at a time, 64 B, through the daemon: inspection off, and on with 3,000 rules"""
+    with tempfile.TemporaryDirectory(prefix="bulkhead-rules-") as name:
+        rules = pathlib.Path(name) / "3000.rules"
+        os.chmod(name, 0o755)
+        rules.write_text(run(sys.executable, TREE / "tests/bench/generate_rules.py", 3000))
+        rules.chmod(0o644)
+        chain = {"engines": ["builtin"], "rules": [str(rules)]}
+        forwarders = {"testpmd": Testpmd, "OVS-DPDK": OpenVSwitch, "bulkhead, off": Bulkhead,
+                      "bulkhead, 3,000 rules": functools.partial(Bulkhead, inspection=chain)}
+        rows = []
+        for title, make in forwarders.items():
+            row = with_forwarder(make, lambda sockets: measure(sockets, latency=LATENCY_SAMPLES))
+            rows.append((title, f"{row['p50_us']:.2f}", f"{row['p99_us']:.2f}", f"{row['p999_us']:.2f}"))
+    table("µs from a partition to the uplink's other end", ("forwarder", "p50", "p99", "p99.9"), rows)
+
+
 def addresses():
     """The forwarding table with 2 to 100,000 addresses"""
     cases = {f"{2 * count:,}": {"macs": count} for count in (1, 500, 5000, 50000)}
@@ -317,7 +450,7 @@ def resident_mb(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-BENCHMARKS = (forwarding, inspection, suricata, addresses, footprint)
+BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, footprint)
 
 
 def main():

@@ -5,6 +5,7 @@
  *arrives, so that the rate it reports is the rate of what stands between its ports.
  *
  *	generator <EAL options with two devices> -- --size 64|imix|N --macs N --flows N --seconds N
+ *		--latency SAMPLES
  *
  * Prints one JSON object. Sizes are of frames with their FCS, as in RFC 2544; rates are of both
  * directions together.
@@ -35,6 +36,7 @@
 struct options {
 	uint32_t size; /* 0: IMIX */
 	uint32_t mac_count, flow_count, seconds;
+	uint32_t latency_samples; /* 0: rates are measured, else delays of one packet at a time */
 };
 
 /* The simple IMIX: 7 small, 4 middle, 1 large. */
@@ -212,6 +214,64 @@ static void run(struct side *sides, const struct options *options)
 		(double)received / seconds / 1e6, (double)bytes * 8 / seconds / 1e9);
 }
 
+static int compare_delays(const void *first, const void *second)
+{
+	uint64_t a = *(const uint64_t *)first, b = *(const uint64_t *)second;
+
+	return (a > b) - (a < b);
+}
+
+/* Sends one packet from side 0 and waits for it at side 1; its delay in cycles, 0: it got lost. */
+static uint64_t send_one(struct side *sides, const struct options *options)
+{
+	uint64_t begin, timeout = rte_get_tsc_hz() / 10, now;
+	struct rte_mbuf *packet = rte_pktmbuf_alloc(tx_pool), *received[BURST];
+	uint16_t count = 0;
+
+	if (!packet)
+		return 0;
+	fill(packet, &sides[0], sides[0].next++, options);
+	begin = rte_get_tsc_cycles();
+	if (rte_eth_tx_burst(sides[0].port, 0, &packet, 1) != 1) {
+		rte_pktmbuf_free(packet);
+		return 0;
+	}
+	do {
+		count = rte_eth_rx_burst(sides[1].port, 0, received, BURST);
+		now = rte_get_tsc_cycles();
+	} while (count == 0 && now - begin < timeout);
+	rte_pktmbuf_free_bulk(received, count);
+	return count ? now - begin : 0;
+}
+
+static int measure_latency(struct side *sides, const struct options *options)
+{
+	uint64_t *delays = calloc(options->latency_samples, sizeof(*delays));
+	uint32_t count = 0;
+	double us = 1e6 / (double)rte_get_tsc_hz();
+
+	if (!delays)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < options->latency_samples; i++) {
+		uint64_t delay = send_one(sides, options);
+
+		if (delay)
+			delays[count++] = delay;
+	}
+	if (count == 0) {
+		free(delays);
+		return -EIO;
+	}
+	qsort(delays, count, sizeof(*delays), compare_delays);
+	printf("{\"samples\": %u, \"lost\": %u, \"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": "
+	       "%.3f}\n",
+		count, options->latency_samples - count, (double)delays[count / 2] * us,
+		(double)delays[(uint64_t)count * 99 / 100] * us,
+		(double)delays[(uint64_t)count * 999 / 1000] * us);
+	free(delays);
+	return 0;
+}
+
 static int start_port(uint16_t port)
 {
 	struct rte_eth_conf conf = {0};
@@ -255,7 +315,7 @@ static uint32_t number_of(const char *text, const char *name, uint32_t minimum, 
 static struct options parse(int argc, char **argv)
 {
 	static const struct option table[] = {{"size", 1, NULL, 's'}, {"macs", 1, NULL, 'm'},
-		{"flows", 1, NULL, 'f'}, {"seconds", 1, NULL, 't'}, {0}};
+		{"flows", 1, NULL, 'f'}, {"seconds", 1, NULL, 't'}, {"latency", 1, NULL, 'l'}, {0}};
 	struct options options = {.size = 64, .mac_count = 1, .flow_count = 1, .seconds = 5};
 	int letter;
 
@@ -270,6 +330,8 @@ static struct options parse(int argc, char **argv)
 			options.flow_count = number_of(optarg, "flows", 1, 10000000);
 		else if (letter == 't')
 			options.seconds = number_of(optarg, "seconds", 1, 3600);
+		else if (letter == 'l')
+			options.latency_samples = number_of(optarg, "latency", 0, 100000000);
 		else
 			exit(2);
 	}
@@ -298,7 +360,10 @@ int main(int argc, char **argv)
 	if (!wait_for_links())
 		rte_exit(EXIT_FAILURE, "generator: no link within 20 s\n");
 	warm_up(sides, &options);
-	run(sides, &options);
+	if (!options.latency_samples)
+		run(sides, &options);
+	else if (measure_latency(sides, &options) != 0)
+		rte_exit(EXIT_FAILURE, "generator: no packet came back\n");
 	for (uint16_t port = 0; port < 2; port++) {
 		rte_eth_dev_stop(port);
 		rte_eth_dev_close(port);

@@ -289,7 +289,7 @@ static void drop_injections(void)
 
 static uint16_t collect(struct replay_output *output)
 {
-	struct inspect_output out = {0};
+	struct inspect_output out = {.pass_count = 0, .drop_count = 0};
 	uint16_t count = inspect_chain_collect(inspect_chain, 0, clock_monotonic_ns(), &out);
 
 	take_output(&out, output);
@@ -298,17 +298,18 @@ static uint16_t collect(struct replay_output *output)
 	return count;
 }
 
-void replay_packet(struct rte_mbuf *packet, struct replay_output *output)
+void replay_burst(struct rte_mbuf **packets, uint16_t count, struct replay_output *output)
 {
-	struct inspect_output out = {0};
+	struct inspect_output out = {.pass_count = 0, .drop_count = 0};
 
-	output->counts.packets++;
-	output->counts.bytes += rte_pktmbuf_pkt_len(packet);
+	output->counts.packets += count;
+	for (uint16_t i = 0; i < count; i++)
+		output->counts.bytes += rte_pktmbuf_pkt_len(packets[i]);
 	lift_event_limit();
-	/* What was due before this packet came. */
+	/* What was due before these packets came. */
 	while (collect(output) > 0)
 		lift_event_limit();
-	inspect_chain_run(inspect_chain, 0, 0, &packet, 1, &out);
+	inspect_chain_run(inspect_chain, 0, 0, packets, count, &out);
 	take_output(&out, output);
 	drop_injections();
 	write_events(output);

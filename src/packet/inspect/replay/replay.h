@@ -38,8 +38,8 @@ struct replay_output {
 	struct replay_counts counts;
 };
 
-/* Takes one packet, seen at the clock's time. */
-void replay_packet(struct rte_mbuf *packet, struct replay_output *output);
+/* Takes count packets (at most INSPECT_BURST), seen together at the clock's time. */
+void replay_burst(struct rte_mbuf **packets, uint16_t count, struct replay_output *output);
 /* Lets all deadlines pass, so that nothing is held any more. */
 void replay_drain(struct replay_output *output);
 /* {rules_loaded, rules_refused, ...}: what the engine says of itself. New reference. */

@@ -168,7 +168,7 @@ static int take_packet(int link_type, const struct pcap_pkthdr *header, const ui
 	if (!packet)
 		return error_set(error, -ENOMEM, "all packet buffers are held");
 	*packet_metadata(packet) = metadata;
-	replay_packet(packet, output);
+	replay_burst(&packet, 1, output);
 	return 0;
 }
 

@@ -92,6 +92,25 @@ def test_attack_is_stopped_by_the_appliance(lab, pair):
     assert event["vlan"] == [10] and event["dest_ip"] == ADDRESS
 
 
+def test_two_workers_on_both_ends(lab, pair):
+    """I8 I1: what one worker holds comes back through another; no page is changed, nothing is late, and every
+    attack is stopped."""
+    def widen(*configs):
+        for config in configs:
+            config["packet"] = {**config.get("packet", {}), "workers": 2}
+    ips = pair(change=widen)
+    for _ in range(20):
+        assert curl(lab.outside, url("index.html")) == (0, PAGE)
+    for _ in range(3):
+        code, body = curl(lab.outside, "--path-as-is", url("../../etc/passwd"), timeout=1)
+        assert code != 0 and not body
+    polled = {port: lab.daemon.cli("ports", port)["port"]["queue_workers"] for port in ("uplink", "xcf0")}
+    assert polled["uplink"] != polled["xcf0"]
+    assert all(daemon.drops().get("handoff_full", 0) == 0 for daemon in (lab.daemon, ips))
+    drops = lab.daemon.drops()
+    assert drops["inspect_remote"] >= 3 and drops["inspect_deadline"] == 0 and drops["inspect_invalid_return"] == 0
+
+
 def test_appliance_changes_what_passes(lab, pair):
     """I8 I3: what it rewrites is what arrives, with right checksums."""
     pair()

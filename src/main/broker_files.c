@@ -287,22 +287,29 @@ static int cache_open(const struct identity *identity, const char *path, struct 
 	return fd;
 }
 
-void broker_open_cache(struct ipc_request *request, void *context)
+/* A request with one path, by the parameter key. */
+static void answer_open(struct ipc_request *request, void *context, const char *key,
+	int (*open_path)(const struct identity *identity, const char *path, struct error *error))
 {
-	static const char *const names[] = {"folder", NULL};
+	const char *const names[] = {key, NULL};
 	const json_t *params = ipc_request_params(request);
 	char path[PARAMS_PATH_SIZE];
 	struct error error = {0};
 	int fd = -1, status = params_only(params, names, &error);
 
 	if (status == 0)
-		status = params_path(params, "folder", sizeof(path), path, &error);
+		status = params_path(params, key, sizeof(path), path, &error);
 	if (status == 0)
-		status = fd = cache_open(broker_identity(context), path, &error);
+		status = fd = open_path(broker_identity(context), path, &error);
 	if (status < 0)
 		ipc_reply_failed(request, status, error.text);
 	else
 		broker_reply_descriptor(request, path, fd);
+}
+
+void broker_open_cache(struct ipc_request *request, void *context)
+{
+	answer_open(request, context, "folder", cache_open);
 }
 
 int broker_append_file(const struct identity *identity, const char *path, struct error *error)
@@ -328,8 +335,8 @@ int broker_append_file(const struct identity *identity, const char *path, struct
 	return fd;
 }
 
-/* A key: of one file, that nobody but its owner and group can read. */
-static int key_open(const struct identity *identity, const char *path, struct error *error)
+/* A key: of one file, that nobody but its owner and group can read. With the roles' rights. */
+static int key_open_file(const struct identity *identity, const char *path, struct error *error)
 {
 	/* O_NONBLOCK: a FIFO must not stop the broker. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
@@ -352,44 +359,24 @@ static int key_open(const struct identity *identity, const char *path, struct er
 	return error_set(error, -EPERM, "%s: %s", path, why);
 }
 
+static int key_open(const struct identity *identity, const char *path, struct error *error)
+{
+	int fd;
+
+	identity_assume(identity, (gid_t)-1);
+	fd = key_open_file(identity, path, error);
+	identity_resume();
+	return fd;
+}
+
 void broker_open_key(struct ipc_request *request, void *context)
 {
-	static const char *const names[] = {"path", NULL};
-	const struct identity *identity = broker_identity(context);
-	const json_t *params = ipc_request_params(request);
-	char path[PARAMS_PATH_SIZE];
-	struct error error = {0};
-	int fd = -1, status = params_only(params, names, &error);
-
-	if (status == 0)
-		status = params_path(params, "path", sizeof(path), path, &error);
-	if (status == 0) {
-		identity_assume(identity, (gid_t)-1);
-		status = fd = key_open(identity, path, &error);
-		identity_resume();
-	}
-	if (status < 0)
-		ipc_reply_failed(request, status, error.text);
-	else
-		broker_reply_descriptor(request, path, fd);
+	answer_open(request, context, "path", key_open);
 }
 
 void broker_open_append(struct ipc_request *request, void *context)
 {
-	static const char *const names[] = {"path", NULL};
-	const json_t *params = ipc_request_params(request);
-	char path[PARAMS_PATH_SIZE];
-	struct error error = {0};
-	int fd = -1, status = params_only(params, names, &error);
-
-	if (status == 0)
-		status = params_path(params, "path", sizeof(path), path, &error);
-	if (status == 0)
-		status = fd = broker_append_file(broker_identity(context), path, &error);
-	if (status < 0)
-		ipc_reply_failed(request, status, error.text);
-	else
-		broker_reply_descriptor(request, path, fd);
+	answer_open(request, context, "path", broker_append_file);
 }
 
 /* Connects a socket of type to path, with the rights of now; the descriptor or a negative errno. */

@@ -140,18 +140,27 @@ static int take_operator(struct rule_parser *parser, struct rule_item *item, con
 		parser, "\"%.10s\" is no operator: valid are < > = <= >= & ^, and ! before", piece);
 }
 
+/* The first value: how many bytes. */
+static int take_size(struct rule_parser *parser, struct rule_byte *byte, char **value)
+{
+	int64_t number;
+	int code = take_number(parser, rule_piece(value, ','), 1, 23, &number);
+
+	if (code == 0)
+		byte->size = (uint8_t)number;
+	return code;
+}
+
 static int parse_byte_test_value(
 	struct rule_parser *parser, struct rule *rule, struct rule_item *item, char *value)
 {
 	bool is_string = false;
 	int64_t number;
 	char *piece;
-	int code;
+	int code = take_size(parser, &item->byte, &value);
 
-	code = take_number(parser, rule_piece(&value, ','), 1, 23, &number);
 	if (code < 0)
 		return code;
-	item->byte.size = (uint8_t)number;
 	code = take_operator(parser, item, rule_piece(&value, ','));
 	if (code < 0)
 		return code;
@@ -203,14 +212,11 @@ static int parse_byte_jump_value(
 	struct rule_parser *parser, struct rule *rule, struct rule_item *item, char *value)
 {
 	bool is_string = false;
-	int64_t number;
 	char *piece;
-	int code;
+	int code = take_size(parser, &item->byte, &value);
 
-	code = take_number(parser, rule_piece(&value, ','), 1, 23, &number);
 	if (code < 0)
 		return code;
-	item->byte.size = (uint8_t)number;
 	item->byte.multiplier = 1;
 	code = take_offset(parser, rule, rule_piece(&value, ','), &item->byte);
 	if (code < 0)
@@ -276,12 +282,10 @@ static int parse_byte_extract_value(
 	bool is_string = false;
 	char *piece, *name;
 	int64_t number;
-	int code;
+	int code = take_size(parser, &item->byte, &value);
 
-	code = take_number(parser, rule_piece(&value, ','), 1, 23, &number);
 	if (code < 0)
 		return code;
-	item->byte.size = (uint8_t)number;
 	item->byte.multiplier = 1;
 	code = take_number(
 		parser, rule_piece(&value, ','), -RULE_POSITION_MAX, RULE_POSITION_MAX, &number);

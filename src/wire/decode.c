@@ -2,6 +2,7 @@
 #include "wire/decode.h"
 
 #include "wire/eth.h"
+#include "wire/icmp_error.h"
 
 #include <string.h>
 
@@ -430,8 +431,12 @@ static uint64_t hash_station(const uint8_t *address)
 /* Ends commute in the sum, so both directions agree. */
 uint32_t decode_pair_hash(const struct decoded *decoded, uint16_t vlan)
 {
+	struct decoded about;
 	uint64_t sum;
 
+	/* Routers between the two send them as well. One in fragments goes with its fragments. */
+	if (!decoded->is_fragment && icmp_error_read(decoded, &about) == 0)
+		decoded = &about;
 	if (decoded->ip_version) {
 		bool is_ipv6 = decoded->ip_version == 6;
 

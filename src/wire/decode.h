@@ -84,5 +84,6 @@ enum decode_malformed decode_headers(
 const char *decode_malformed_name(enum decode_malformed malformed); /* "ipv4_total_length" */
 
 /* Symmetric hash over the VLAN and the pair of hosts: IP addresses, or MAC addresses where there is
- * no IP. Not over ports and protocol: later fragments and ICMP errors of a flow have it too. */
+ * no IP. Not over ports and protocol: later fragments have it too. An ICMP error has that of the
+ * packet which it is about, whoever sent it. */
 uint32_t decode_pair_hash(const struct decoded *decoded, uint16_t vlan);

@@ -552,6 +552,41 @@ static void pair_hash_is_the_same_both_ways_and_for_all_flows_of_two_hosts(void 
 	assert_int_not_equal(decode_pair_hash(&a, 10), decode_pair_hash(&b, 10));
 }
 
+/* I6: an error that a router sends is handed to the worker that has the flow. */
+static void icmp_error_has_the_pair_hash_of_what_it_is_about(void **state)
+{
+	struct frame packet = {0}, error = {0}, other = {0};
+	struct decoded about, told;
+	uint8_t *ip, *icmp;
+
+	(void)state;
+	append_ethernet(&packet, 0x0800);
+	append_ipv4(&packet, IPPROTO_UDP, 8);
+	append(&packet, "\x04\xd2\0\x35\0\x08\0\0", 8);
+	decode(&packet, &about);
+	append_ethernet(&error, 0x0800);
+	ip = append_ipv4(&error, IPPROTO_ICMP, 36);
+	memcpy(ip + 12, "\xc0\0\x02\xfe\xc0\0\x02\x01", 8); /* the router, to who sent it */
+	icmp = append(&error, NULL, 8);
+	icmp[0] = 3;
+	append(&error, packet.bytes + 14, 28);
+	decode(&error, &told);
+	assert_int_equal(decode_pair_hash(&told, 10), decode_pair_hash(&about, 10));
+	icmp[0] = 8; /* an echo is about nothing */
+	decode(&error, &told);
+	assert_int_not_equal(decode_pair_hash(&told, 10), decode_pair_hash(&about, 10));
+	icmp[0] = 3;
+	network_store16(ip + 6, 0x2000); /* its other fragments do not tell */
+	append_ethernet(&other, 0x0800);
+	ip = append_ipv4(&other, IPPROTO_ICMP, 8);
+	memcpy(ip + 12, "\xc0\0\x02\xfe\xc0\0\x02\x01", 8);
+	network_store16(ip + 6, 5);
+	append(&other, "12345678", 8);
+	decode(&error, &told);
+	decode(&other, &about);
+	assert_int_equal(decode_pair_hash(&told, 10), decode_pair_hash(&about, 10));
+}
+
 static void every_malformation_has_a_name(void **state)
 {
 	for (int i = 0; i < DECODE_MALFORMED_COUNT; i++)
@@ -638,6 +673,7 @@ int main(void)
 		cmocka_unit_test(tells_short_transport_headers),
 		cmocka_unit_test(tells_short_arp),
 		cmocka_unit_test(pair_hash_is_the_same_both_ways_and_for_all_flows_of_two_hosts),
+		cmocka_unit_test(icmp_error_has_the_pair_hash_of_what_it_is_about),
 		cmocka_unit_test(every_malformation_has_a_name),
 		cmocka_unit_test(repairs_checksums),
 		cmocka_unit_test(leaves_udp_without_checksum_so),

@@ -7,7 +7,6 @@
 #include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin.h"
-#include "packet/inspect/builtin/icmp_error.h"
 #include "packet/inspect/builtin/order.h"
 #include "packet/inspect/builtin/reject.h"
 #include "packet/inspect/builtin/resize.h"
@@ -15,6 +14,7 @@
 #include "packet/inspect/eve.h"
 #include "packet/inspect/inspect.h"
 #include "wire/checksum.h"
+#include "wire/icmp_error.h"
 #include "wire/network.h"
 
 #include <errno.h>

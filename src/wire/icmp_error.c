@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "packet/inspect/builtin/icmp_error.h"
+#include "wire/icmp_error.h"
 
 #include "base/bytes.h"
 

@@ -15,6 +15,8 @@
 /* How often what waits is tried again, and how often a file is looked at for its deletion. */
 #define RETRY_MS   100
 #define RECHECK_MS 1000
+/* Of what waits, records of traffic may be so much: the rest is for alerts. */
+#define BULK_SIZE (EVE_BUFFER_SIZE / 2)
 /* RFC 3164: facility local5, severity info, as Suricata's EVE by syslog has it. */
 #define SYSLOG_HEAD "<174>bulkhead: "
 
@@ -209,15 +211,16 @@ void eve_writer_flush(struct eve_writer *writer)
 		uv_timer_start(&writer->timer, on_timer, RETRY_MS, 0);
 }
 
-void eve_writer_write(void *context, const char *line, size_t size)
+void eve_writer_write(void *context, enum event_weight weight, const char *line, size_t size)
 {
 	struct eve_writer *writer = context;
+	size_t room = weight == EVENT_BULK ? BULK_SIZE : sizeof(writer->buffer);
 
 	if (writer->fd < 0)
 		return;
-	if (writer->size + size + 1 > sizeof(writer->buffer))
+	if (writer->size + size + 1 > room)
 		eve_writer_flush(writer);
-	if (writer->size + size + 1 > sizeof(writer->buffer)) {
+	if (writer->size + size + 1 > room) {
 		writer->counts.errors++;
 		return;
 	}

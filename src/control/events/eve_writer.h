@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "control/events/event_bus.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -28,6 +30,6 @@ void eve_writer_destroy(struct eve_writer *writer);
 /* Takes fd and closes the one before; -1: none, lines are dropped without being counted. */
 void eve_writer_set(struct eve_writer *writer, int fd);
 /* line is without its newline; an event_sink_fn. */
-void eve_writer_write(void *writer, const char *line, size_t size);
+void eve_writer_write(void *writer, enum event_weight weight, const char *line, size_t size);
 void eve_writer_flush(struct eve_writer *writer);
 void eve_writer_count(const struct eve_writer *writer, struct eve_counts *out);

@@ -25,11 +25,17 @@ struct event_subscription {
 	void *context;
 };
 
-struct event_bus {
-	/* Ring: sequence s is at s % EVENT_BUS_RECENT_MAX; oldest..next-1 are there. */
-	struct recent_event recent[EVENT_BUS_RECENT_MAX];
+/* The last events of one weight: the n-th is at n % EVENT_BUS_RECENT_MAX; oldest..next-1 are there.
+ */
+struct recent {
+	struct recent_event events[EVENT_BUS_RECENT_MAX];
 	uint64_t oldest, next;
-	size_t recent_size;
+	size_t size;
+};
+
+struct event_bus {
+	struct recent recent[EVENT_WEIGHT_COUNT]; /* so that bulk takes no other's place */
+	uint64_t next;                            /* sequence number */
 	struct list subscriptions;
 	size_t subscription_count;
 	int64_t next_subscription_id;
@@ -46,7 +52,7 @@ struct event_bus *event_bus_create(void)
 	if (!bus)
 		return NULL;
 	list_init(&bus->subscriptions);
-	bus->oldest = bus->next = 1;
+	bus->next = 1;
 	bus->next_subscription_id = 1;
 	return bus;
 }
@@ -59,11 +65,11 @@ static void subscription_destroy(struct event_bus *bus, struct event_subscriptio
 	free(subscription);
 }
 
-static void recent_remove_oldest(struct event_bus *bus)
+static void recent_remove_oldest(struct recent *recent)
 {
-	struct recent_event *slot = &bus->recent[bus->oldest++ % EVENT_BUS_RECENT_MAX];
+	struct recent_event *slot = &recent->events[recent->oldest++ % EVENT_BUS_RECENT_MAX];
 
-	bus->recent_size -= slot->size;
+	recent->size -= slot->size;
 	json_decref(slot->event);
 	slot->event = NULL;
 }
@@ -74,8 +80,9 @@ void event_bus_destroy(struct event_bus *bus)
 		return;
 	list_foreach_safe (node, &bus->subscriptions)
 		subscription_destroy(bus, list_entry(node, struct event_subscription, node));
-	while (bus->oldest != bus->next)
-		recent_remove_oldest(bus);
+	for (int weight = 0; weight < EVENT_WEIGHT_COUNT; weight++)
+		while (bus->recent[weight].oldest != bus->recent[weight].next)
+			recent_remove_oldest(&bus->recent[weight]);
 	free(bus);
 }
 
@@ -131,19 +138,35 @@ static json_t *complete(struct event_bus *bus, json_t *raw, const char *type)
 	return event;
 }
 
-/* Takes event. */
-static void remember(struct event_bus *bus, json_t *event, size_t size)
+/* Records of all that happens, good or bad: a flood of connections is a flood of them. */
+static enum event_weight weight_of(const char *type)
 {
+	static const char *const bulk[] = {"flow", "stats", "anomaly", "http", "dns", "tls", "ssh",
+		"smtp", "ftp", "smb", "fileinfo"};
+
+	for (size_t i = 0; i < sizeof(bulk) / sizeof(bulk[0]); i++)
+		if (strcmp(bulk[i], type) == 0)
+			return EVENT_BULK;
+	return EVENT_NEWS;
+}
+
+/* Takes event. */
+static void remember(struct event_bus *bus, enum event_weight weight, json_t *event, size_t size)
+{
+	static const size_t size_max[EVENT_WEIGHT_COUNT] = {
+		[EVENT_NEWS] = EVENT_BUS_RECENT_SIZE_MAX / 4 * 3,
+		[EVENT_BULK] = EVENT_BUS_RECENT_SIZE_MAX / 4,
+	};
+	struct recent *recent = &bus->recent[weight];
 	struct recent_event *slot;
 
-	while (bus->oldest != bus->next
-		&& (bus->next - bus->oldest >= EVENT_BUS_RECENT_MAX
-			|| bus->recent_size + size > EVENT_BUS_RECENT_SIZE_MAX))
-		recent_remove_oldest(bus);
-	slot = &bus->recent[bus->next % EVENT_BUS_RECENT_MAX];
-	*slot = (struct recent_event){.event = event, .size = size, .sequence = bus->next};
-	bus->recent_size += size;
-	bus->next++;
+	while (recent->oldest != recent->next
+		&& (recent->next - recent->oldest >= EVENT_BUS_RECENT_MAX
+			|| recent->size + size > size_max[weight]))
+		recent_remove_oldest(recent);
+	slot = &recent->events[recent->next++ % EVENT_BUS_RECENT_MAX];
+	*slot = (struct recent_event){.event = event, .size = size, .sequence = bus->next++};
+	recent->size += size;
 }
 
 static void fan_out(struct event_bus *bus, const json_t *event)
@@ -160,6 +183,7 @@ static void fan_out(struct event_bus *bus, const json_t *event)
 void event_bus_publish(struct event_bus *bus, json_t *event)
 {
 	const char *type = json_string_value(json_object_get(event, "event_type"));
+	enum event_weight weight;
 	char *line;
 	size_t size;
 
@@ -173,6 +197,7 @@ void event_bus_publish(struct event_bus *bus, json_t *event)
 	}
 	if (strcmp(type, "events_lost") == 0)
 		bus->lost += (uint64_t)json_integer_value(json_object_get(event, "count"));
+	weight = weight_of(type);
 	event = complete(bus, event, type);
 	line = json_dumps(event, JSON_COMPACT);
 	size = line ? strlen(line) : 0;
@@ -184,9 +209,9 @@ void event_bus_publish(struct event_bus *bus, json_t *event)
 		return;
 	}
 	if (bus->sink)
-		bus->sink(bus->sink_context, line, size);
+		bus->sink(bus->sink_context, weight, line, size);
 	free(line);
-	remember(bus, event, size);
+	remember(bus, weight, event, size);
 	fan_out(bus, event);
 }
 
@@ -235,21 +260,44 @@ void event_bus_forget(struct event_bus *bus, void *context)
 	}
 }
 
+/* The first event from sequence on; NULL: none. */
+static const struct recent_event *find_recent(const struct event_bus *bus, uint64_t sequence)
+{
+	const struct recent_event *first = NULL;
+
+	for (int weight = 0; weight < EVENT_WEIGHT_COUNT; weight++) {
+		const struct recent *recent = &bus->recent[weight];
+		uint64_t low = recent->oldest, high = recent->next;
+
+		while (low < high) {
+			uint64_t middle = low + (high - low) / 2;
+
+			if (recent->events[middle % EVENT_BUS_RECENT_MAX].sequence < sequence)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		if (low < recent->next
+			&& (!first
+				|| recent->events[low % EVENT_BUS_RECENT_MAX].sequence
+					< first->sequence))
+			first = &recent->events[low % EVENT_BUS_RECENT_MAX];
+	}
+	return first;
+}
+
 json_t *event_bus_recent(struct event_bus *bus, const json_t *params)
 {
 	const char *after = api_page_after(params);
-	uint64_t sequence = after ? strtoull(after, NULL, 10) + 1 : bus->oldest;
+	uint64_t sequence = after ? strtoull(after, NULL, 10) + 1 : 0;
+	const struct recent_event *slot;
 	size_t limit = api_page_limit(params), size = 0;
 	json_t *events = json_array(), *result = json_pack("{s:o}", "events", events);
 	struct event_filter filter;
 	char next[24];
 
-	if (sequence < bus->oldest)
-		sequence = bus->oldest;
 	event_filter_init(&filter, params);
-	for (; sequence < bus->next; sequence++) {
-		struct recent_event *slot = &bus->recent[sequence % EVENT_BUS_RECENT_MAX];
-
+	for (; (slot = find_recent(bus, sequence)); sequence = slot->sequence + 1) {
 		if (!event_filter_matches(&filter, slot->event))
 			continue;
 		if (json_array_size(events) == limit
@@ -258,8 +306,8 @@ json_t *event_bus_recent(struct event_bus *bus, const json_t *params)
 		json_array_append(events, slot->event);
 		size += slot->size;
 	}
-	if (sequence < bus->next) {
-		snprintf(next, sizeof(next), "%llu", (unsigned long long)(sequence - 1));
+	if (slot) {
+		snprintf(next, sizeof(next), "%llu", (unsigned long long)(slot->sequence - 1));
 		json_object_set_new(result, "next", json_string(next));
 	}
 	event_filter_destroy(&filter);

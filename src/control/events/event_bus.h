@@ -28,8 +28,15 @@ struct event_bus_counts {
 	size_t subscriptions; /* now */
 };
 
+enum event_weight {
+	EVENT_NEWS, /* to be told whatever else happens: alerts, drops, what the daemon does */
+	EVENT_BULK, /* records of traffic: they leave room for news */
+	EVENT_WEIGHT_COUNT,
+};
+
 /* One line of text without its newline; borrowed. */
-typedef void (*event_sink_fn)(void *context, const char *line, size_t size);
+typedef void (*event_sink_fn)(
+	void *context, enum event_weight weight, const char *line, size_t size);
 /* event is borrowed. Subscribes and unsubscribes nothing. */
 typedef void (*event_deliver_fn)(void *context, int64_t subscription_id, const json_t *event);
 

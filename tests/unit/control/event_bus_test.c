@@ -46,7 +46,7 @@ static void count_delivery(void *context, int64_t id, const json_t *event)
 	delivered++;
 }
 
-static void keep_line(void *context, const char *line, size_t size)
+static void keep_line(void *context, enum event_weight weight, const char *line, size_t size)
 {
 	snprintf(last_line, sizeof(last_line), "%.*s", (int)size, line);
 }
@@ -221,6 +221,26 @@ static void note_loss(void *context)
 	losses++;
 }
 
+/* I9: a flood of connections does not wash alerts away; both are told in their order. */
+static void keeps_alerts_beside_a_flood_of_records(void **state)
+{
+	json_t *page, *events;
+
+	publish("{\"event_type\": \"alert\"}");
+	for (int i = 0; i < 2 * EVENT_BUS_RECENT_MAX; i++)
+		publish("{\"event_type\": \"flow\"}");
+	publish("{\"event_type\": \"alert\"}");
+	page = recent("{\"types\": [\"alert\"]}");
+	assert_int_equal(json_array_size(json_object_get(page, "events")), 2);
+	json_decref(page);
+	page = recent("{\"limit\": 2}");
+	events = json_object_get(page, "events");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(events, 0), "seq")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(events, 1), "seq")),
+		2 + EVENT_BUS_RECENT_MAX);
+	json_decref(page);
+}
+
 static void writes_whole_lines_to_a_file(void **state)
 {
 	uv_loop_t loop;
@@ -231,10 +251,10 @@ static void writes_whole_lines_to_a_file(void **state)
 
 	uv_loop_init(&loop);
 	writer = eve_writer_create(&loop, note_loss, NULL);
-	eve_writer_write(writer, "lost", 4); /* no file yet */
+	eve_writer_write(writer, EVENT_NEWS, "lost", 4); /* no file yet */
 	eve_writer_set(writer, dup(fileno(file)));
-	eve_writer_write(writer, "{\"a\":1}", 7);
-	eve_writer_write(writer, "{\"b\":2}", 7);
+	eve_writer_write(writer, EVENT_NEWS, "{\"a\":1}", 7);
+	eve_writer_write(writer, EVENT_NEWS, "{\"b\":2}", 7);
 	eve_writer_flush(writer);
 	assert_int_equal(pread(fileno(file), text, sizeof(text), 0), 16);
 	assert_memory_equal(text, "{\"a\":1}\n{\"b\":2}\n", 16);
@@ -260,10 +280,37 @@ static void counts_what_a_full_disk_does_not_take(void **state)
 	writer = eve_writer_create(&loop, note_loss, NULL);
 	eve_writer_set(writer, dup(fileno(full)));
 	for (int i = 0; i < 1100; i++)
-		eve_writer_write(writer, line, sizeof(line));
+		eve_writer_write(writer, EVENT_NEWS, line, sizeof(line));
 	eve_writer_count(writer, &counts);
 	assert_int_equal(counts.written, 0);
 	assert_true(counts.errors >= 50 && counts.errors < 100);
+	eve_writer_destroy(writer);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	fclose(full);
+}
+
+/* I9: records of traffic take half of what may wait, so that alerts find room. */
+static void leaves_alerts_room_beside_records_of_traffic(void **state)
+{
+	uv_loop_t loop;
+	struct eve_writer *writer;
+	struct eve_counts counts, after;
+	FILE *full = fopen("/dev/full", "a");
+	char line[1000];
+
+	memset(line, 'x', sizeof(line));
+	uv_loop_init(&loop);
+	writer = eve_writer_create(&loop, note_loss, NULL);
+	eve_writer_set(writer, dup(fileno(full)));
+	for (int i = 0; i < 1100; i++)
+		eve_writer_write(writer, EVENT_BULK, line, sizeof(line));
+	eve_writer_count(writer, &counts);
+	assert_true(counts.errors > 550);
+	for (int i = 0; i < 500; i++)
+		eve_writer_write(writer, EVENT_NEWS, line, sizeof(line));
+	eve_writer_count(writer, &after);
+	assert_int_equal(after.errors, counts.errors);
 	eve_writer_destroy(writer);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
@@ -281,8 +328,8 @@ static void writes_each_line_as_a_message_of_syslog(void **state)
 	writer = eve_writer_create(&loop, note_loss, NULL);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
 	eve_writer_set(writer, ends[0]);
-	eve_writer_write(writer, "{\"a\":1}", 7);
-	eve_writer_write(writer, "{}", 2);
+	eve_writer_write(writer, EVENT_NEWS, "{\"a\":1}", 7);
+	eve_writer_write(writer, EVENT_NEWS, "{}", 2);
 	eve_writer_flush(writer);
 	assert_int_equal(recv(ends[1], text, sizeof(text), MSG_DONTWAIT), 22);
 	assert_memory_equal(text, "<174>bulkhead: {\"a\":1}", 22);
@@ -305,7 +352,7 @@ static void tells_when_the_reader_of_the_socket_has_gone(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	eve_writer_set(writer, ends[0]);
 	close(ends[1]);
-	eve_writer_write(writer, "{}", 2);
+	eve_writer_write(writer, EVENT_NEWS, "{}", 2);
 	eve_writer_flush(writer);
 	eve_writer_flush(writer);
 	assert_int_equal(losses, 1);
@@ -331,6 +378,9 @@ int main(void)
 			keeps_recent_events_within_their_bytes, setup, teardown),
 		cmocka_unit_test(writes_whole_lines_to_a_file),
 		cmocka_unit_test(counts_what_a_full_disk_does_not_take),
+		cmocka_unit_test(leaves_alerts_room_beside_records_of_traffic),
+		cmocka_unit_test_setup_teardown(
+			keeps_alerts_beside_a_flood_of_records, setup, teardown),
 		cmocka_unit_test(writes_each_line_as_a_message_of_syslog),
 		cmocka_unit_test(tells_when_the_reader_of_the_socket_has_gone),
 	};

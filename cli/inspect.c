@@ -315,20 +315,32 @@ static void add_end(struct table *table, const json_t *flow, const char *address
 			(long long)number);
 }
 
+static void add_amount(
+	struct table *table, const json_t *flow, const char *packets, const char *bytes)
+{
+	char text[FORMAT_SIZE];
+
+	table_add(table, format_count((double)format_integer(flow, packets), text));
+	table_add(table, format_bytes((double)format_integer(flow, bytes), text));
+}
+
 static void print_flows(const json_t *result)
 {
 	static const struct table_column columns[] = {{"VLAN", true, false},
-		{"PROTO", false, false}, {"CLIENT", false, true}, {"SERVER", false, true},
-		{"STATE", false, false}, {"VERDICT", false, false}, {"WHY", false, false},
-		{"BYTES", true, false}};
-	struct table *table = table_create(columns, 8);
+		{"PROTO", false, false}, {"APP", false, false}, {"CLIENT", false, true},
+		{"SERVER", false, true}, {"STATE", false, false}, {"VERDICT", false, false},
+		{"WHY", false, false}, {"PKTS>", true, false}, {"BYTES>", true, false},
+		{"<PKTS", true, false}, {"<BYTES", true, false}};
+	struct table *table = table_create(columns, 12);
 	json_t *flow, *flows = json_object_get(result, "flows");
-	char text[FORMAT_SIZE];
 	size_t index;
 
 	json_array_foreach (flows, index, flow) {
 		table_add_format(table, "%lld", (long long)format_integer(flow, "vlan"));
 		table_add(table, format_string(flow, "protocol"));
+		table_add(table,
+			json_object_get(flow, "app_protocol") ? format_string(flow, "app_protocol")
+							      : "");
 		add_end(table, flow, "client", "client_port");
 		add_end(table, flow, "server", "server_port");
 		table_add(table, format_string(flow, "state"));
@@ -336,12 +348,12 @@ static void print_flows(const json_t *result)
 		if (format_integer(flow, "sid") > 0)
 			table_add_format(
 				table, "rule %lld", (long long)format_integer(flow, "sid"));
+		else if (json_is_true(json_object_get(flow, "alerted")))
+			table_add(table, "alerted");
 		else
 			table_add(table, format_string(flow, "why"));
-		table_add(table,
-			format_bytes((double)(format_integer(flow, "bytes_to_server")
-					     + format_integer(flow, "bytes_to_client")),
-				text));
+		add_amount(table, flow, "packets_to_server", "bytes_to_server");
+		add_amount(table, flow, "packets_to_client", "bytes_to_client");
 	}
 	format_print_table(table);
 	table_destroy(table);

@@ -205,6 +205,8 @@ const struct config_option config_options[] = {
 		.default_note = "on-failure.default", HELP("Packets from the host itself"))
 	OPTION("inspection.malformed", ENUM, LIVE, .values = "drop|pass", DEFAULT("pass"),
 		HELP("Frames whose headers do not parse, after they were inspected as far as they do"))
+	OPTION("inspection.unrelated-errors", ENUM, LIVE, .values = "drop|pass", DEFAULT("pass"),
+		HELP("ICMP errors about no flow that is known, or about bytes that are not on their way"))
 	OPTION("inspection.checksums", ENUM, LIVE, .values = "verify|ignore", DEFAULT("verify"),
 		HELP("verify: what a receiver would discard for its checksum is not part of a stream"))
 	OPTION("inspection.midstream", ENUM, LIVE, .values = "accept|drop", DEFAULT("accept"),
@@ -212,6 +214,14 @@ const struct config_option config_options[] = {
 	OPTION("inspection.bypass-after", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
 		RANGE(65536, 1099511627776), .unit = "bytes", DEFAULT("none"),
 		HELP("Flows that nothing was found in pass uninspected after so many bytes, in both directions together"))
+	OPTION("inspection.bypass-unknown", BOOL, LIVE, DEFAULT("false"),
+		HELP("bypass-after also holds for flows that are neither HTTP, TLS nor DNS"))
+	OPTION("inspection.events", ENUM, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 5),
+		.values = "alert|drop|anomaly|flow|stats", DEFAULT("[alert, drop, anomaly]"),
+		HELP("Records of the builtin engine; flow: one at the end of each flow; stats: "
+		     "its counters, each stats-interval"))
+	OPTION("inspection.stats-interval", DURATION, LIVE, RANGE(1000, 86400000), .unit = "ms",
+		DEFAULT("8s"), HELP("Time between two records of stats"))
 	OPTION("inspection.external", SECTION, LIVE,
 		HELP("The engine external: an inline IPS of yours, behind a memif"))
 	OPTION("inspection.external.socket", PATH, LIVE, EXAMPLE("/run/bulkhead/inspect.sock"),

@@ -398,6 +398,11 @@ int ipc_notify(struct ipc_channel *channel, const char *method, json_t *params,
 	return ipc_send_request(channel, method, params, NULL, descriptors, descriptor_count, NULL);
 }
 
+bool ipc_queue_is_short(const struct ipc_channel *channel)
+{
+	return channel->queue_size <= IPC_QUEUE_SIZE / 4;
+}
+
 void ipc_keep_calls(struct ipc_channel *channel)
 {
 	channel->keeps_calls = true;

@@ -68,6 +68,8 @@ int ipc_call(struct ipc_channel *channel, const char *method, json_t *params,
 	void *context);
 int ipc_notify(struct ipc_channel *channel, const char *method, json_t *params,
 	const int *descriptors, size_t descriptor_count);
+/* Whether little of the send queue is in use: room for what others may want to send at once. */
+bool ipc_queue_is_short(const struct ipc_channel *channel);
 /* For a socket whose other end may pass from a process that died to another: from now on calls are
  * remembered until they are answered, and ipc_resend() makes those that were not once more. So the
  * methods have to bear being called twice; the second answer goes nowhere. */

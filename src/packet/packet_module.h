@@ -74,6 +74,9 @@ void packet_broker_call(const char *method, json_t *params, const int *descripto
  * take in time is dropped and counted. From workers use a ring and worker_notify_control(). */
 void packet_emit_event(json_t *event);
 
+/* Whether control keeps up, so that events which are not urgent leave the others room. */
+bool packet_has_room_for_events(void);
+
 /* Any other notification to control, as "trace.record". params is consumed. Returns -ENOBUFS or
  * -EPIPE when it was dropped. */
 int packet_notify(const char *method, json_t *params);

@@ -99,6 +99,11 @@ void packet_emit_event(json_t *event)
 		events_lost++;
 }
 
+bool packet_has_room_for_events(void)
+{
+	return control && ipc_queue_is_short(control);
+}
+
 void packet_metric(json_t *samples, const char *name, const char *type, const char *help,
 	json_t *labels, double value)
 {
@@ -258,9 +263,10 @@ static int on_start(struct role_context *context, void **state, struct error *er
 
 static void on_stop(void *state)
 {
+	/* First: what modules tell at their end. */
+	packet_configure_stop();
 	ipc_close(control);
 	control = NULL;
-	packet_configure_stop();
 	role = NULL;
 }
 

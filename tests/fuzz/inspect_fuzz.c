@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	"alert udp any any -> any any (content:\"aa\"; replace:\"bbbbbb\"; sid:4;)\n"              \
 	"alert udp any any -> any any (content:\"xyz\"; replace:\"-\"; sid:5;)\n"                  \
 	"alert ip any any -> any any (msg:\"size\"; dsize:>60; sid:3;)\n"
+#define EVENTS      "{\"events\": [\"alert\", \"drop\", \"anomaly\", \"flow\"]}"
 #define START       1000u
 #define SERVER      9000u
 #define STREAM_SIZE 65536u
@@ -170,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!packet_pool && bench_start("inspect_fuzz") < 0)
 		abort();
 	/* Compiled once: it takes longer than all the rest. */
-	if (bench_open(ruleset ? NULL : RULES, NULL) < 0)
+	if (bench_open(ruleset ? NULL : RULES, EVENTS) < 0)
 		abort();
 	if (ruleset)
 		bench_builtin()->ruleset = ruleset;

@@ -23,6 +23,23 @@ static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_REMOTE] = "remote",
 };
 
+static const char *const type_names[EVE_TYPE_COUNT] = {
+	[EVE_ALERT] = "alert",
+	[EVE_DROP] = "drop",
+	[EVE_FLOW] = "flow",
+	[EVE_ANOMALY] = "anomaly",
+	[EVE_STATS] = "stats",
+};
+
+enum eve_type eve_find_type(const char *name)
+{
+	enum eve_type type = EVE_ALERT;
+
+	while (type < EVE_TYPE_COUNT && strcmp(type_names[type], name) != 0)
+		type++;
+	return type;
+}
+
 const char *eve_origin_name(const struct origin *origin)
 {
 	return origin_names[origin->kind % ORIGIN_KIND_COUNT];
@@ -169,6 +186,10 @@ static void set_tuple(json_t *event, const struct eve_record *record)
 		set_number(event, "icmp_type", record->icmp_type);
 		set_number(event, "icmp_code", record->icmp_code);
 	}
+	if (record->type == EVE_FLOW && record->end.has_response) {
+		set_number(event, "response_icmp_type", record->end.response_icmp_type);
+		set_number(event, "response_icmp_code", record->end.response_icmp_code);
+	}
 }
 
 static void set_end(json_t *alert, const char *key, const struct eve_record *record, bool is_source)
@@ -236,6 +257,62 @@ static json_t *drop_to_json(const struct eve_record *record, const struct eve_na
 	return drop;
 }
 
+/* Those of a packet, or of all packets. */
+static void set_tcp_flags(json_t *object, uint8_t flags)
+{
+	static const struct {
+		const char *name;
+		uint8_t bit;
+	} rows[] = {{"syn", 0x02}, {"fin", 0x01}, {"rst", 0x04}, {"psh", 0x08}, {"ack", 0x10},
+		{"urg", 0x20}, {"ecn", 0x40}, {"cwr", 0x80}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (flags & rows[i].bit)
+			json_object_set_new(object, rows[i].name, json_true());
+}
+
+static json_t *tcp_to_json(const struct eve_flow_end *end)
+{
+	json_t *tcp = json_object();
+	uint8_t all = end->tcp_flags[0] | end->tcp_flags[1];
+
+	json_object_set_new(tcp, "tcp_flags", json_sprintf("%02x", all));
+	json_object_set_new(tcp, "tcp_flags_ts", json_sprintf("%02x", end->tcp_flags[0]));
+	json_object_set_new(tcp, "tcp_flags_tc", json_sprintf("%02x", end->tcp_flags[1]));
+	set_tcp_flags(tcp, all);
+	set_string(tcp, "state", end->tcp_state);
+	return tcp;
+}
+
+/* The rest of `flow`, which alerts do not have. */
+static void set_flow_end(json_t *flow, const struct eve_record *record)
+{
+	const struct eve_flow_end *end = &record->end;
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_format(end->ended_wall_ns, text);
+	set_string(flow, "end", text);
+	set_number(flow, "age",
+		end->ended_wall_ns / CLOCK_NS_PER_S
+			- record->flow_started_wall_ns / CLOCK_NS_PER_S);
+	set_string(flow, "state", end->state);
+	if (end->is_bypassed)
+		set_string(flow, "bypass", "local");
+	set_string(flow, "reason", end->reason);
+	json_object_set_new(flow, "alerted", json_boolean(end->is_alerted));
+	set_string(flow, "action", end->action);
+}
+
+static json_t *anomaly_to_json(const struct eve_record *record)
+{
+	json_t *anomaly = json_object();
+
+	set_string(anomaly, "type",
+		strncmp(record->anomaly, "decoder.", 8) == 0 ? "decode" : "stream");
+	set_string(anomaly, "event", record->anomaly);
+	return anomaly;
+}
+
 static json_t *flow_to_json(const struct eve_record *record)
 {
 	char text[CLOCK_TEXT_SIZE];
@@ -247,6 +324,8 @@ static json_t *flow_to_json(const struct eve_record *record)
 	set_number(flow, "bytes_toclient", record->flow_bytes[1]);
 	clock_format(record->flow_started_wall_ns, text);
 	set_string(flow, "start", text);
+	if (record->type == EVE_FLOW)
+		set_flow_end(flow, record);
 	return flow;
 }
 
@@ -330,7 +409,10 @@ static void set_app(json_t *event, const struct eve_record *record)
 {
 	const struct app_summary *app = &record->app;
 
-	set_string(event, "app_proto", app_protocol_name(record->app_protocol));
+	if (record->type == EVE_FLOW && record->app_protocol == APP_OTHER)
+		set_string(event, "app_proto", "failed");
+	else
+		set_string(event, "app_proto", app_protocol_name(record->app_protocol));
 	if (!record->has_app)
 		return;
 	if (app->protocol == APP_HTTP)
@@ -351,12 +433,13 @@ json_t *eve_to_json(const struct eve_record *record, const struct eve_names *nam
 	if (record->has_flow)
 		set_number(event, "flow_id", record->flow_id);
 	set_string(event, "in_iface", names->in_interface);
-	set_string(event, "event_type", record->type == EVE_ALERT ? "alert" : "drop");
+	set_string(event, "event_type", type_names[record->type]);
 	json_array_append_new(vlans, json_integer(record->vlan));
 	json_object_set_new(event, "vlan", vlans);
 	set_tuple(event, record);
-	set_string(event, "pkt_src", "wire/pcap");
-	if (record->has_flow)
+	if (record->type != EVE_FLOW)
+		set_string(event, "pkt_src", "wire/pcap");
+	if (record->has_flow && record->type != EVE_FLOW)
 		set_string(event, "direction", record->to_server ? "to_server" : "to_client");
 	set_string(event, "partition", names->partition);
 	set_string(event, "origin", eve_origin_name(&record->origin));
@@ -370,10 +453,14 @@ json_t *eve_to_json(const struct eve_record *record, const struct eve_names *nam
 		json_object_set_new(event, "drop", drop_to_json(record, names));
 	if (record->has_signature)
 		json_object_set_new(event, "alert", alert_to_json(record));
-	if (record->type == EVE_ALERT)
+	if (record->type == EVE_ALERT || record->type == EVE_FLOW)
 		set_app(event, record);
-	if (record->has_flow)
+	if (record->type == EVE_ANOMALY)
+		json_object_set_new(event, "anomaly", anomaly_to_json(record));
+	else if (record->has_flow)
 		json_object_set_new(event, "flow", flow_to_json(record));
+	if (record->type == EVE_FLOW && record->protocol == IPPROTO_TCP)
+		json_object_set_new(event, "tcp", tcp_to_json(&record->end));
 	if (record->type == EVE_ALERT && record->payload_size > 0)
 		set_payload(event, record);
 	return event;

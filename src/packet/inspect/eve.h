@@ -18,6 +18,19 @@
 enum eve_type {
 	EVE_ALERT,
 	EVE_DROP,
+	EVE_FLOW,
+	EVE_ANOMALY,
+	EVE_STATS, /* no record of a worker */
+	EVE_TYPE_COUNT,
+};
+
+/* How a flow was when it ended; strings are constants, NULL: there is no such thing. */
+struct eve_flow_end {
+	const char *state, *reason, *action, *tcp_state;
+	uint64_t ended_wall_ns;
+	bool is_alerted, is_bypassed, has_response;
+	uint8_t tcp_flags[2];                           /* of all packets; to server, to client */
+	uint8_t response_icmp_type, response_icmp_code; /* with has_response */
 };
 
 struct eve_record {
@@ -44,6 +57,8 @@ struct eve_record {
 	uint8_t destination_mac[6];
 	uint64_t wall_ns, flow_id, flow_started_wall_ns;
 	uint64_t flow_packets[2], flow_bytes[2]; /* to server, to client */
+	const char *anomaly;                     /* of EVE_ANOMALY: its name, a constant */
+	struct eve_flow_end end;                 /* of EVE_FLOW */
 	json_t *rule_metadata;                   /* NULL, or a reference: eve_release() */
 	char message[EVE_TEXT_SIZE], category[EVE_TEXT_SIZE];
 	uint8_t payload[EVE_PAYLOAD_SIZE];
@@ -68,6 +83,8 @@ struct eve_names {
 	const char *drop_reason;
 	const char *remote_host; /* that asked, with ORIGIN_REMOTE */
 };
+/* enum eve_type of "alert"; EVE_TYPE_COUNT: there is none. */
+enum eve_type eve_find_type(const char *name);
 const char *eve_origin_name(const struct origin *origin);
 /* New reference. Control thread. */
 json_t *eve_to_json(const struct eve_record *record, const struct eve_names *names);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,4 +23,6 @@ void event_ring_commit(struct event_ring *ring);
 const void *event_ring_peek(struct event_ring *ring);
 void event_ring_release(struct event_ring *ring);
 
+/* For the writer: whether the reader should come soon. */
+bool event_ring_is_half_full(const struct event_ring *ring);
 uint64_t event_ring_lost(const struct event_ring *ring); /* any thread */

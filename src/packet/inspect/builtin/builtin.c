@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin_show.h"
-#include "packet/inspect/builtin/order.h"
+#include "packet/inspect/builtin/flow_events.h"
 #include "packet/inspect/eve.h"
 
 #include <errno.h>
@@ -74,16 +74,6 @@ static void builtin_discard(void *opaque)
 
 /* ---- creation ---- */
 
-static void discard_events(struct event_ring *events)
-{
-	const struct eve_record *record;
-
-	while (events && (record = event_ring_peek(events))) {
-		eve_release(record);
-		event_ring_release(events);
-	}
-}
-
 static void worker_destroy(struct builtin_worker *own)
 {
 	if (!own)
@@ -92,29 +82,40 @@ static void worker_destroy(struct builtin_worker *own)
 		rte_pktmbuf_free(own->ready[own->ready_tail++ % BUILTIN_READY_MAX].packet);
 	flow_table_destroy(own->flows);
 	fragment_table_destroy(own->fragments);
-	discard_events(own->events);
-	event_ring_destroy(own->events);
+	for (int i = 0; i < EVENT_LANE_COUNT; i++)
+		event_lane_close(&own->lanes[i]);
 	free(own);
 }
 
-static struct builtin_worker *worker_create(uint32_t flows, size_t stream_memory)
+static bool open_lanes(struct builtin_worker *own)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	bool is_open = true;
+
+	for (int i = 0; i < EVENT_LANE_COUNT; i++)
+		is_open &= event_lane_open(&own->lanes[i], (enum event_lane_kind)i, now_ns);
+	return is_open;
+}
+
+static struct builtin_worker *worker_create(
+	const struct builtin *builtin, uint32_t flows, size_t stream_memory)
 {
 	struct builtin_worker *own = calloc(1, sizeof(*own));
+	bool has_lanes;
 
 	if (!own)
 		return NULL;
 	own->flows = flow_table_create(flows, stream_memory);
 	own->fragments = fragment_table_create(FRAGMENT_ENTRIES);
-	own->events = event_ring_create(BUILTIN_EVENTS_MAX, sizeof(struct eve_record));
+	has_lanes = open_lanes(own);
 	list_init(&own->held.queues);
-	own->event_tokens = BUILTIN_EVENTS_RATE;
-	own->event_tokens_at_ns = clock_monotonic_ns();
-	if (!own->flows || !own->fragments || !own->events) {
+	own->builtin = builtin;
+	if (!own->flows || !own->fragments || !has_lanes) {
 		worker_destroy(own);
 		return NULL;
 	}
 	own->held.arena = flow_table_arena(own->flows);
-	flow_table_watch(own->flows, order_forget, own);
+	flow_table_watch(own->flows, flow_events_end, own);
 	return own;
 }
 
@@ -125,6 +126,18 @@ static bool is_word(const json_t *config, const char *key, const char *word)
 	return value && strcmp(value, word) == 0;
 }
 
+/* A configuration that was loaded always has the list. */
+static uint32_t read_event_types(const json_t *config)
+{
+	const json_t *names = json_object_get(config, "events"), *name;
+	uint32_t types = names ? 0 : 1u << EVE_ALERT | 1u << EVE_DROP;
+	size_t i;
+
+	json_array_foreach (names, i, name)
+		types |= 1u << eve_find_type(json_string_value(name));
+	return types;
+}
+
 static struct builtin_settings *make_settings(const json_t *config)
 {
 	struct builtin_settings *settings = calloc(1, sizeof(*settings));
@@ -132,9 +145,15 @@ static struct builtin_settings *make_settings(const json_t *config)
 	if (!settings)
 		return NULL;
 	settings->drops_malformed = is_word(config, "malformed", "drop");
+	settings->drops_unrelated = is_word(config, "unrelated-errors", "drop");
 	settings->ignores_checksums = is_word(config, "checksums", "ignore");
 	settings->picks_up_midstream = !is_word(config, "midstream", "drop");
 	settings->forwards_early = is_word(config, "stream-order", "forward");
+	settings->bypasses_unknown = json_is_true(json_object_get(config, "bypass-unknown"));
+	settings->event_types = read_event_types(config);
+	settings->stats_interval_ns =
+		(uint64_t)json_integer_value(json_object_get(config, "stats-interval"))
+		* CLOCK_NS_PER_MS;
 	settings->stream_depth =
 		(uint64_t)json_integer_value(json_object_get(config, "stream-depth"));
 	return settings;
@@ -146,6 +165,7 @@ static void builtin_destroy(struct inspector *inspector)
 
 	if (!builtin)
 		return;
+	builtin_end_events(builtin);
 	for (uint16_t i = 0; i < builtin->worker_count; i++)
 		worker_destroy(builtin->workers[i]);
 	ruleset_destroy(builtin->ruleset);
@@ -168,10 +188,11 @@ static int builtin_create(const json_t *config, uint16_t worker_count, void *opa
 	memset(builtin, 0, sizeof(*builtin));
 	builtin->base.ops = &builtin_inspector;
 	builtin->worker_count = worker_count;
+	builtin->started_ns = builtin->stats_at_ns = clock_monotonic_ns();
 	builtin->settings = make_settings(config);
 	for (uint16_t i = 0; i < worker_count; i++) {
-		builtin->workers[i] =
-			worker_create(RTE_MAX(flows / worker_count, 1u), memory / worker_count);
+		builtin->workers[i] = worker_create(
+			builtin, RTE_MAX(flows / worker_count, 1u), memory / worker_count);
 		if (builtin->workers[i] && builtin->settings)
 			continue;
 		builtin_destroy(&builtin->base);

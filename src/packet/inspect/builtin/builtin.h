@@ -3,44 +3,58 @@
  * share. */
 #pragma once
 
+#include "packet/inspect/builtin/event_lane.h"
 #include "packet/inspect/builtin/flow_table.h"
 #include "packet/inspect/builtin/fragments.h"
 #include "packet/inspect/builtin/held.h"
 #include "packet/inspect/builtin/packet_bytes.h"
-#include "packet/inspect/event_ring.h"
 #include "packet/inspect/inspector.h"
 
-#define BUILTIN_READY_MAX   2048 /* released packets that wait for collect */
-#define BUILTIN_EVENTS_MAX  4096 /* records that wait for the control thread */
-#define BUILTIN_EVENTS_RATE 2000 /* a second and worker; what is above is counted */
+#define BUILTIN_READY_MAX 2048 /* released packets that wait for collect */
 
 struct builtin_settings {
 	bool drops_malformed;
+	bool drops_unrelated; /* ICMP errors about no flow */
 	bool ignores_checksums;
 	bool picks_up_midstream;
 	bool forwards_early;   /* decision 0006 instead of 0009 */
+	bool bypasses_unknown; /* also flows of no protocol that is known */
+	uint32_t event_types;  /* bit set of enum eve_type */
+	uint64_t stats_interval_ns;
 	uint64_t stream_depth; /* 0: none */
 };
 
 struct builtin_counters { /* written by the worker, read relaxed */
-	uint64_t malformed, bad_checksums, events_suppressed, rewritten, edited, rejected;
+	uint64_t malformed, bad_checksums, rewritten, edited, rejected;
 	uint64_t stream_outside, stream_no_memory, fragments_refused;
 	uint64_t held, gaps_given_up;
 	uint64_t bypassed, icmp_related, icmp_unrelated;
+};
+
+/* What was seen, as Suricata counts it; written by the worker, read relaxed. */
+struct builtin_statistics {
+	uint64_t packets, bytes, largest;
+	uint64_t ethernet, arp, ipv4, ipv6, vlan, vlan_in_vlan;
+	uint64_t tcp, udp, sctp, icmpv4, icmpv6;
+	uint64_t tcp_syn, tcp_syn_ack, tcp_rst, tcp_urgent;
+	uint64_t fragments_ipv4, fragments_ipv6, reassembled_ipv4, reassembled_ipv6;
+	uint64_t flows, flows_tcp, flows_udp, flows_icmpv4, flows_icmpv6;
+	uint64_t flows_reused, ended_bypassed, ended[FLOW_STATE_COUNT];
 };
 
 struct builtin_worker {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	struct held_list held;
-	struct event_ring *events;
-	uint64_t event_tokens, event_tokens_at_ns;
+	struct event_lane lanes[EVENT_LANE_COUNT];
 	struct {
 		struct rte_mbuf *packet;
 		enum verdict verdict;
 	} ready[BUILTIN_READY_MAX];
 	uint32_t ready_head, ready_tail;
+	const struct builtin *builtin;
 	struct builtin_counters counters;
+	struct builtin_statistics statistics;
 	struct app_counters app_counters;
 	struct fragment_datagram datagram;
 	uint8_t scratch[PACKET_BYTES_MAX]; /* of a packet whose buffer is in pieces */
@@ -52,9 +66,16 @@ struct builtin {
 	struct ruleset *ruleset;           /* published */
 	struct builtin_settings *settings; /* published */
 	uint16_t worker_count;
-	json_t *report; /* of the ruleset's compilation; control thread */
+	json_t *report;                   /* of the ruleset's compilation; control thread */
+	uint64_t started_ns, stats_at_ns; /* control thread */
 	struct builtin_worker *workers[WORKERS_MAX];
 };
+
+/* Of counters that the calling worker writes. Relaxed: a statistic, the control thread reads it. */
+static inline void builtin_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
 
 void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
 	uint16_t count, enum verdict *verdicts);

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "packet/engine/drop.h"
-#include "packet/inspect/builtin/builtin.h"
-#include "packet/inspect/eve.h"
+#include "packet/inspect/builtin/flow_events.h"
+#include "packet/inspect/builtin/statistics.h"
 #include "packet/inspect/inspect_names.h"
 #include "packet/link/link.h"
 #include "packet/packet_module.h"
@@ -33,8 +33,15 @@ static uint64_t sum(const struct builtin *builtin, size_t offset)
 
 #define SUM(builtin, field) sum(builtin, offsetof(struct builtin_counters, field))
 
+static const char *const lane_names[EVENT_LANE_COUNT] = {
+	[EVENT_LANE_ALERTS] = "alert",
+	[EVENT_LANE_ANOMALIES] = "anomaly",
+	[EVENT_LANE_FLOWS] = "flow",
+};
+
 struct totals {
-	uint64_t flows, capacity, evicted, stream_bytes, stream_size, events_lost;
+	uint64_t flows, capacity, evicted, stream_bytes, stream_size;
+	uint64_t events_lost[EVENT_LANE_COUNT];
 };
 
 static struct totals add_up(const struct builtin *builtin)
@@ -49,7 +56,8 @@ static struct totals add_up(const struct builtin *builtin)
 		totals.evicted += flow_table_evicted(own->flows);
 		totals.stream_bytes += arena_used(flow_table_arena(own->flows));
 		totals.stream_size += arena_size(flow_table_arena(own->flows));
-		totals.events_lost += event_ring_lost(own->events);
+		for (int kind = 0; kind < EVENT_LANE_COUNT; kind++)
+			totals.events_lost[kind] += event_lane_lost(&own->lanes[kind]);
 	}
 	return totals;
 }
@@ -112,8 +120,9 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "flows_evicted", totals.evicted);
 	set_number(details, "stream_bytes", totals.stream_bytes);
 	set_number(details, "stream_memory", totals.stream_size);
-	set_number(details, "events_lost", totals.events_lost);
-	set_number(details, "events_suppressed", SUM(builtin, events_suppressed));
+	set_number(details, "events_lost", totals.events_lost[EVENT_LANE_ALERTS]);
+	set_number(details, "anomalies_lost", totals.events_lost[EVENT_LANE_ANOMALIES]);
+	set_number(details, "flow_events_lost", totals.events_lost[EVENT_LANE_FLOWS]);
 	set_number(details, "malformed", SUM(builtin, malformed));
 	set_number(details, "bad_checksums", SUM(builtin, bad_checksums));
 	set_number(details, "segments_rewritten", SUM(builtin, rewritten));
@@ -147,9 +156,11 @@ void builtin_metrics(struct inspector *inspector, json_t *samples)
 		"Flows that lost their place to newer ones.", NULL, (double)totals.evicted);
 	packet_metric(samples, "inspect_stream_bytes", "gauge",
 		"Memory in use for reassembling TCP streams.", NULL, (double)totals.stream_bytes);
-	packet_metric(samples, "inspect_events_lost_total", "counter",
-		"Security events beyond the rate limit, or that found no room.", NULL,
-		(double)(totals.events_lost + SUM(builtin, events_suppressed)));
+	for (int kind = 0; kind < EVENT_LANE_COUNT; kind++)
+		packet_metric(samples, "inspect_events_lost_total", "counter",
+			"Security events beyond the rate limit, or that found no room.",
+			json_pack("{s:s}", "kind", lane_names[kind]),
+			(double)totals.events_lost[kind]);
 	packet_metric(samples, "inspect_segments_rewritten_total", "counter",
 		"TCP segments that brought other bytes than were seen before.", NULL,
 		(double)SUM(builtin, rewritten));
@@ -339,31 +350,90 @@ json_t *builtin_flows(struct inspector *inspector, const json_t *params)
 
 /* ---- events ---- */
 
+static void emit(const struct eve_record *record)
+{
+	struct inspect_names buffer;
+	struct eve_names names = {0};
+	char remote[LINK_TEXT_SIZE];
+
+	inspect_find_names(&record->origin, record->destination_mac, record->vlan, &buffer);
+	names.in_interface = buffer.port[0] ? buffer.port : NULL;
+	names.partition = buffer.partition[0] ? buffer.partition : NULL;
+	names.drop_reason = drop_descriptions[record->drop_reason].name;
+	link_peer_text(LINK_APPLIANCE, record->remote.client, remote);
+	names.remote_host = remote[0] ? remote : NULL;
+	packet_emit_event(eve_to_json(record, &names));
+	eve_release(record);
+}
+
+/* Alerts are told whatever waits; the rest leaves them room on the way to control. */
+static void drain(struct event_lane *lane, enum event_lane_kind kind)
+{
+	for (int left = DRAIN_MAX; left > 0; left--) {
+		const struct eve_record *record = event_ring_peek(lane->ring);
+
+		if (!record || (kind != EVENT_LANE_ALERTS && !packet_has_room_for_events()))
+			return;
+		emit(record);
+		event_ring_release(lane->ring);
+	}
+}
+
+static void emit_statistics(struct builtin *builtin)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if (!(builtin->settings->event_types & 1u << EVE_STATS)
+		|| now_ns < builtin->stats_at_ns + builtin->settings->stats_interval_ns)
+		return;
+	builtin->stats_at_ns = now_ns;
+	packet_emit_event(statistics_event(builtin));
+}
+
 void builtin_drain_events(struct inspector *inspector)
 {
 	struct builtin *builtin = (struct builtin *)inspector;
 
-	for (uint16_t i = 0; i < builtin->worker_count; i++) {
-		const struct eve_record *record;
+	for (int kind = 0; kind < EVENT_LANE_COUNT; kind++)
+		for (uint16_t i = 0; i < builtin->worker_count; i++)
+			drain(&builtin->workers[i]->lanes[kind], (enum event_lane_kind)kind);
+	emit_statistics(builtin);
+}
 
-		for (int left = DRAIN_MAX; left > 0; left--) {
-			struct inspect_names buffer;
-			struct eve_names names = {0};
-			char remote[LINK_TEXT_SIZE];
+/* ---- at the end ---- */
 
-			record = event_ring_peek(builtin->workers[i]->events);
-			if (!record)
-				break;
-			inspect_find_names(
-				&record->origin, record->destination_mac, record->vlan, &buffer);
-			names.in_interface = buffer.port[0] ? buffer.port : NULL;
-			names.partition = buffer.partition[0] ? buffer.partition : NULL;
-			names.drop_reason = drop_descriptions[record->drop_reason].name;
-			link_peer_text(LINK_APPLIANCE, record->remote.client, remote);
-			names.remote_host = remote[0] ? remote : NULL;
-			packet_emit_event(eve_to_json(record, &names));
-			eve_release(record);
-			event_ring_release(builtin->workers[i]->events);
+static uint64_t end_flows(const struct flow_table *flows)
+{
+	struct eve_record *record = calloc(1, sizeof(*record));
+	const struct flow *flow;
+	uint64_t untold = 0;
+	uint32_t index = 0;
+
+	while ((flow = flow_table_next(flows, &index))) {
+		if (!record || !packet_has_room_for_events()) {
+			untold++;
+			continue;
 		}
+		flow_events_fill(record, flow, "shutdown");
+		emit(record);
 	}
+	free(record);
+	return untold;
+}
+
+void builtin_end_events(struct builtin *builtin)
+{
+	uint64_t untold = 0;
+
+	if (!builtin->settings)
+		return;
+	for (uint16_t i = 0; i < builtin->worker_count && builtin->workers[i]; i++) {
+		for (int kind = 0; kind < EVENT_LANE_COUNT; kind++)
+			drain(&builtin->workers[i]->lanes[kind], (enum event_lane_kind)kind);
+		if (builtin->settings->event_types & 1u << EVE_FLOW)
+			untold += end_flows(builtin->workers[i]->flows);
+	}
+	if (untold > 0)
+		packet_emit_event(json_pack(
+			"{s:s, s:I}", "event_type", "events_lost", "count", (json_int_t)untold));
 }

@@ -7,9 +7,12 @@
 #include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin.h"
+#include "packet/inspect/builtin/bypass.h"
+#include "packet/inspect/builtin/flow_events.h"
 #include "packet/inspect/builtin/order.h"
 #include "packet/inspect/builtin/reject.h"
 #include "packet/inspect/builtin/resize.h"
+#include "packet/inspect/builtin/statistics.h"
 #include "packet/inspect/builtin/tcp.h"
 #include "packet/inspect/eve.h"
 #include "packet/inspect/inspect.h"
@@ -85,7 +88,8 @@ static bool apply_rewrite(struct job *job)
 	if (!job_can_change(job))
 		return false;
 	stream_rewrite(job->stream, &job->step, job->frame + job->decoded.payload_offset);
-	job_count(&job->own->counters.rewritten);
+	builtin_count(&job->own->counters.rewritten);
+	job_emit_anomaly(job, "stream.reassembly_overlap_different_data");
 	job->flow->is_suspicious = true;
 	return true;
 }
@@ -128,7 +132,7 @@ static bool apply_edits(struct job *job)
 			return false;
 		memcpy(job->frame + job->decoded.payload_offset + edit->offset, edit->bytes,
 			edit->size);
-		job_count(&job->own->counters.edited);
+		builtin_count(&job->own->counters.edited);
 	}
 	return true;
 }
@@ -151,7 +155,7 @@ static void on_message(void *opaque, const struct app_message *message)
 
 static bool has_app(const struct job *job)
 {
-	return job->flow && job->flow->verdict == FLOW_INSPECT
+	return job->flow && job->ruleset && job->flow->verdict == FLOW_INSPECT
 		&& (job->decoded.protocol == IPPROTO_TCP || job->decoded.protocol == IPPROTO_UDP)
 		&& ruleset_wants_app(job->ruleset);
 }
@@ -168,6 +172,28 @@ static struct app_input app_input(struct job *job, const struct app_listener *li
 		.wants_body = ruleset_wants_body(job->ruleset, to_server),
 		.client_port = to_server ? decoded->source_port : decoded->destination_port,
 		.server_port = to_server ? decoded->destination_port : decoded->source_port};
+}
+
+/* Where no rule asks for messages, the first bytes still tell the protocol: for events, and since
+ * what is unknown is not bypassed. */
+static void note_protocol(struct job *job, const struct stream_window *window)
+{
+	struct app_flow *app;
+	struct app_input input;
+
+	if (!job->flow || job->is_about_flow || job->flow->app.protocol != APP_UNKNOWN
+		|| has_app(job))
+		return;
+	app = &job->flow->app;
+	input = (struct app_input){.to_server = job->side == FLOW_CLIENT,
+		.client_port = job->flow->key.ports[job->flow->client],
+		.server_port = job->flow->key.ports[1 - job->flow->client]};
+	if (window->data)
+		app_note_stream(
+			app, &input, window->data, window->size, window->fresh, window->position);
+	else if (job->decoded.protocol == IPPROTO_UDP && job->decoded.payload_size > 0)
+		app->protocol = (uint8_t)app_peek_datagram(app, &input,
+			job->frame + job->decoded.payload_offset, job->decoded.payload_size);
 }
 
 /* What rules may know of the flow before its messages are read. */
@@ -212,10 +238,11 @@ static void run_rules(struct job *job)
 	detect_result_init(&job->result);
 	job->app_outcome = APP_OK;
 	job->has_app_summary = false;
-	if (!job->ruleset)
-		return;
 	if (job->stream && job->step.result == STREAM_NEW)
 		stream_window(job->stream, &job->step, &window);
+	note_protocol(job, &window);
+	if (!job->ruleset)
+		return;
 	job->context = (struct detect_context){.packet = &job->decoded,
 		.flow = job->flow ? &job->flow->detect : NULL,
 		.to_server = !job->flow || job->side == FLOW_CLIENT,
@@ -254,7 +281,7 @@ static void answer(struct job *job)
 	/* A connection whose other end is not told hangs until it times out. */
 	if (job->decoded.protocol == IPPROTO_TCP)
 		targets = ANSWER_TO_SOURCE | ANSWER_TO_DESTINATION;
-	job_count(&job->own->counters.rejected);
+	builtin_count(&job->own->counters.rejected);
 	reject_packet(job->worker, *job->packet, &job->decoded, targets);
 }
 
@@ -292,44 +319,6 @@ static void commit(struct job *job)
 	}
 	if (stream)
 		tcp_settle(job->own->flows, job->flow, job->side, &job->decoded);
-}
-
-/* Nothing of it was found, remembered or changed, its start was seen, and nothing of it waits. */
-static bool is_clean(const struct flow *flow)
-{
-	if (flow->is_suspicious || flow->state != FLOW_ESTABLISHED)
-		return false;
-	for (size_t i = 0; i < RTE_DIM(flow->detect.bits); i++)
-		if (flow->detect.bits[i])
-			return false;
-	for (int side = 0; side < FLOW_SIDES; side++)
-		if (flow->key.protocol == IPPROTO_TCP
-			&& (!(flow->streams[side].flags & STREAM_HAS_START)
-				|| flow->streams[side].held))
-			return false;
-	return true;
-}
-
-/* A clean flow that is larger than the policy wants to look at: the packet that was inspected just
- * now was the last one. */
-static void bypass(struct job *job)
-{
-	const struct inspect_chain *chain = publish_read(&inspect_chain);
-	struct flow *flow = job->flow;
-	uint64_t bytes;
-
-	if (!flow || job->is_about_flow || chain->bypass_least == 0)
-		return;
-	bytes = flow->bytes[FLOW_CLIENT] + flow->bytes[FLOW_SERVER];
-	if (bytes < chain->bypass_least || flow->verdict != FLOW_INSPECT
-		|| bytes < inspect_bypass_after(chain, *job->packet) || !is_clean(flow))
-		return;
-	flow->verdict = FLOW_PASS;
-	flow->reason = FLOW_REASON_BYPASS;
-	job_count(&job->own->counters.bypassed);
-	for (int side = 0; side < FLOW_SIDES; side++)
-		stream_release(&flow->streams[side], flow_table_arena(job->own->flows));
-	app_release(&flow->app, flow_table_arena(job->own->flows), true);
 }
 
 /* The flow's messages are beyond what can be read: whether the policy lets them go on, and the
@@ -373,7 +362,7 @@ static enum verdict decide(struct job *job)
 		settle_flow(job, FLOW_PASS);
 		return VERDICT_PASS;
 	}
-	bypass(job);
+	bypass_flow(job);
 	return is_rewritten || is_edited ? VERDICT_REPLACE : VERDICT_DEEPER;
 }
 
@@ -398,7 +387,8 @@ static enum verdict give_up(struct job *job)
 	const struct inspect_chain *chain = publish_read(&inspect_chain);
 	uint32_t end = tcp_payload_sequence(&job->decoded) + job->decoded.payload_size;
 
-	job_count(&job->own->counters.stream_no_memory);
+	builtin_count(&job->own->counters.stream_no_memory);
+	job_emit_anomaly(job, "stream.reassembly_insert_memcap");
 	if (inspect_failure_policy(chain, *job->packet) == FAILURE_PASS
 		&& !stream_before(end, job->stream->next))
 		stream_sync(job->stream, flow_table_arena(job->own->flows), end, false);
@@ -424,7 +414,8 @@ enum verdict job_inspect_segment(struct job *job)
 		stream_prepare(
 			job->stream, arena, sequence, payload, decoded->payload_size, &job->step);
 	if (job->step.result == STREAM_OUTSIDE) {
-		job_count(&job->own->counters.stream_outside);
+		builtin_count(&job->own->counters.stream_outside);
+		job_emit_anomaly(job, "stream.est_packet_out_of_window");
 		return drop(*job->packet, DROP_stream_window);
 	}
 	if (job->step.result == STREAM_NO_MEMORY)
@@ -436,11 +427,16 @@ static enum verdict inspect_tcp(struct job *job)
 {
 	const struct tcp_settings settings = {
 		.picks_up_midstream = job->settings->picks_up_midstream};
+	enum tcp_outcome outcome;
+	const char *anomaly;
 
-	switch (tcp_track(job->own->flows, job->flow, &job->side, &job->decoded,
-		ingress_of(*job->packet), &settings)) {
+	outcome = tcp_track(job->own->flows, job->flow, &job->side, &job->decoded,
+		ingress_of(*job->packet), &settings, &anomaly);
+	if (anomaly)
+		job_emit_anomaly(job, anomaly);
+	switch (outcome) {
 	case TCP_FORBIDDEN:
-		job_count(&job->own->counters.stream_outside);
+		builtin_count(&job->own->counters.stream_outside);
 		return drop(*job->packet, DROP_stream_window);
 	case TCP_IGNORED:
 		return decide(job);
@@ -472,6 +468,9 @@ static enum verdict inspect_own_flow(struct job *job)
 	job->flow = flow;
 	if (!flow)
 		return decide(job);
+	if (flow->packets[FLOW_CLIENT] + flow->packets[FLOW_SERVER] == 1)
+		statistics_count_flow(&job->own->statistics, &job->decoded);
+	flow_events_note(flow, job->side, &job->decoded, metadata);
 	if (flow->verdict == FLOW_DROP && !may_restart(&job->decoded))
 		return drop(*job->packet, DROP_inspect_flow);
 	if (flow->verdict == FLOW_PASS && !may_restart(&job->decoded))
@@ -507,17 +506,27 @@ static struct flow *find_related(struct job *job, const struct decoded *about)
 	return flow;
 }
 
+/* A receiver has nothing to do with it; rules see it all the same. */
+static enum verdict inspect_unrelated(struct job *job)
+{
+	enum verdict verdict = decide(job);
+
+	if (verdict == VERDICT_DROP || !job->settings->drops_unrelated)
+		return verdict;
+	return drop(*job->packet, DROP_inspect_unrelated);
+}
+
 /* An error gets the verdict of the flow that it is about; one about no flow makes none, and rules
- * judge it alone. */
+ * and the policy for such errors judge it alone. */
 static enum verdict inspect_icmp_error(struct job *job, const struct decoded *about)
 {
 	struct flow *flow = about->ip_version ? find_related(job, about) : NULL;
 
 	if (!flow) {
-		job_count(&job->own->counters.icmp_unrelated);
-		return decide(job);
+		builtin_count(&job->own->counters.icmp_unrelated);
+		return inspect_unrelated(job);
 	}
-	job_count(&job->own->counters.icmp_related);
+	builtin_count(&job->own->counters.icmp_related);
 	if (flow->verdict == FLOW_DROP)
 		return drop(*job->packet, DROP_inspect_flow);
 	if (flow->verdict == FLOW_PASS)
@@ -576,14 +585,17 @@ static enum verdict inspect_whole(struct job *job)
 {
 	enum decode_malformed malformed = job->decoded.malformed;
 
-	if (malformed != DECODE_OK)
-		job_count(&job->own->counters.malformed);
+	if (malformed != DECODE_OK) {
+		builtin_count(&job->own->counters.malformed);
+		job_emit_malformed(job);
+	}
 	/* Hosts ignore options that they cannot read, and take the data. */
 	if (malformed != DECODE_OK
 		&& (malformed != DECODE_TCP_OPTIONS || job->settings->drops_malformed))
 		return inspect_malformed(job);
 	if (has_bad_checksum(job)) {
-		job_count(&job->own->counters.bad_checksums);
+		builtin_count(&job->own->counters.bad_checksums);
+		job_emit_anomaly(job, "stream.pkt_invalid_checksum"); /* no name of Suricata's */
 		return inspect_apart(job, DROP_inspect_malformed);
 	}
 	return inspect_flow(job);
@@ -620,6 +632,8 @@ static enum verdict inspect_datagram(struct job *job)
 	job->frame = datagram->frame;
 	job->packet = &first;
 	decode_frame(datagram->frame, datagram->frame_size, &job->decoded);
+	builtin_count(job->decoded.ip_version == 4 ? &job->own->statistics.reassembled_ipv4
+						   : &job->own->statistics.reassembled_ipv6);
 	verdict = inspect_whole(job);
 	release_datagram(job->own, datagram, verdict, packet_metadata(first)->drop_reason);
 	return VERDICT_HELD;
@@ -665,7 +679,10 @@ static enum verdict inspect_fragment(struct job *job)
 	case FRAGMENT_COMPLETE:
 		return inspect_datagram(job);
 	case FRAGMENT_REFUSED:
-		job_count(&job->own->counters.fragments_refused);
+		builtin_count(&job->own->counters.fragments_refused);
+		job_emit_anomaly(job,
+			job->decoded.ip_version == 4 ? "decoder.ipv4.frag_overlap"
+						     : "decoder.ipv6.frag_overlap");
 		release_datagram(job->own, datagram, VERDICT_DROP, DROP_inspect_fragment);
 		return drop(packet, DROP_inspect_fragment);
 	case FRAGMENT_FULL:
@@ -693,6 +710,7 @@ uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rt
 		packets[collected] = own->ready[at].packet;
 		verdicts[collected++] = own->ready[at].verdict;
 	}
+	flow_table_age_idle(own->flows, clock_monotonic_ns());
 	return collected;
 }
 
@@ -719,6 +737,7 @@ static enum verdict inspect_packet(struct job *job, struct rte_mbuf **packet)
 	if ((*packet)->pkt_len > PACKET_BYTES_MAX)
 		return fail(*packet, DROP_inspect_overload);
 	job_open(job, packet);
+	statistics_count_packet(&job->own->statistics, &job->decoded);
 	if (job->decoded.is_fragment && job->decoded.ip_payload_offset)
 		return inspect_fragment(job);
 	return inspect_whole(job);

@@ -11,11 +11,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define NO_FLOW       UINT32_MAX
-#define VLANS         4096
-#define AGE_STEP      16 /* flows looked at in one step */
-#define RECLAIM_STEP  64
-#define HEAVIEST_STEP 64 /* evictions after which the VLAN with most flows is looked up again */
+#define NO_FLOW        UINT32_MAX
+#define VLANS          4096
+#define AGE_STEP       16 /* flows looked at in one step */
+#define AGE_IDLE_NS    (10 * CLOCK_NS_PER_MS)
+#define AGE_IDLE_STEPS 4
+#define RECLAIM_STEP   64
+#define HEAVIEST_STEP  64 /* evictions after which the VLAN with most flows is looked up again */
 /* A VLAN that has this part of the table in flows that are closed or unanswered loses those first:
  * more handshakes than that at a time are a flood. */
 #define TRANSIENT_PART 16
@@ -41,7 +43,8 @@ struct flow_table {
 	uint16_t heaviest, transient; /* VLANs with most flows, and with most that are passing */
 	uint16_t heaviest_for;        /* evictions for which these still count */
 	uint64_t next_id;
-	void (*end)(void *context, struct flow *flow);
+	uint64_t aged_at_ns;
+	flow_end_fn end;
 	void *end_context;
 	size_t mapped;
 	struct siphash_key key;
@@ -99,8 +102,7 @@ void flow_table_destroy(struct flow_table *table)
 	munmap(table, sizeof(*table));
 }
 
-void flow_table_watch(
-	struct flow_table *table, void (*end)(void *context, struct flow *flow), void *context)
+void flow_table_watch(struct flow_table *table, flow_end_fn end, void *context)
 {
 	table->end = end;
 	table->end_context = context;
@@ -174,21 +176,21 @@ static void set_count(struct flow_table *table, uint32_t count)
 	__atomic_store_n(&table->count, count, __ATOMIC_RELAXED);
 }
 
-static void end(struct flow_table *table, struct flow *flow)
+static void end(struct flow_table *table, struct flow *flow, enum flow_end reason)
 {
 	if (table->end)
-		table->end(table->end_context, flow);
+		table->end(table->end_context, flow, reason);
 	for (int side = 0; side < FLOW_SIDES; side++)
 		stream_release(&flow->streams[side], table->arena);
 	app_release(&flow->app, table->arena, false);
 }
 
-static void remove_flow(struct flow_table *table, struct flow *flow)
+static void remove_flow(struct flow_table *table, struct flow *flow, enum flow_end reason)
 {
 	uint32_t index = index_of(table, flow);
 	uint32_t *at = &table->buckets[flow->hash & table->bucket_mask];
 
-	end(table, flow);
+	end(table, flow, reason);
 	while (*at != index)
 		at = &table->flows[*at].chain;
 	*at = flow->chain;
@@ -230,7 +232,7 @@ static void evict(struct flow_table *table)
 		uint32_t oldest = table->lists[vlan][order[i]].oldest;
 
 		if (oldest != NO_FLOW) {
-			remove_flow(table, &table->flows[oldest]);
+			remove_flow(table, &table->flows[oldest], FLOW_END_EVICTED);
 			__atomic_store_n(&table->evicted, table->evicted + 1, __ATOMIC_RELAXED);
 			return;
 		}
@@ -254,8 +256,28 @@ void flow_table_age(struct flow_table *table, uint64_t now_ns)
 		table->age_at = table->age_at + 1 < table->ever_used ? table->age_at + 1 : 0;
 		flow = &table->flows[table->age_at];
 		if (flow->is_used && now_ns > flow->seen_ns + timeout_ns(flow))
-			remove_flow(table, flow);
+			remove_flow(table, flow, FLOW_END_TIMEOUT);
 	}
+	table->aged_at_ns = now_ns;
+}
+
+void flow_table_age_idle(struct flow_table *table, uint64_t now_ns)
+{
+	if (now_ns < table->aged_at_ns + AGE_IDLE_NS)
+		return;
+	for (int i = 0; i < AGE_IDLE_STEPS; i++)
+		flow_table_age(table, now_ns);
+}
+
+const struct flow *flow_table_next(const struct flow_table *table, uint32_t *index)
+{
+	while (*index < table->ever_used) {
+		const struct flow *flow = &table->flows[(*index)++];
+
+		if (flow->is_used)
+			return flow;
+	}
+	return NULL;
 }
 
 bool flow_table_reclaim(struct flow_table *table)
@@ -343,7 +365,7 @@ static void begin(struct flow_table *table, struct flow *flow, uint64_t now_ns)
 {
 	flow->id = table->next_id++;
 	flow->started_wall_ns = clock_wall_ns();
-	flow->seen_ns = now_ns;
+	flow->started_ns = flow->seen_ns = now_ns;
 }
 
 static struct flow *make(
@@ -375,22 +397,40 @@ static struct flow *make(
 	return flow;
 }
 
-void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_side sender)
+static void restart(
+	struct flow_table *table, struct flow *flow, enum flow_side sender, enum flow_end reason)
 {
 	unsigned int address = sender == FLOW_CLIENT ? flow->client : 1u - flow->client;
 
-	end(table, flow);
+	end(table, flow, reason);
 	memset(flow->streams, 0, sizeof(flow->streams));
 	memset(&flow->detect, 0, sizeof(flow->detect));
 	memset(flow->detect_streams, 0, sizeof(flow->detect_streams));
 	memset(flow->packets, 0, sizeof(flow->packets));
 	memset(flow->bytes, 0, sizeof(flow->bytes));
+	memset(flow->tcp_flags, 0, sizeof(flow->tcp_flags));
 	flow->client = (uint8_t)address;
 	flow->verdict = FLOW_INSPECT;
 	flow->reason = FLOW_REASON_NONE;
-	flow->is_suspicious = false;
+	flow->is_suspicious = flow->is_alerted = flow->has_opener = false;
+	flow->first_fin = 0;
 	flow_table_set_state(table, flow, FLOW_NEW);
 	begin(table, flow, flow->seen_ns);
+}
+
+void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_side sender)
+{
+	restart(table, flow, sender, FLOW_END_REUSED);
+}
+
+/* For the event at the end of the flow. */
+static void note_headers(struct flow *flow, enum flow_side side, const struct decoded *decoded)
+{
+	flow->tcp_flags[side] |= decoded->tcp_flags;
+	if (flow->packets[side] > 1)
+		return;
+	flow->icmp_types[side][0] = decoded->icmp_type;
+	flow->icmp_types[side][1] = decoded->icmp_code;
 }
 
 struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
@@ -409,12 +449,14 @@ struct flow *flow_table_get(struct flow_table *table, const struct decoded *deco
 		flow = make(table, &key, hash, sender);
 		begin(table, flow, now_ns);
 	} else if (now_ns > flow->seen_ns + timeout_ns(flow)) {
-		flow_table_restart(table, flow, sender == flow->client ? FLOW_CLIENT : FLOW_SERVER);
+		restart(table, flow, sender == flow->client ? FLOW_CLIENT : FLOW_SERVER,
+			FLOW_END_TIMEOUT);
 	}
 	touch(table, flow, now_ns);
 	*side = sender == flow->client ? FLOW_CLIENT : FLOW_SERVER;
 	flow->packets[*side]++;
 	flow->bytes[*side] += decoded->frame_size;
+	note_headers(flow, *side, decoded);
 	return flow;
 }
 
@@ -525,6 +567,7 @@ json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 	const struct flow_filter *filter, uint64_t now_ns)
 {
 	struct flow flow;
+	const char *app;
 	json_t *shown;
 
 	/* The worker may be writing it: a view for people, in which what does not fit together is
@@ -538,7 +581,11 @@ json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 	json_object_set_new(shown, "protocol", protocol_name(flow.key.protocol));
 	set_end(shown, "client", "client_port", &flow.key, flow.client);
 	set_end(shown, "server", "server_port", &flow.key, 1u - flow.client);
+	app = app_protocol_name((enum app_protocol)flow.app.protocol);
+	if (app)
+		json_object_set_new(shown, "app_protocol", json_string(app));
 	json_object_set_new(shown, "state", json_string(state_names[flow.state]));
+	json_object_set_new(shown, "alerted", json_boolean(flow.is_alerted));
 	json_object_set_new(shown, "verdict", json_string(verdict_names[flow.verdict]));
 	if (flow.reason == FLOW_REASON_RULE) {
 		json_object_set_new(shown, "why", json_string("rule"));

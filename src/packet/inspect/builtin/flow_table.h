@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "packet/engine/metadata.h"
 #include "packet/inspect/builtin/app/app.h"
 #include "packet/inspect/builtin/detect.h"
 #include "packet/inspect/builtin/stream.h"
@@ -35,6 +36,13 @@ enum flow_reason {
 	FLOW_REASON_BYPASS, /* clean so far, and more than bypass-after bytes */
 };
 
+/* Why a flow ends. */
+enum flow_end {
+	FLOW_END_TIMEOUT,
+	FLOW_END_EVICTED,
+	FLOW_END_REUSED, /* a new connection on its addresses and ports */
+};
+
 enum flow_side { FLOW_CLIENT, FLOW_SERVER, FLOW_SIDES };
 
 /* Addresses and ports in an order that both directions agree on. No padding. */
@@ -46,11 +54,18 @@ struct flow_key {
 	uint8_t ip_version;
 };
 
+/* Where a packet of the client came in, for events. */
+struct flow_opener {
+	struct origin origin;
+	struct remote_tag remote;
+	uint8_t destination_mac[6];
+};
+
 struct flow {
 	struct flow_key key;
 	uint64_t hash;
 	uint64_t id; /* for events; random start, so that it tells nothing */
-	uint64_t started_wall_ns, seen_ns;
+	uint64_t started_wall_ns, started_ns, seen_ns;
 	uint64_t packets[FLOW_SIDES], bytes[FLOW_SIDES]; /* sent by the side */
 	uint32_t chain;                                  /* next in the bucket */
 	uint32_t older, younger;                         /* in the list of VLAN and state */
@@ -59,6 +74,12 @@ struct flow {
 	uint8_t verdict;    /* enum flow_verdict */
 	uint8_t reason;     /* enum flow_reason */
 	bool is_suspicious; /* a rule matched, or bytes of it were rewritten: never bypassed */
+	bool is_alerted;    /* a rule that tells of it matched */
+	bool has_opener;    /* opener is valid */
+	uint8_t first_fin;  /* TCP: enum flow_side that closed first, and 1; 0: none */
+	uint8_t tcp_flags[FLOW_SIDES];     /* of all packets of the side */
+	uint8_t icmp_types[FLOW_SIDES][2]; /* type and code of the side's first packet */
+	struct flow_opener opener;
 	uint32_t reason_sid;
 	bool is_used;
 	uint32_t ready_until; /* of its worker's ready packets, those before are its own */
@@ -75,8 +96,10 @@ struct flow_table *flow_table_create(uint32_t capacity, size_t stream_memory);
 void flow_table_destroy(struct flow_table *table);
 
 /* end is called for each flow before it is removed or started over. Control thread, at first. */
-void flow_table_watch(
-	struct flow_table *table, void (*end)(void *context, struct flow *flow), void *context);
+typedef void (*flow_end_fn)(void *context, struct flow *flow, enum flow_end reason);
+void flow_table_watch(struct flow_table *table, flow_end_fn end, void *context);
+/* The next flow from *index on, which moves; NULL: no more. Worker, or when it has ended. */
+const struct flow *flow_table_next(const struct flow_table *table, uint32_t *index);
 
 /* The flow of a packet with addresses and ports, made when there is none; *side is the one that
  * sent it. NULL: not a protocol that is followed. */
@@ -91,6 +114,8 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_s
 
 /* Frees some flows whose time is over; a bounded step. */
 void flow_table_age(struct flow_table *table, uint64_t now_ns);
+/* The same, for a worker that has no packets: now and then, and then more of them. */
+void flow_table_age_idle(struct flow_table *table, uint64_t now_ns);
 /* Lets go of histories that are not needed; whether there was one. A bounded step. */
 bool flow_table_reclaim(struct flow_table *table);
 

@@ -28,12 +28,6 @@ struct job {
 	bool has_app_summary;
 };
 
-static inline void job_count(uint64_t *counter)
-{
-	/* Relaxed: a statistic; partner is builtin.c. */
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
-}
-
 /* For a burst. */
 void job_init(struct job *job, struct builtin *builtin, uint16_t worker);
 /* Reads the packet's bytes and headers. */
@@ -47,6 +41,10 @@ void job_finish_change(struct job *job);
 
 /* Alerts, and the drop when there is one; within the limit of events. job_events.c */
 void job_emit_alerts(struct job *job);
+/* An anomaly; event is a constant, with Suricata's prefix "decoder." or "stream.". */
+void job_emit_anomaly(struct job *job, const char *event);
+/* The headers do not parse. */
+void job_emit_malformed(struct job *job);
 
 static inline uint32_t job_ready_room(const struct builtin_worker *own)
 {

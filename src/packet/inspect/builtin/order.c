@@ -189,7 +189,8 @@ static bool unify(struct job *job, const struct held_segment *segment)
 	if (held_overlay(&job->own->held, job->stream->held, segment->from, end,
 		    job->frame + job->decoded.payload_offset)) {
 		job_finish_change(job);
-		job_count(&job->own->counters.rewritten);
+		builtin_count(&job->own->counters.rewritten);
+		job_emit_anomaly(job, "stream.reassembly_overlap_different_data");
 	}
 	return true;
 }
@@ -222,7 +223,8 @@ enum verdict order_hold(struct job *job)
 	segment.to = segment.from + decoded->payload_size + has_fin;
 	list_of(job);
 	if (stream_is_outside(job->stream, segment.from, decoded->payload_size)) {
-		job_count(&job->own->counters.stream_outside);
+		builtin_count(&job->own->counters.stream_outside);
+		job_emit_anomaly(job, "stream.est_packet_out_of_window");
 		return refuse(job, DROP_stream_window);
 	}
 	/* A datagram in fragments is not one packet: its sender has to repeat it. */
@@ -231,7 +233,7 @@ enum verdict order_hold(struct job *job)
 	packet = *job->packet;
 	switch (add(job, &segment)) {
 	case HELD_TAKEN:
-		job_count(&job->own->counters.held);
+		builtin_count(&job->own->counters.held);
 		answer_or_wait(job, packet);
 		return VERDICT_HELD;
 	case HELD_REPEATED:
@@ -239,7 +241,7 @@ enum verdict order_hold(struct job *job)
 	case HELD_FULL:
 		break;
 	}
-	job_count(&job->own->counters.stream_no_memory);
+	builtin_count(&job->own->counters.stream_no_memory);
 	return refuse(job, DROP_stream_gap);
 }
 
@@ -355,7 +357,7 @@ static void give_up(struct job *job, struct held_queue *queue)
 	struct rte_mbuf *packet =
 		hold_find(job->own->held.holds, first->handle, job->own->held.owner);
 
-	job_count(&job->own->counters.gaps_given_up);
+	builtin_count(&job->own->counters.gaps_given_up);
 	/* What a stream that was picked up midway had before nobody can tell. */
 	if (!packet || ((stream->flags & STREAM_HAS_START) && policy_of(packet) != FAILURE_PASS)) {
 		discard(job->own, stream, packet ? VERDICT_FAILED : VERDICT_DROP, DROP_stream_gap);

@@ -123,7 +123,7 @@ bool resize_datagram(struct job *job)
 	if (!packet)
 		return false;
 	rte_pktmbuf_free(*job->packet);
-	job_count(&job->own->counters.edited);
+	builtin_count(&job->own->counters.edited);
 	*job->packet = packet;
 	job->frame = frame;
 	job->is_copied = true;

@@ -43,14 +43,14 @@ void stream_sync(struct stream *stream, struct arena *arena, uint32_t next, bool
 	stream->flags |= STREAM_IS_SYNCED | (has_start ? STREAM_HAS_START : 0);
 }
 
-void stream_acknowledge(struct stream *stream, uint32_t acknowledged, uint32_t window)
+bool stream_acknowledge(struct stream *stream, uint32_t acknowledged, uint32_t window)
 {
 	if (!(stream->flags & STREAM_IS_SYNCED))
-		return;
+		return true;
 	/* Nobody can acknowledge what we have not let through. */
 	if (stream_before(stream->next + 1, acknowledged)) {
 		if (!(stream->flags & STREAM_IS_BEYOND))
-			return;
+			return false;
 		acknowledged = stream->next;
 	}
 	if (!(stream->flags & STREAM_HAS_ACK) || stream_before(stream->acked, acknowledged))
@@ -58,6 +58,7 @@ void stream_acknowledge(struct stream *stream, uint32_t acknowledged, uint32_t w
 	stream->flags |= STREAM_HAS_ACK;
 	if (window > stream->window)
 		stream->window = window;
+	return true;
 }
 
 /* ---- room ---- */

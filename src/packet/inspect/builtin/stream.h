@@ -101,8 +101,9 @@ bool stream_edit(struct stream *stream, const struct stream_step *step, uint32_t
 	const uint8_t *bytes, uint32_t size);
 void stream_commit(struct stream *stream, const struct stream_step *step);
 
-/* The receiver has acknowledged up to here, and offers window bytes from there. */
-void stream_acknowledge(struct stream *stream, uint32_t acknowledged, uint32_t window);
+/* The receiver has acknowledged up to here, and offers window bytes from there. false: it cannot
+ * have, and nothing of it counts. */
+bool stream_acknowledge(struct stream *stream, uint32_t acknowledged, uint32_t window);
 
 /* Whether the receiver has all that was let through: only history is lost with the buffer. */
 bool stream_is_settled(const struct stream *stream);

@@ -153,6 +153,10 @@ static void begin_anew(struct flow_table *table, struct flow *flow, enum flow_si
 	note_options(&flow->streams[FLOW_SERVER], decoded);
 	for (int i = 0; i < FLOW_SIDES; i++)
 		flow->streams[i].flags |= STREAM_SAW_SYN;
+	flow->tcp_flags[FLOW_CLIENT] = TCP_SYN;
+	flow->tcp_flags[FLOW_SERVER] = decoded->tcp_flags;
+	flow->packets[FLOW_SERVER] = 1;
+	flow->bytes[FLOW_SERVER] = decoded->frame_size;
 }
 
 /* A SYN-ACK from where the peer is. */
@@ -208,16 +212,19 @@ static enum tcp_outcome track_rst(struct flow_table *table, struct flow *flow, e
 	return TCP_TRACKED;
 }
 
-static void track_acknowledgement(struct flow_table *table, struct stream *own, struct stream *peer,
+/* Whether it acknowledges what there may be. */
+static bool track_acknowledgement(struct flow_table *table, struct stream *own, struct stream *peer,
 	const struct decoded *decoded)
 {
 	uint32_t window = decoded->tcp_window;
+	bool is_valid;
 
 	if (!(decoded->tcp_flags & TCP_SYN))
 		window <<= (own->flags & STREAM_HAS_SCALE) ? own->scale : SCALE_MAX;
-	stream_acknowledge(peer, decoded->tcp_acknowledgement, window);
+	is_valid = stream_acknowledge(peer, decoded->tcp_acknowledgement, window);
 	if ((peer->flags & STREAM_IS_BEYOND) && stream_is_settled(peer))
 		stream_release(peer, flow_table_arena(table));
+	return is_valid;
 }
 
 static enum tcp_outcome track_plain(struct flow_table *table, struct flow *flow,
@@ -241,8 +248,28 @@ static enum tcp_outcome track_plain(struct flow_table *table, struct flow *flow,
 	return TCP_TRACKED;
 }
 
+/* Suricata's name (decode-events.c there) for a segment that does not belong to the connection. */
+static const char *anomaly_of(const struct flow *flow, uint8_t flags, bool is_trusted)
+{
+	bool is_new = flow->state == FLOW_NEW;
+
+	if (flags & TCP_RST)
+		return "stream.suspected_rst_inject";
+	if ((flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
+		if (!is_trusted)
+			return "stream.3whs_synack_in_wrong_direction";
+		return is_new ? "stream.3whs_synack_with_wrong_ack"
+			      : "stream.est_synack_resend_with_diff_seq";
+	}
+	if (flags & TCP_SYN)
+		return is_new ? "stream.3whs_syn_resend_diff_seq_on_syn_recv"
+			      : "stream.est_syn_resend_diff_seq";
+	return is_new ? "stream.3whs_ack_data_inject" : NULL;
+}
+
 enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flow_side *side,
-	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings)
+	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings,
+	const char **anomaly)
 {
 	uint8_t flags = decoded->tcp_flags;
 	bool is_trusted =
@@ -257,10 +284,12 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 		outcome = track_syn(table, flow, *side, decoded, is_trusted);
 	else
 		outcome = track_plain(table, flow, *side, decoded, settings);
+	*anomaly = outcome == TCP_TRACKED ? NULL : anomaly_of(flow, flags, is_trusted);
 	if (outcome == TCP_TRACKED && is_trusted && (flags & TCP_ACK)) {
 		note_offer(&flow->streams[*side], decoded);
-		track_acknowledgement(
-			table, &flow->streams[*side], &flow->streams[other(*side)], decoded);
+		if (!track_acknowledgement(
+			    table, &flow->streams[*side], &flow->streams[other(*side)], decoded))
+			*anomaly = "stream.pkt_invalid_ack";
 	}
 	return outcome;
 }
@@ -279,6 +308,8 @@ void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side
 			return;
 		own->fin = fin;
 		own->flags |= STREAM_HAS_FIN;
+		if (!flow->first_fin)
+			flow->first_fin = (uint8_t)(side + 1);
 	}
 	if (peer->flags & STREAM_HAS_FIN)
 		flow_table_set_state(table, flow, FLOW_CLOSED);

@@ -28,9 +28,11 @@ struct tcp_settings {
 };
 
 /* Before the segment's payload is laid out. ingress tells where it came in: a side's segments do
- * not come from where the other side's do. The flow may be started over. */
+ * not come from where the other side's do. The flow may be started over. *anomaly: what is odd
+ * about the segment, as EVE calls it (a constant); NULL. */
 enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flow_side *side,
-	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings);
+	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings,
+	const char **anomaly);
 
 /* After the segment was let through: FIN and the states that follow from it. */
 void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side,

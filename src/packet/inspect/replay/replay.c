@@ -4,7 +4,8 @@
 #include "base/clock.h"
 #include "packet/engine/pool.h"
 #include "packet/inspect/builtin/builtin.h"
-#include "packet/inspect/eve.h"
+#include "packet/inspect/builtin/flow_events.h"
+#include "packet/inspect/builtin/statistics.h"
 #include "packet/inspect/inspect.h"
 #include "wire/eth.h"
 #include "wire/network.h"
@@ -213,28 +214,58 @@ static struct builtin *engine(void)
 /* The limit of events is for a daemon whose control role must keep up; here nobody hurries. */
 static void lift_event_limit(void)
 {
-	engine()->workers[0]->event_tokens = BUILTIN_EVENTS_RATE;
+	for (int kind = 0; kind < EVENT_LANE_COUNT; kind++)
+		event_lane_refill(&engine()->workers[0]->lanes[kind]);
+}
+
+static void write_event(json_t *event, struct replay_output *output)
+{
+	json_dumpf(event, output->eve, JSON_COMPACT);
+	fputc('\n', output->eve);
+	json_decref(event);
+}
+
+static void write_record(const struct eve_record *record, struct replay_output *output)
+{
+	struct eve_names names = {.drop_reason = drop_descriptions[record->drop_reason].name};
+	json_t *event = eve_to_json(record, &names);
+
+	output->counts.alerts += record->type == EVE_ALERT;
+	if (record->type != EVE_FLOW)
+		json_object_set_new(
+			event, "pcap_cnt", json_integer((json_int_t)output->counts.packets));
+	write_event(event, output);
+	eve_release(record);
 }
 
 static void write_events(struct replay_output *output)
 {
-	struct event_ring *events = engine()->workers[0]->events;
 	const struct eve_record *record;
 
-	while ((record = event_ring_peek(events))) {
-		struct eve_names names = {
-			.drop_reason = drop_descriptions[record->drop_reason].name};
-		json_t *event = eve_to_json(record, &names);
+	for (int kind = 0; kind < EVENT_LANE_COUNT; kind++) {
+		struct event_ring *ring = engine()->workers[0]->lanes[kind].ring;
 
-		output->counts.alerts += record->type == EVE_ALERT;
-		json_object_set_new(
-			event, "pcap_cnt", json_integer((json_int_t)output->counts.packets));
-		json_dumpf(event, output->eve, JSON_COMPACT);
-		fputc('\n', output->eve);
-		json_decref(event);
-		eve_release(record);
-		event_ring_release(events);
+		while ((record = event_ring_peek(ring))) {
+			write_record(record, output);
+			event_ring_release(ring);
+		}
 	}
+}
+
+/* Flows that go on where the capture ends, and what there was in all. */
+static void write_end(struct replay_output *output)
+{
+	static struct eve_record record;
+	uint32_t types = engine()->settings->event_types, index = 0;
+	const struct flow *flow;
+
+	while (types & 1u << EVE_FLOW
+		&& (flow = flow_table_next(engine()->workers[0]->flows, &index))) {
+		flow_events_fill(&record, flow, "shutdown");
+		write_record(&record, output);
+	}
+	if (types & 1u << EVE_STATS)
+		write_event(statistics_event(engine()), output);
 }
 
 /* ---- packets ---- */
@@ -325,6 +356,7 @@ void replay_drain(struct replay_output *output)
 		while (collect(output) > 0)
 			lift_event_limit();
 	}
+	write_end(output);
 }
 
 json_t *replay_status(void)

@@ -193,13 +193,14 @@ static inline struct builtin *bench_builtin(void)
 /* Events recorded since the last call. */
 static inline int count_events(enum eve_type type, uint32_t sid)
 {
+	struct event_ring *ring = bench_builtin()->workers[0]->lanes[EVENT_LANE_ALERTS].ring;
 	const struct eve_record *record;
 	int count = 0;
 
-	while ((record = event_ring_peek(bench_builtin()->workers[0]->events))) {
+	while ((record = event_ring_peek(ring))) {
 		count += record->type == type && (!sid || record->sid == sid);
 		eve_release(record);
-		event_ring_release(bench_builtin()->workers[0]->events);
+		event_ring_release(ring);
 	}
 	return count;
 }

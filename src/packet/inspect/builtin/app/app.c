@@ -268,6 +268,25 @@ static bool settle_protocol(struct app_flow *flow, const struct app_input *input
 	return true;
 }
 
+static void note_start(struct app_flow *flow, unsigned int side, uint64_t from)
+{
+	if (flow->is_started[side])
+		return;
+	flow->is_started[side] = true;
+	flow->from[side] = from;
+}
+
+void app_note_stream(struct app_flow *flow, const struct app_input *input, const uint8_t *window,
+	size_t size, size_t fresh, uint64_t position)
+{
+	size_t from;
+
+	if (flow->protocol != APP_UNKNOWN || flow->is_done)
+		return;
+	note_start(flow, input->to_server ? 0 : 1, position + fresh);
+	settle_protocol(flow, input, window, size, fresh, position, &from);
+}
+
 enum app_outcome app_stream(struct app_flow *flow, const struct app_input *input,
 	const uint8_t *window, size_t size, size_t fresh, uint64_t position)
 {
@@ -282,10 +301,7 @@ enum app_outcome app_stream(struct app_flow *flow, const struct app_input *input
 		app_count(&input->counters->gaps);
 		app_release(flow, input->arena, false);
 	}
-	if (!flow->is_started[side]) {
-		flow->is_started[side] = true;
-		flow->from[side] = position + fresh;
-	}
+	note_start(flow, side, position + fresh);
 	flow->next[side] = position + size;
 	if (flow->protocol == APP_UNKNOWN
 		&& !settle_protocol(flow, input, window, size, fresh, position, &from))

@@ -92,6 +92,10 @@ enum app_protocol app_peek(const struct app_flow *flow, const struct app_input *
 enum app_protocol app_peek_datagram(const struct app_flow *flow, const struct app_input *input,
 	const uint8_t *payload, size_t size);
 
+/* For a flow whose messages nobody reads: notes its protocol alone. */
+void app_note_stream(struct app_flow *flow, const struct app_input *input, const uint8_t *window,
+	size_t size, size_t fresh, uint64_t position);
+
 /* Gives all memory back and forgets the flow; with is_done, what protocol it has is kept. */
 void app_release(struct app_flow *flow, struct arena *arena, bool is_done);
 

@@ -566,7 +566,7 @@ static void clean_flow_is_bypassed_after_its_bytes(void **state)
 	(void)state;
 	bypass_after(400);
 	shake_hands();
-	assert_int_equal(client_sends(0, "0123456789"), PASSED);
+	assert_int_equal(client_sends(0, "GET /index"), PASSED);
 	check_flow("inspect", "", 0);
 	assert_int_equal(client_sends(10,
 				 "0123456789012345678901234567890123456789"
@@ -589,12 +589,25 @@ static void suspicious_flow_is_not_bypassed(void **state)
 {
 	(void)state;
 	shake_hands();
-	assert_int_equal(client_sends(0, "the secret word"), PASSED);
+	assert_int_equal(client_sends(0, "GET /secret.htm"), PASSED);
 	bypass_after(100);
 	assert_int_equal(client_sends(15, "more and more"), PASSED);
 	check_flow("inspect", "", 0);
 	assert_int_equal(client_sends(28, "GET /etc/passwd"), DROPPED);
 	check_flow("drop", "rule", 1);
+}
+
+/* I2: what nobody knows how to read is suspicious, unless the policy says otherwise. */
+static void flow_of_an_unknown_protocol_is_bypassed_only_by_policy(void **state)
+{
+	(void)state;
+	bypass_after(100);
+	shake_hands();
+	assert_int_equal(client_sends(0, "0123456789"), PASSED);
+	check_flow("inspect", "", 0);
+	bench_builtin()->settings->bypasses_unknown = true;
+	assert_int_equal(client_sends(10, "0123456789"), PASSED);
+	check_flow("pass", "bypass", 0);
 }
 
 static void pass_rule_is_told_as_the_reason(void **state)
@@ -654,6 +667,18 @@ static void icmp_error_gets_the_verdict_of_its_flow(void **state)
 	assert_int_equal(dropped_for(), DROP_inspect_flow);
 }
 
+/* I6 */
+static void icmp_errors_about_no_flow_are_dropped_by_policy(void **state)
+{
+	(void)state;
+	bench_builtin()->settings->drops_unrelated = true;
+	shake_hands();
+	assert_int_equal(send_icmp_error(3, CLIENT_START), PASSED);
+	assert_int_equal(send_icmp_error(3, CLIENT_START + 100000), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_unrelated);
+	assert_int_equal(send_icmp_error(8, CLIENT_START), PASSED); /* an echo is none */
+}
+
 static void icmp_errors_about_no_flow_take_no_room(void **state)
 {
 	(void)state;
@@ -690,8 +715,10 @@ int main(void)
 		TEST(pass_rule_holds_for_the_flow),
 		TEST(clean_flow_is_bypassed_after_its_bytes),
 		TEST(suspicious_flow_is_not_bypassed),
+		TEST(flow_of_an_unknown_protocol_is_bypassed_only_by_policy),
 		TEST(pass_rule_is_told_as_the_reason),
 		TEST(icmp_error_gets_the_verdict_of_its_flow),
+		TEST(icmp_errors_about_no_flow_are_dropped_by_policy),
 		TEST(icmp_errors_about_no_flow_take_no_room),
 		TEST(datagrams_stand_alone),
 		TEST(forged_reset_and_syn_do_not_hide_the_stream),

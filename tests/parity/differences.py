@@ -16,3 +16,11 @@ DIFFERENCES = {
     "stream/after_the_end": (OURS, "data behind a FIN is dropped before any rule (`stream_window`), it is part of no stream; "
                                    "Suricata looks at it as a packet"),
 }
+
+# The same for the records of flows: their ends, application protocol, states, packets each way.
+FLOW_DIFFERENCES = {
+    "header/icmp_fields": (EITHER, "ICMP has one flow for two hosts here, Suricata has one for each type"),
+    "stream/bad_checksum_decoy": (OURS, "what a receiver discards for its checksum is no packet of the flow"),
+    "stream/rst_with_bad_checksum": (OURS, "what a receiver discards for its checksum is no packet of the flow"),
+    "stream/data_with_syn": (OURS, "the server acknowledges the SYN and its data: the handshake is done"),
+}

@@ -32,7 +32,7 @@ default-log-dir: {folder}
 classification-file: {folder}/classification.config
 threshold-file: {folder}/threshold.config
 outputs:
-  - eve-log: {{enabled: yes, filetype: regular, filename: eve.json, types: [{{alert: {{}}}}, {{drop: {{alerts: yes}}}}]}}
+  - eve-log: {{enabled: yes, filetype: regular, filename: eve.json, types: [{{alert: {{}}}}, {{drop: {{alerts: yes}}}}, flow]}}
 stream: {{inline: yes, checksum-validation: yes, midstream: true,
          reassembly: {{toserver-chunk-size: 2560, toclient-chunk-size: 2560, randomize-chunk-size: no}}}}
 app-layer:
@@ -92,8 +92,21 @@ def alerts_of(lines):
             for event in events if event.get("event_type") == "alert"}
 
 
+# Suricata knows more; what we do not, is nothing to compare.
+APP_PROTOCOLS = ("http", "tls", "dns")
+
+
+def flows_of(lines):
+    """What each flow came to, in EVE lines: both ends, application protocol, states, packets each way."""
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    return sorted((flow_of(event), event.get("app_proto") if event.get("app_proto") in APP_PROTOCOLS else "",
+                   event["flow"]["state"], event.get("tcp", {}).get("state", ""),
+                   event["flow"]["pkts_toserver"], event["flow"]["pkts_toclient"])
+                  for event in events if event.get("event_type") == "flow")
+
+
 def run_ours(folder, settings):
-    config = {"host": "parity", "inspection": {"variables": VARIABLES, **settings}}
+    config = {"host": "parity", "inspection": {"variables": VARIABLES, "events": ["alert", "drop", "flow"], **settings}}
     (folder / "ours.yaml").write_text(json.dumps(config))
     done = subprocess.run(
         [BUILD / "cli/bulkhead", "inspect", "replay", folder / "case.pcap", "--config", folder / "ours.yaml",
@@ -102,7 +115,8 @@ def run_ours(folder, settings):
     if done.returncode != 0:
         raise RuntimeError(f"bulkhead inspect replay: exit {done.returncode}\n{done.stderr}")
     refused = [line for line in done.stderr.splitlines() if "unsupported:" in line or "invalid:" in line]
-    return alerts_of(done.stdout.splitlines()), refused
+    lines = done.stdout.splitlines()
+    return alerts_of(lines), flows_of(lines), refused
 
 
 def run_suricata(folder):
@@ -119,7 +133,8 @@ def run_suricata(folder):
         raise RuntimeError(f"suricata: exit {done.returncode}\n{done.stdout}{done.stderr}")
     log = done.stdout + done.stderr
     refused = [line for line in log.splitlines() if "error parsing signature" in line]
-    return alerts_of(eve.read_text().splitlines()), refused
+    lines = eve.read_text().splitlines()
+    return alerts_of(lines), flows_of(lines), refused
 
 
 def write_case(folder, made):
@@ -135,12 +150,23 @@ def write_case(folder, made):
 class Outcome:
     ours: set
     theirs: set
+    our_flows: list
+    their_flows: list
     refused_by_us: list
     refused_by_suricata: list
 
     @property
     def agrees(self):
         return self.ours == self.theirs and not self.refused_by_us and not self.refused_by_suricata
+
+    @property
+    def agrees_on_flows(self):
+        return self.our_flows == self.their_flows
+
+    def explain_flows(self):
+        lines = [f"only ours: {flow}" for flow in self.our_flows if flow not in self.their_flows]
+        lines += [f"only Suricata's: {flow}" for flow in self.their_flows if flow not in self.our_flows]
+        return "\n".join(lines)
 
     def explain(self):
         lines = [f"only ours: {alert}" for alert in sorted(self.ours - self.theirs)]
@@ -152,6 +178,6 @@ class Outcome:
 
 def compare(folder, made):
     write_case(folder, made)
-    ours, refused_by_us = run_ours(folder, made.settings)
-    theirs, refused_by_suricata = run_suricata(folder)
-    return Outcome(ours, theirs, refused_by_us, refused_by_suricata)
+    ours, our_flows, refused_by_us = run_ours(folder, made.settings)
+    theirs, their_flows, refused_by_suricata = run_suricata(folder)
+    return Outcome(ours, theirs, our_flows, their_flows, refused_by_us, refused_by_suricata)

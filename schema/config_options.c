@@ -326,7 +326,7 @@ const struct config_option config_options[] = {
 
 	OPTION("log", SECTION, LIVE, HELP("The daemon's own log"))
 	OPTION("log.sink", SINK, LIVE, .values = "stderr|journald", RANGE(1, 4095),
-		DEFAULT("stderr"), HELP("stderr, journald or a file"))
+		DEFAULT("stderr"), HELP("stderr (as a unit of systemd: the journal, with its fields), journald or a file"))
 	OPTION("log.level", ENUM, LIVE, .values = "error|warning|info|debug", DEFAULT("info"),
 		HELP("The least important level to write"))
 

@@ -9,8 +9,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
@@ -227,11 +230,30 @@ static void log_write_journal(enum log_level level, const char *event, const cha
 	sd_journal_sendv(parts, count);
 }
 
+/* Whether stderr leads to journald: systemd names device and inode of what it connected
+ * (systemd.exec(5), JOURNAL_STREAM), and something else may have taken its place since. */
+static bool log_stderr_is_journal(void)
+{
+	const char *named = getenv("JOURNAL_STREAM");
+	struct stat info;
+	char own[48];
+
+	if (!named || fstat(STDERR_FILENO, &info) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+	return strcmp(named, own) == 0;
+}
+
 void log_open(enum log_sink sink, int fd, const char *role, enum log_level level)
 {
-	/* sd_journal_sendv() says success where nobody listens. */
-	bool has_no_journal = sink == LOG_SINK_JOURNALD && access(JOURNAL_SOCKET, F_OK) < 0;
+	bool is_wanted = sink == LOG_SINK_JOURNALD;
+	bool has_no_journal;
 
+	/* It would come to the journal as text only. */
+	if (sink == LOG_SINK_STDERR && log_stderr_is_journal())
+		sink = LOG_SINK_JOURNALD;
+	/* sd_journal_sendv() says success where nobody listens. */
+	has_no_journal = sink == LOG_SINK_JOURNALD && access(JOURNAL_SOCKET, F_OK) < 0;
 	if (has_no_journal)
 		sink = LOG_SINK_STDERR;
 	pthread_mutex_lock(&log_state.mutex);
@@ -242,7 +264,7 @@ void log_open(enum log_sink sink, int fd, const char *role, enum log_level level
 	log_state.level = level;
 	snprintf(log_state.role, sizeof(log_state.role), "%s", role);
 	pthread_mutex_unlock(&log_state.mutex);
-	if (has_no_journal)
+	if (has_no_journal && is_wanted)
 		log_warning("journal_missing", log_str("path", JOURNAL_SOCKET),
 			log_str("effect", "the log goes to stderr"));
 }

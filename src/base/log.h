@@ -43,7 +43,8 @@ struct log_site {
 
 /*
  * Chooses the sink: "stderr", "journald" or a path is opened by the caller and passed as fd.
- * Where no journal is, stderr takes its place, with a warning.
+ * Where no journal is, stderr takes its place, with a warning; and where stderr is the journal's
+ * (of a unit of systemd), lines go there with their fields, not as text.
  * role is the value of the role= field of every line. Call once, before other threads start.
  */
 enum log_sink { LOG_SINK_STDERR, LOG_SINK_JOURNALD, LOG_SINK_FILE };

@@ -17,17 +17,22 @@ from lab.netns import CommandFailed, run, stop, wait_until
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
 STORE = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TREE / "out/guest"))
-MODULES = ("virtio_pci", "virtio_net")
+MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "tun")
 PROGRAMS = ("ethtool", "iperf3")
 MEMORY_MB = 192
 BOOT_TIMEOUT = 90  # seconds; 3 on an idle machine
 
 # The init of the guest: modules, addresses from the command line, and a shell loop on the serial port.
-# A plain read loop, since line editing of a shell echoes and re-draws.
+# A plain read loop, since line editing of a shell echoes and re-draws. With a disk (machine.py) it only
+# leads to the system there.
 INIT = """#!/bin/sh
 export PATH=/bin:/sbin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for module in $(cat /modules/order); do insmod /modules/$module; done
+if [ -b /dev/vda ]; then
+    mount -t ext4 /dev/vda /root && mount --move /dev /root/dev && umount /sys /proc &&
+        exec switch_root /root /sbin/init
+fi
 ip link set lo up
 stty -F /dev/ttyS0 -echo -onlcr
 echo GUEST-READY > /dev/ttyS0
@@ -68,7 +73,7 @@ def initramfs():
         return archive
     root = STORE / f"root-{os.getpid()}"
     shutil.rmtree(root, ignore_errors=True)
-    for folder in ("bin", "sbin", "proc", "sys", "dev", "tmp", "modules", "etc"):
+    for folder in ("bin", "sbin", "proc", "sys", "dev", "tmp", "modules", "etc", "root"):
         (root / folder).mkdir(parents=True)
     shutil.copy("/bin/busybox", root / "bin/busybox")
     for applet in run("/bin/busybox", "--list").split():
@@ -97,9 +102,20 @@ def initramfs():
     return archive
 
 
+def qemu():
+    if platform.machine() != "x86_64":
+        raise GuestUnavailable("guests are set up for amd64 hosts only")
+    qemu = shutil.which("qemu-system-x86_64")
+    if not qemu:
+        raise GuestUnavailable("qemu-system-x86_64 is not installed: run tools/setup.sh test")
+    return qemu
+
+
 class Guest:
     """One running guest with a vhost-user NIC per socket in `nics`: [(socket path, MAC)]. queues: pairs
     of each NIC; the guest has as many processors, so that its kernel uses them all."""
+
+    boot_timeout = BOOT_TIMEOUT
 
     def __init__(self, folder, name, nics, server=False, queues=1):
         self.name = name
@@ -112,14 +128,10 @@ class Guest:
         self.console = None
         self.buffer = b""
 
-    def start(self):
-        if platform.machine() != "x86_64":
-            raise GuestUnavailable("guests are set up for amd64 hosts only")
-        qemu = shutil.which("qemu-system-x86_64")
-        if not qemu:
-            raise GuestUnavailable("qemu-system-x86_64 is not installed: run tools/setup.sh test")
+    def _command(self):
+        """What starts its QEMU."""
         image, _, _ = kernel()
-        command = [qemu, "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MB), "-smp", str(self.queues),
+        command = [qemu(), "-accel", "tcg", "-cpu", "max", "-m", str(MEMORY_MB), "-smp", str(self.queues),
                    "-nodefaults", "-display", "none", "-no-reboot",
                    "-object", f"memory-backend-memfd,id=mem,size={MEMORY_MB}M,share=on",
                    "-numa", "node,memdev=mem",
@@ -134,11 +146,15 @@ class Guest:
                         # vectors=0: QEMU 7.2 crashes with MSI-X and vhost-user-net under TCG
                         "-device", f"virtio-net-pci,netdev=n{index},mac={mac},mrg_rxbuf=on,vectors=0"
                                    + (",mq=on" if self.queues > 1 else "")]
+        return command
+
+    def start(self):
+        command = self._command()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
         wait_until(self._connect, 10, what=f"the console of {self.name}")
-        self._read_until(b"GUEST-READY\n", BOOT_TIMEOUT)
+        self._read_until(b"GUEST-READY\n", self.boot_timeout)
         return self
 
     def _connect(self):

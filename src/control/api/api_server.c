@@ -67,7 +67,7 @@ static void admit_client(struct api_server *server, int fd)
 	}
 	if (!has_room(server, &peer)) {
 		server->counts.turned_away++;
-		log_warning("api_client_turned_away", log_uint("uid", peer.uid),
+		api_log_warning(&server->log, peer.uid, "api_client_turned_away",
 			log_uint("clients", server->counts.clients));
 		close(fd);
 		return;
@@ -164,8 +164,9 @@ void api_server_drop_later(struct api_server *server)
 static void set_grant(struct api_session *session, enum api_grant grant)
 {
 	if (grant < session->grant) {
-		log_warning("api_client_dropped", log_str("reason", "it may do less than before"),
-			log_uint("uid", session->peer.uid), log_int("pid", session->peer.pid));
+		api_log_warning(&session->server->log, session->peer.uid, "api_client_dropped",
+			log_int("pid", session->peer.pid),
+			log_str("reason", "it may do less than before"));
 		session->is_dropped = true;
 		api_server_drop_later(session->server);
 	}

@@ -110,9 +110,9 @@ void api_session_notify(struct api_session *session, const char *method, json_t 
 	if (code == -ENOBUFS) {
 		session->is_dropped = true;
 		session->server->counts.dropped++;
-		log_warning("api_client_dropped",
+		api_log_warning(&session->server->log, session->peer.uid, "api_client_dropped",
+			log_int("pid", session->peer.pid),
 			log_str("reason", "it does not read what it asked for"),
-			log_uint("uid", session->peer.uid), log_int("pid", session->peer.pid),
 			log_str("method", method));
 		api_server_drop_later(session->server);
 	}
@@ -293,7 +293,7 @@ static void on_request(struct ipc_request *request, void *context)
 	if (code != 0) {
 		session->server->counts.refused++;
 		if (code == IPC_FORBIDDEN)
-			log_warning("api_forbidden", log_uint("uid", session->peer.uid),
+			api_log_warning(&session->server->log, session->peer.uid, "api_forbidden",
 				log_str("method", ipc_request_method(request)));
 		ipc_reply_error(request, code, error.text, NULL);
 		return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "control/api/api_log.h"
 #include "control/api/api_server.h"
 
 struct api_server {
@@ -17,6 +18,7 @@ struct api_server {
 	struct list sessions;
 	struct api_principals readers, operators;
 	struct api_server_counts counts;
+	struct api_log log;
 };
 
 /* Something that a role does for the client until it is stopped: {"trace": 7}. */

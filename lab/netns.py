@@ -104,6 +104,10 @@ class Namespace:
             raise result["error"]
         return result["value"]
 
+    def received(self, interface="eth0"):
+        """Bytes that came in at the interface, as its kernel counts."""
+        return int(self.run("cat", f"/sys/class/net/{interface}/statistics/rx_bytes"))
+
     def wire(self, interface):
         """The interface as a place to send and receive whole frames."""
         wire = Wire(self, interface)

@@ -17,7 +17,7 @@ from scapy.utils import wrpcap
 
 from lab.appliance import CLIENT, KEY, connect, host, key_file
 from lab.netns import run, wait_until
-from lab.peers import can_ping, curl, iperf3, nginx, ping
+from lab.peers import can_ping, curl, iperf3, is_listening, nginx, ping
 from tests.scenario import odd_frames
 from tests.scenario.test_odd_frames import SENDERS, compare, unguarded
 
@@ -153,9 +153,10 @@ def test_killed_appliance_leaves_traffic_alone_where_failure_means_pass(lab, pai
         config["inspection"]["on-failure"] = "pass"
     ips = pair(change=fail_open)
     process = lab["web"].start("iperf3", "-s", "-1", "-p", 5201, stdout=-3, stderr=-3)
-    time.sleep(0.5)
+    wait_until(lambda: is_listening(lab["web"], 5201), what="the iperf3 server")
+    before = lab["web"].received()
     client = lab.outside.start("iperf3", "-J", "-c", ADDRESS, "-p", 5201, "-t", 6, stdout=-1, text=True)
-    time.sleep(1.5)
+    wait_until(lambda: lab["web"].received() - before > 1 << 20, what="traffic over the appliance")
     pid = ips.kill_role("packet")
     ips.wait_role("packet", pid)
     report = json.loads(client.communicate(timeout=30)[0])

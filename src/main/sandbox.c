@@ -100,9 +100,11 @@ static int sandbox_view_system(struct error *error)
 {
 	static const char *const read_only[] = {
 		"/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib64", "/sys", "/proc/sys"};
-	/* Of no use to DPDK, its drivers or guests' sockets. */
+	/* Of no use to DPDK, its drivers or guests' sockets. Whoever has CAP_BPF and can open a
+	 * control group attaches programs to it, which decide on devices and connections of all in
+	 * it. */
 	static const char *const hidden[] = {
-		"/root", "/boot", "/media", "/srv", "/var/mail", "/var/spool"};
+		"/root", "/boot", "/media", "/srv", "/var/mail", "/var/spool", "/sys/fs/cgroup"};
 	int status = 0;
 
 	sandbox_hide_processes();

@@ -377,6 +377,8 @@ int ipc_call(struct ipc_channel *channel, const char *method, json_t *params,
 		return status;
 	}
 	call->id = ++channel->next_id;
+	/* The loop's clock stands still while a handler works; what that took is not the call's. */
+	uv_update_time(channel->loop);
 	call->deadline_ms = uv_now(channel->loop) + timeout_ms;
 	call->done = done;
 	call->context = context;

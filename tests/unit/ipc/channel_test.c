@@ -135,6 +135,21 @@ static int call_near(const char *method, json_t *params)
 		&near_end);
 }
 
+/* Between two turns of the loop its clock stands still: rules may be compiled for seconds. */
+static void call_after_long_work_has_its_whole_time(void **state)
+{
+	const uint32_t limit_ms = 1000;
+
+	while (uv_hrtime() / 1000000 <= uv_now(&loop) + limit_ms)
+		usleep(1000);
+	assert_int_equal(ipc_call(near_end.channel, "add", json_pack("{s:i}", "a", 41), NULL, 0,
+				 limit_ms, on_reply, &near_end),
+		0);
+	run_until(&near_end.replies, 1);
+	assert_int_equal(near_end.error_code, 0);
+	assert_int_equal(near_end.value, 42);
+}
+
 static void call_is_answered(void **state)
 {
 	assert_int_equal(call_near("add", json_pack("{s:i}", "a", 41)), 0);
@@ -357,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CHANNEL_TEST(call_is_answered),
+		CHANNEL_TEST(call_after_long_work_has_its_whole_time),
 		CHANNEL_TEST(failure_is_answered_as_an_error),
 		CHANNEL_TEST(unanswered_call_is_made_again_for_the_next_owner),
 		CHANNEL_TEST(notification_needs_no_answer),

@@ -427,6 +427,7 @@ static enum verdict inspect_tcp(struct job *job)
 {
 	const struct tcp_settings settings = {
 		.picks_up_midstream = job->settings->picks_up_midstream};
+	bool is_partial = order_is_partial_acknowledgement(job);
 	enum tcp_outcome outcome;
 	const char *anomaly;
 
@@ -446,6 +447,8 @@ static enum verdict inspect_tcp(struct job *job)
 	/* Started over, by this packet: a new connection. */
 	if (job->flow->verdict == FLOW_DROP)
 		return drop(*job->packet, DROP_inspect_flow);
+	if (is_partial)
+		return order_withhold(job, job_inspect_segment(job));
 	return job_inspect_segment(job);
 }
 
@@ -636,6 +639,8 @@ static enum verdict inspect_datagram(struct job *job)
 						   : &job->own->statistics.reassembled_ipv6);
 	verdict = inspect_whole(job);
 	release_datagram(job->own, datagram, verdict, packet_metadata(first)->drop_reason);
+	if (job->flow && !job->is_about_flow && job->decoded.protocol == IPPROTO_TCP)
+		job->flow->ready_until = job->own->ready_head;
 	return VERDICT_HELD;
 }
 

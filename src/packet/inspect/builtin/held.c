@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/inspect/builtin/held.h"
 
+#include "base/clock.h"
 #include "packet/inspect/builtin/stream.h"
 
 #include <string.h>
+
+#define MS_MASK 0x7fffffffu /* of held_segment.since_ms */
 
 static struct held_queue *make_queue(struct held_list *list)
 {
@@ -55,14 +58,29 @@ static bool is_full(const struct held_list *list, const struct held_queue *queue
 		|| list->buffers + buffers > list->buffers_max;
 }
 
+static uint32_t to_ms(uint64_t now_ns)
+{
+	return (uint32_t)(now_ns / CLOCK_NS_PER_MS) & MS_MASK;
+}
+
+uint64_t held_age_ns(const struct held_queue *queue, uint64_t now_ns)
+{
+	uint32_t now_ms = to_ms(now_ns), age_ms = 0;
+
+	for (uint16_t i = 0; i < queue->count; i++)
+		age_ms = RTE_MAX(age_ms, (now_ms - queue->segments[i].since_ms) & MS_MASK);
+	return age_ms * CLOCK_NS_PER_MS;
+}
+
 enum held_outcome held_add(struct held_list *list, struct held_queue **queue,
-	struct rte_mbuf *packet, const struct held_segment *segment, uint64_t deadline_ns)
+	struct rte_mbuf *packet, const struct held_segment *segment, uint64_t now_ns)
 {
 	enum held_outcome outcome = HELD_FULL;
 	struct held_segment added = *segment;
 	uint16_t at;
 
 	added.buffers = packet->nb_segs;
+	added.since_ms = to_ms(now_ns);
 	if (!*queue)
 		*queue = make_queue(list);
 	if (!*queue)
@@ -70,7 +88,7 @@ enum held_outcome held_add(struct held_list *list, struct held_queue **queue,
 	if (is_repeated(*queue, added.from, added.to))
 		outcome = HELD_REPEATED;
 	else if (!is_full(list, *queue, added.buffers)
-		&& hold_insert(list->holds, packet, list->owner, deadline_ns, &added.handle) == 0)
+		&& hold_insert(list->holds, packet, list->owner, UINT64_MAX, &added.handle) == 0)
 		outcome = HELD_TAKEN;
 	if (outcome != HELD_TAKEN) {
 		free_if_empty(list, queue);
@@ -142,7 +160,6 @@ struct rte_mbuf *held_take_any(struct held_list *list, struct held_queue **queue
 {
 	struct rte_mbuf *packet = NULL;
 
-	/* One whose time was over in the hold table is gone from there. */
 	while (*queue && !packet) {
 		struct held_segment first = (*queue)->segments[0];
 

@@ -2,8 +2,8 @@
 /*
  * Segments of a TCP stream that wait behind a gap (I6): they lie in the worker's hold table, and
  * here is noted which of them wait where. A queue a stream, from the arena while it has some;
- * queues with the time of their gap in a list, oldest first. Bounded a stream, and in all. Worker
- * thread only.
+ * queues with the time of their gap in a list, oldest first. Bounded a stream, and in all. That
+ * time alone ends their stay: the hold table's would let them go on unread. Worker thread only.
  */
 #pragma once
 
@@ -18,7 +18,8 @@ struct held_segment {
 	uint32_t from, to;       /* sequence numbers, its FIN among them */
 	uint16_t payload_offset; /* in the frame */
 	uint16_t buffers;
-	bool has_fin;
+	uint32_t has_fin : 1;
+	uint32_t since_ms : 31; /* when it came, round and round */
 };
 
 struct held_queue {
@@ -27,6 +28,7 @@ struct held_queue {
 	uint8_t side;
 	uint16_t count;
 	bool is_answer_due; /* the sender is told of it when the receiver has all before the gap */
+	bool is_told;       /* the sender knows of some, by selective acknowledgements */
 	uint32_t gap;       /* where the stream stood when its time began */
 	uint64_t since_ns;  /* when that was */
 	struct held_segment segments[HELD_SEGMENTS_MAX]; /* sorted by from */
@@ -49,7 +51,10 @@ enum held_outcome {
 
 /* Makes the queue where there is none: *queue. flow and side are only kept. */
 enum held_outcome held_add(struct held_list *list, struct held_queue **queue,
-	struct rte_mbuf *packet, const struct held_segment *segment, uint64_t deadline_ns);
+	struct rte_mbuf *packet, const struct held_segment *segment, uint64_t now_ns);
+
+/* How long the one that came first has waited. */
+uint64_t held_age_ns(const struct held_queue *queue, uint64_t now_ns);
 
 bool held_overlaps(const struct held_queue *queue, uint32_t from, uint32_t to);
 /* What held segments of the queue have for [from, to): copied over payload, since what came first

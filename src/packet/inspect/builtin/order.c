@@ -16,7 +16,7 @@
 #define TIMESTAMPS_ALIGNED 0x0101080au /* RFC 7323 appendix A */
 #define SACK_ALIGNED       0x01010500u /* the size is its last byte */
 
-/* A packet stays in the hold table at most for so many gap timeouts: gaps may follow each other. */
+/* A segment waits at most for so many gap timeouts: gaps may follow each other. */
 #define GAPS_MAX 4
 
 static struct held_list *list_of(struct job *job)
@@ -116,30 +116,44 @@ uint32_t order_build_acknowledgement(const struct decoded *decoded, const struct
 	return at + TCP_HEADER_SIZE + size;
 }
 
-static void acknowledge(uint16_t worker, const struct flow *flow, enum flow_side side,
+static void acknowledge(uint16_t worker, struct flow *flow, enum flow_side side,
 	const struct decoded *decoded, struct rte_mbuf *held)
 {
+	struct stream *stream = &flow->streams[side];
+	const struct stream *receiver =
+		&flow->streams[side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
 	uint8_t frame[ORDER_FRAME_SIZE];
+	uint32_t size;
 
 	static_assert(ANSWER_HEADERS_MAX + ANSWER_IPV6_HEADER + TCP_HEADER_SIZE + OPTIONS_SIZE_MAX
 			<= ORDER_FRAME_SIZE,
 		"the largest answer fits");
-	answer_send(worker, held, frame,
-		order_build_acknowledgement(decoded, &flow->streams[side],
-			&flow->streams[side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT], frame),
-		ANSWER_TO_SOURCE);
+	size = order_build_acknowledgement(decoded, stream, receiver, frame);
+	answer_send(worker, held, frame, size, ANSWER_TO_SOURCE);
+	if (size > 0 && (stream->flags & receiver->flags & STREAM_HAS_SACK))
+		stream->held->is_told = true;
+}
+
+/* Whether a cumulative acknowledgement up to there would say that something is missing which its
+ * addressee was told of selectively. */
+static bool is_in_told(const struct stream *stream, uint32_t acknowledged)
+{
+	return (stream->flags & STREAM_HAS_TOLD) && !stream_before(acknowledged, stream->told_from)
+		&& stream_before(acknowledged, stream->told_to);
 }
 
 /*
  * What lies between the receiver's last acknowledgement and the gap is on its way to it. A sender
  * that is told of bytes behind it takes it for lost, too, and repeats all of that. So from the
- * second held segment on it is told when the receiver has acknowledged up to the gap.
+ * second held segment on it is told when the receiver has acknowledged up to the gap; and also of
+ * the first, while the receiver's acknowledgement is among what the sender was told of before.
  */
 static void answer_or_wait(struct job *job, struct rte_mbuf *held)
 {
 	struct stream *stream = job->stream;
 
-	if (stream->held->count > 1 && stream_before(stream->acked, stream->next)) {
+	if ((stream->held->count > 1 && stream_before(stream->acked, stream->next))
+		|| is_in_told(stream, stream->acked)) {
 		stream->held->is_answer_due = true;
 		return;
 	}
@@ -197,10 +211,9 @@ static bool unify(struct job *job, const struct held_segment *segment)
 
 static enum held_outcome add(struct job *job, const struct held_segment *segment)
 {
-	const struct inspect_chain *chain = publish_read(&inspect_chain);
 	bool is_first = !job->stream->held;
-	enum held_outcome outcome = held_add(&job->own->held, &job->stream->held, *job->packet,
-		segment, job->now_ns + GAPS_MAX * chain->gap_timeout_ns);
+	enum held_outcome outcome =
+		held_add(&job->own->held, &job->stream->held, *job->packet, segment, job->now_ns);
 
 	if (outcome == HELD_TAKEN && is_first) {
 		job->stream->held->flow = job->flow;
@@ -264,9 +277,37 @@ static enum verdict inspect_again(struct job *job, struct rte_mbuf **packet)
 	return job_inspect_segment(job);
 }
 
+/* The next gap gets its time, as far as those that have waited long already have it. */
+static void begin_gap(struct job *job, struct stream *stream)
+{
+	uint64_t timeout_ns = publish_read(&inspect_chain)->gap_timeout_ns;
+	uint64_t age_ns = held_age_ns(stream->held, job->now_ns);
+	uint64_t spent_ns = 0;
+
+	if (age_ns > (GAPS_MAX - 1) * timeout_ns)
+		spent_ns = RTE_MIN(age_ns - (GAPS_MAX - 1) * timeout_ns, timeout_ns);
+	stream->held->gap = stream->next;
+	stream->held->since_ns = job->now_ns - spent_ns;
+	list_remove(&stream->held->link);
+	list_append(&job->own->held.queues, &stream->held->link);
+}
+
+/* What was told of and is acknowledged in pieces now: see order_withhold(). */
+static void note_told(struct stream *stream, uint32_t from)
+{
+	if (!stream_before(from, stream->next))
+		return;
+	if (!(stream->flags & STREAM_HAS_TOLD))
+		stream->told_from = from;
+	stream->told_to = stream->next;
+	stream->flags |= STREAM_HAS_TOLD;
+}
+
 static void release(struct job *job, struct flow *flow, enum flow_side side)
 {
 	struct stream *stream = &flow->streams[side];
+	bool is_told = stream->held->is_told;
+	uint32_t from = stream->held->segments[0].from;
 	struct rte_mbuf *packet;
 
 	while (stream->held && job_ready_room(job->own) > 0
@@ -281,12 +322,29 @@ static void release(struct job *job, struct flow *flow, enum flow_side side)
 		job_make_ready(job->own, packet, verdict);
 		flow->ready_until = job->own->ready_head;
 	}
-	if (stream->held && stream->held->gap != stream->next) {
-		stream->held->gap = stream->next;
-		stream->held->since_ns = job->now_ns;
-		list_remove(&stream->held->link);
-		list_append(&job->own->held.queues, &stream->held->link);
-	}
+	if (is_told)
+		note_told(stream, from);
+	if (stream->held && stream->held->gap != stream->next)
+		begin_gap(job, stream);
+}
+
+bool order_is_partial_acknowledgement(const struct job *job)
+{
+	const struct decoded *decoded = &job->decoded;
+	enum flow_side sender = job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
+	const struct stream *stream = &job->flow->streams[sender];
+	uint32_t acknowledged = decoded->tcp_acknowledgement;
+
+	return (stream->flags & STREAM_HAS_TOLD) && decoded->tcp_flags == TCP_ACK
+		&& decoded->payload_size == 0 && stream_before(stream->acked, acknowledged)
+		&& is_in_told(stream, acknowledged) && !tcp_has_sack(decoded);
+}
+
+enum verdict order_withhold(struct job *job, enum verdict verdict)
+{
+	if (verdict == VERDICT_DROP || verdict == VERDICT_FAILED)
+		return verdict;
+	return refuse(job, DROP_stream_acknowledged);
 }
 
 /* The receiver acknowledges what was picked up midway, and never seen here: it has it. */
@@ -299,21 +357,26 @@ static void skip_acknowledged(struct job *job, struct flow *flow, enum flow_side
 		stream_sync(stream, flow_table_arena(job->own->flows), stream->acked, false);
 }
 
+/* Others of the flow are ready and not collected: this packet goes behind them. Where there is no
+ * room its sender has to repeat it, as what must not overtake. */
+static enum verdict queue_up(struct job *job, enum verdict verdict)
+{
+	if (job_ready_room(job->own) == 0)
+		return refuse(job, DROP_stream_gap);
+	job_make_ready(job->own, *job->packet, verdict);
+	job->flow->ready_until = job->own->ready_head;
+	return VERDICT_HELD;
+}
+
 enum verdict order_follow(struct job *job, enum verdict verdict)
 {
 	struct flow *flow = job->flow;
-	struct rte_mbuf *packet = *job->packet;
 
 	if (likely(!flow->streams[0].held && !flow->streams[1].held
 		    && (int32_t)(flow->ready_until - job->own->ready_tail) <= 0))
 		return verdict;
-	/* Others of the flow are ready and not collected: this one goes behind them. */
-	if ((int32_t)(flow->ready_until - job->own->ready_tail) > 0 && verdict != VERDICT_HELD
-		&& job_ready_room(job->own) > 0) {
-		job_make_ready(job->own, packet, verdict);
-		flow->ready_until = job->own->ready_head;
-		verdict = VERDICT_HELD;
-	}
+	if ((int32_t)(flow->ready_until - job->own->ready_tail) > 0 && verdict != VERDICT_HELD)
+		verdict = queue_up(job, verdict);
 	list_of(job);
 	for (int side = 0; side < FLOW_SIDES; side++) {
 		if (!flow->streams[side].held)

@@ -18,6 +18,17 @@ enum verdict order_hold(struct job *job);
  * for collect; and as long as there is such, what comes behind goes the same way. */
 enum verdict order_follow(struct job *job, enum verdict verdict);
 
+/*
+ * A sender that is told selectively of what is held takes a cumulative acknowledgement of a part of
+ * it for a sign that the rest was given up, waits for a timer, and repeats all. But that is how the
+ * receiver acknowledges what is released. So those on the way to the last byte of it are kept back,
+ * each number once: what is lost behind us makes the receiver repeat its number, or name what it
+ * has, and both go on. To be asked before tcp_track().
+ */
+bool order_is_partial_acknowledgement(const struct job *job);
+/* The verdict for one, which had that of the rules. */
+enum verdict order_withhold(struct job *job, enum verdict verdict);
+
 /* Gaps whose time is over: the failure policy of the first that waits decides. */
 void order_expire(struct job *job);
 

@@ -38,8 +38,8 @@ void stream_sync(struct stream *stream, struct arena *arena, uint32_t next, bool
 	stream->next = next;
 	stream->acked = next;
 	stream->position = 0;
-	stream->flags &=
-		(uint16_t) ~(STREAM_HAS_START | STREAM_HAS_FIN | STREAM_HAS_ACK | STREAM_IS_BEYOND);
+	stream->flags &= (uint16_t) ~(STREAM_HAS_START | STREAM_HAS_FIN | STREAM_HAS_ACK
+		| STREAM_IS_BEYOND | STREAM_HAS_TOLD);
 	stream->flags |= STREAM_IS_SYNCED | (has_start ? STREAM_HAS_START : 0);
 }
 
@@ -47,14 +47,16 @@ bool stream_acknowledge(struct stream *stream, uint32_t acknowledged, uint32_t w
 {
 	if (!(stream->flags & STREAM_IS_SYNCED))
 		return true;
-	/* Nobody can acknowledge what we have not let through. */
-	if (stream_before(stream->next + 1, acknowledged)) {
+	/* Nobody can acknowledge what we have not let through, but where that began midway. */
+	if (stream_before(stream->next + 1, acknowledged) && (stream->flags & STREAM_HAS_START)) {
 		if (!(stream->flags & STREAM_IS_BEYOND))
 			return false;
 		acknowledged = stream->next;
 	}
 	if (!(stream->flags & STREAM_HAS_ACK) || stream_before(stream->acked, acknowledged))
 		stream->acked = acknowledged;
+	if (!stream_before(stream->acked, stream->told_to))
+		stream->flags &= (uint16_t)~STREAM_HAS_TOLD;
 	stream->flags |= STREAM_HAS_ACK;
 	if (window > stream->window)
 		stream->window = window;

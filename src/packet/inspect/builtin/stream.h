@@ -34,6 +34,7 @@ enum stream_flag {
 	STREAM_HAS_WINDOW = 1 << 9,      /* offered is valid */
 	STREAM_HAS_TIMESTAMPS = 1 << 10, /* timestamps are valid (RFC 7323) */
 	STREAM_HAS_SACK = 1 << 11,       /* this side permits selective acknowledgements */
+	STREAM_HAS_TOLD = 1 << 12,       /* told_from and told_to are valid */
 };
 
 struct stream_buffer;
@@ -51,6 +52,7 @@ struct stream {
 	uint32_t ingress;             /* origin that this side's packets come from */
 	uint16_t flags;               /* enum stream_flag */
 	uint8_t scale;                /* window scale that this side announced */
+	uint32_t told_from, told_to;  /* released, after its sender was told that it was held */
 	/* For answers in this side's name, as its last segment had it. */
 	uint16_t offered; /* the window field */
 	uint32_t timestamp, timestamp_echo;

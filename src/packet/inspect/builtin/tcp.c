@@ -9,6 +9,7 @@
 #define OPTION_NOP          1
 #define OPTION_WINDOW_SCALE 3
 #define OPTION_SACK_OK      4
+#define OPTION_SACK         5
 #define OPTION_TIMESTAMPS   8
 #define HEADER_SIZE         20
 
@@ -17,7 +18,7 @@
 
 struct tcp_options {
 	uint8_t scale; /* RFC 7323 section 2.2; 0 when there is none, which means the same */
-	bool permits_sack, has_timestamps;
+	bool permits_sack, has_sack, has_timestamps;
 	uint32_t timestamp, timestamp_echo;
 };
 
@@ -32,6 +33,8 @@ static void read_option(struct bytes *options, uint8_t kind, uint8_t size, struc
 	}
 	if (kind == OPTION_SACK_OK && size == 2)
 		out->permits_sack = true;
+	if (kind == OPTION_SACK)
+		out->has_sack = true;
 	if (kind == OPTION_TIMESTAMPS && size == 10) {
 		out->timestamp = bytes_read_u32(&value);
 		out->timestamp_echo = bytes_read_u32(&value);
@@ -60,6 +63,14 @@ static void read_options(const struct decoded *decoded, struct tcp_options *out)
 			break;
 		read_option(&options, kind, size, out);
 	}
+}
+
+bool tcp_has_sack(const struct decoded *decoded)
+{
+	struct tcp_options options;
+
+	read_options(decoded, &options);
+	return options.has_sack;
 }
 
 static enum flow_side other(enum flow_side side)
@@ -232,6 +243,9 @@ static enum tcp_outcome track_plain(struct flow_table *table, struct flow *flow,
 {
 	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
 
+	/* Receivers discard what acknowledges nothing (RFC 9293 section 3.10.7.4). */
+	if (!(decoded->tcp_flags & TCP_ACK))
+		return decoded->payload_size > 0 ? TCP_FORBIDDEN : TCP_IGNORED;
 	/* A SYN was not answered yet. What follows it without waiting might belong to another
 	 * connection of the same ports, which the receiver still has. */
 	if ((own->flags & STREAM_SAW_SYN) && !(peer->flags & STREAM_SAW_SYN))
@@ -243,7 +257,7 @@ static enum tcp_outcome track_plain(struct flow_table *table, struct flow *flow,
 			return TCP_FORBIDDEN;
 		stream_sync(own, flow_table_arena(table), decoded->tcp_sequence, false);
 	}
-	if (flow->state == FLOW_NEW && (decoded->tcp_flags & TCP_ACK))
+	if (flow->state == FLOW_NEW)
 		flow_table_set_state(table, flow, FLOW_ESTABLISHED);
 	return TCP_TRACKED;
 }

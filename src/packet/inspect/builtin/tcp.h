@@ -34,6 +34,9 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings,
 	const char **anomaly);
 
+/* Whether it brings selective acknowledgements (RFC 2018, RFC 2883). */
+bool tcp_has_sack(const struct decoded *decoded);
+
 /* After the segment was let through: FIN and the states that follow from it. */
 void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side,
 	const struct decoded *decoded);

@@ -115,6 +115,24 @@ static inline struct rte_mbuf *make_segment(const struct segment *segment)
 	return to_packet(&frame, segment->from_client != segment->from_wrong_side, segment->split);
 }
 
+/* Two IP fragments of it, cut behind `at` bytes of TCP, a multiple of 8. */
+static inline void cut_segment(const struct segment *segment, uint32_t at, struct frame pieces[2])
+{
+	struct rte_mbuf *packet = make_segment(segment);
+
+	frame_from_mbuf(&pieces[0], packet);
+	rte_pktmbuf_free(packet);
+	pieces[1] = pieces[0];
+	memmove(pieces[1].bytes + 34, pieces[1].bytes + 34 + at, pieces[0].size - 34 - at);
+	pieces[1].size -= at;
+	pieces[0].size = 34 + at;
+	for (int i = 0; i < 2; i++) {
+		put16(pieces[i].bytes + 16, pieces[i].size - 14);
+		put16(pieces[i].bytes + 20, i ? at / 8 : 0x2000);
+		finish_frame(&pieces[i]);
+	}
+}
+
 static inline struct rte_mbuf *make_udp(bool from_client, uint16_t client_port, const char *payload)
 {
 	static struct frame frame;
@@ -138,6 +156,15 @@ static inline void bench_forget_output(void)
 	rte_pktmbuf_free_bulk(bench_out.pass, bench_out.pass_count);
 	rte_pktmbuf_free_bulk(bench_out.drop, bench_out.drop_count);
 	bench_out.pass_count = bench_out.drop_count = 0;
+}
+
+/* Those in somebody's name that nobody transmits here. */
+static inline void bench_forget_answers(void)
+{
+	struct inspect_worker *own = inspect_workers[0];
+
+	while (own->injection_count > 0)
+		rte_pktmbuf_free(own->injections[--own->injection_count].packet);
 }
 
 enum outcome { PASSED, DROPPED, HELD };
@@ -172,17 +199,22 @@ static inline enum drop_reason dropped_for(void)
 	return bench_out.drop_count ? packet_metadata(bench_out.drop[0])->drop_reason : DROP_none;
 }
 
-static inline const char *passed_payload(void)
+static inline const char *payload_of(struct rte_mbuf *packet)
 {
 	static struct frame frame;
 	struct decoded decoded;
 
 	memset(&frame, 0, sizeof(frame));
-	frame_from_mbuf(&frame, bench_out.pass[0]);
+	frame_from_mbuf(&frame, packet);
 	decode_frame(frame.bytes, frame.size, &decoded);
 	if (!checksum_is_right(&decoded))
 		return "(wrong checksum)";
 	return (const char *)frame.bytes + decoded.payload_offset;
+}
+
+static inline const char *passed_payload(void)
+{
+	return payload_of(bench_out.pass[0]);
 }
 
 static inline struct builtin *bench_builtin(void)
@@ -251,8 +283,7 @@ static inline void bench_close(void)
 	struct inspect_worker *own = inspect_workers[0];
 
 	bench_forget_output();
-	for (uint16_t i = 0; i < own->injection_count; i++)
-		rte_pktmbuf_free(own->injections[i].packet);
+	bench_forget_answers();
 	hold_table_destroy(own->holds);
 	free(own);
 	inspect_workers[0] = NULL;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../bench.h"
+#include "connection.h"
 
 #define RULES                                                                                      \
 	"drop tcp any any -> any 80 (msg:\"passwd\"; content:\"/etc/passwd\"; sid:1;)\n"           \
@@ -36,17 +36,6 @@ static int open_bench(void **state)
 	return bench_open(RULES, NULL);
 }
 
-static int close_bench(void **state)
-{
-	(void)state;
-	bench_close();
-	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
-	return 0;
-}
-
-#define CLIENT_START 1000
-#define SERVER_START 5000
-
 static void shake_hands(void)
 {
 	assert_int_equal(send_tcp(FROM_CLIENT, TCP_SYN, CLIENT_START - 1, 0, NULL), PASSED);
@@ -54,11 +43,6 @@ static void shake_hands(void)
 		send_tcp(FROM_SERVER, TCP_SYN | TCP_ACK, SERVER_START - 1, CLIENT_START, NULL),
 		PASSED);
 	assert_int_equal(send_tcp(FROM_CLIENT, TCP_ACK, CLIENT_START, SERVER_START, NULL), PASSED);
-}
-
-static enum outcome client_sends(uint32_t offset, const char *text)
-{
-	return send_tcp(FROM_CLIENT, TCP_ACK | TCP_PSH, CLIENT_START + offset, SERVER_START, text);
 }
 
 static void harmless_request_passes_unchanged(void **state)

@@ -12,16 +12,13 @@
 
 #include <cmocka.h>
 
-#include "../bench.h"
+#include "connection.h"
 
 #define RULES                                                                                      \
 	"drop tcp any any -> any 80 (msg:\"passwd\"; content:\"/etc/passwd\"; sid:1;)\n"           \
 	"alert tcp any any -> any 80 (msg:\"secret\"; content:\"secret\"; replace:\"XXXXXX\"; "    \
 	"sid:5;)\n"                                                                                \
 	"pass tcp any any -> any 80 (msg:\"trusted\"; content:\"trusted client\"; sid:6;)\n"
-
-#define CLIENT_START 1000
-#define SERVER_START 5000
 
 /* MSS, SACK permitted, timestamps, window scale 7. */
 #define SYN_OPTIONS "\x02\x04\x05\xb4\x04\x02\x08\x0a\0\0\0\1\0\0\0\0\1\3\3\7"
@@ -38,14 +35,6 @@ static int open_bench(void **state)
 {
 	(void)state;
 	return bench_open(RULES, NULL);
-}
-
-static int close_bench(void **state)
-{
-	(void)state;
-	bench_close();
-	assert_int_equal(rte_mempool_in_use_count(packet_pool), 0);
-	return 0;
 }
 
 static enum outcome send_with(bool from_client, uint8_t flags, uint32_t sequence,
@@ -66,11 +55,6 @@ static void shake_hands(void)
 	send_with(FROM_SERVER, TCP_SYN | TCP_ACK, SERVER_START - 1, CLIENT_START, NULL, SYN_OPTIONS,
 		20);
 	send_with(FROM_CLIENT, TCP_ACK, CLIENT_START, SERVER_START, NULL, TIMESTAMPS, 12);
-}
-
-static enum outcome client_sends(uint32_t offset, const char *text)
-{
-	return send_tcp(FROM_CLIENT, TCP_ACK | TCP_PSH, CLIENT_START + offset, SERVER_START, text);
 }
 
 static enum outcome server_acknowledges(uint32_t offset)
@@ -319,6 +303,183 @@ static void behind_a_gap_that_policy_skips_rules_hold(void **state)
 	assert_string_equal(collect(0), "def##");
 }
 
+/* I4 I6: it never goes on unread, however long the gaps before it are dragged out. */
+static void what_waits_is_not_let_go_by_the_verdict_deadline(void **state)
+{
+	(void)state;
+	shake_hands();
+	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_PASS;
+	assert_int_equal(client_sends(3, "/etc/passwd"), HELD);
+	assert_string_equal(collect(60000), "");
+	let_time_pass();
+	assert_string_equal(collect(0), "#");
+	assert_int_equal(dropped_for(), DROP_inspect_rule);
+}
+
+/* I6: gaps that follow each other do not add up without end. */
+static void what_has_waited_for_some_gaps_waits_no_longer(void **state)
+{
+	struct held_list *list = &bench_builtin()->workers[0]->held;
+	struct held_queue *queue;
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(client_sends(6, "ghi"), HELD);
+	assert_int_equal(client_sends(0, "a"), PASSED);
+	assert_string_equal(collect(0), "");
+	queue = list_entry(list->queues.next, struct held_queue, link);
+	queue->segments[0].since_ms -= 4000;
+	assert_string_equal(collect(0), "");
+	assert_int_equal(client_sends(1, "b"), PASSED);
+	assert_string_equal(collect(0), "#");
+	assert_int_equal(list->segments, 0);
+}
+
+/* Lets the client's segments wait, and be ready, until nothing more can be. */
+static void fill_ready(uint32_t *offset)
+{
+	struct builtin_worker *own = bench_builtin()->workers[0];
+
+	while (BUILTIN_READY_MAX - (own->ready_head - own->ready_tail) > 0) {
+		uint32_t count = RTE_MIN(BUILTIN_READY_MAX - (own->ready_head - own->ready_tail),
+			(uint32_t)HELD_SEGMENTS_MAX);
+
+		for (uint32_t i = 1; i < count; i++)
+			assert_int_equal(client_sends(*offset + i, "x"), HELD);
+		client_sends(*offset, "x");
+		*offset += count;
+		bench_forget_answers();
+	}
+}
+
+/* I6: where nothing more can wait to be collected, nothing overtakes what does. */
+static void nothing_overtakes_what_is_ready(void **state)
+{
+	uint32_t offset = 0, collected = 0;
+
+	(void)state;
+	shake_hands();
+	fill_ready(&offset);
+	assert_int_equal(client_sends(offset, "y"), DROPPED);
+	assert_int_equal(dropped_for(), DROP_stream_gap);
+	for (uint32_t count = 1; count > 0; collected += count)
+		count = (uint32_t)strlen(collect(0));
+	assert_int_equal(collected, BUILTIN_READY_MAX);
+	assert_int_equal(client_sends(offset, "y"), PASSED);
+}
+
+/* I6: a segment in IP fragments is one of the stream as well. */
+static void nothing_overtakes_a_segment_in_fragments(void **state)
+{
+	const struct segment segment = {.from_client = true,
+		.flags = TCP_ACK,
+		.sequence = CLIENT_START,
+		.acknowledgement = SERVER_START,
+		.payload = "a segment in fragments "};
+	struct frame pieces[2];
+
+	(void)state;
+	shake_hands();
+	cut_segment(&segment, 24, pieces);
+	assert_int_equal(submit(to_packet(&pieces[0], FROM_CLIENT, 0)), HELD);
+	assert_int_equal(submit(to_packet(&pieces[1], FROM_CLIENT, 0)), HELD);
+	assert_int_equal(client_sends(23, "is one"), HELD);
+	collect(0);
+	assert_int_equal(bench_out.pass_count, 3);
+	assert_string_equal(payload_of(bench_out.pass[2]), "is one");
+}
+
+/* RFC 9293 section 3.10.7.4: a receiver discards it, so it is no part of the stream. */
+static void segment_that_acknowledges_nothing_is_no_part_of_the_stream(void **state)
+{
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_PSH, CLIENT_START, 0, "abc"), DROPPED);
+	assert_int_equal(dropped_for(), DROP_stream_window);
+	assert_int_equal(send_tcp(FROM_CLIENT, TCP_FIN, CLIENT_START, 0, NULL), PASSED);
+	assert_int_equal(client_sends(3, "def"), HELD);
+	assert_int_equal(client_sends(0, "abc"), PASSED);
+	assert_string_equal(collect(0), "def");
+}
+
+/* The client's bytes from 3 to 12 wait, it knows of them, and then they are let through. */
+static void close_gap_that_is_told_of(void)
+{
+	shake_hands();
+	send_with(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START, NULL, TIMESTAMPS, 12);
+	assert_int_equal(client_sends(3, "def"), HELD);
+	assert_int_equal(client_sends(6, "ghi"), HELD);
+	assert_int_equal(client_sends(9, "jkl"), HELD);
+	assert_int_equal(client_sends(0, "abc"), PASSED);
+	assert_string_equal(collect(0), "defghijkl");
+}
+
+/* I6, RFC 2018: it would seem to say that bytes were given up which the sender knows to be there.
+ */
+static void partial_acknowledgements_of_what_was_told_are_kept_back(void **state)
+{
+	(void)state;
+	close_gap_that_is_told_of();
+	assert_int_equal(server_acknowledges(2), PASSED);
+	assert_int_equal(server_acknowledges(3), DROPPED);
+	assert_int_equal(dropped_for(), DROP_stream_acknowledged);
+	assert_int_equal(server_acknowledges(9), DROPPED);
+	assert_int_equal(server_acknowledges(12), PASSED);
+	assert_int_equal(client_sends(12, "mno"), PASSED);
+	assert_int_equal(server_acknowledges(13), PASSED);
+}
+
+/* What is lost behind us the receiver asks for by the same number again, or by naming what it has.
+ */
+static void repeated_acknowledgement_goes_on(void **state)
+{
+	static const char sack[] = "\1\1\5\x0a\0\0\3\xf1\0\0\3\xf4"; /* 1009 to 1012 */
+
+	(void)state;
+	close_gap_that_is_told_of();
+	assert_int_equal(server_acknowledges(6), DROPPED);
+	assert_int_equal(server_acknowledges(6), PASSED);
+	assert_int_equal(
+		send_with(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 7, NULL, sack, 12),
+		PASSED);
+	assert_int_equal(
+		send_tcp(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 8, "data"), PASSED);
+}
+
+/* The answer for what waits next does not say what was kept back, either. */
+static void answer_waits_for_what_was_told(void **state)
+{
+	struct inspect_worker *own = inspect_workers[0];
+	static struct frame frame;
+	struct decoded decoded;
+
+	(void)state;
+	close_gap_that_is_told_of();
+	bench_forget_answers();
+	assert_int_equal(server_acknowledges(6), DROPPED);
+	assert_int_equal(client_sends(15, "pqr"), HELD);
+	assert_int_equal(own->injection_count, 0);
+	assert_int_equal(server_acknowledges(12), PASSED);
+	assert_int_equal(own->injection_count, 1);
+	frame_from_mbuf(&frame, own->injections[0].packet);
+	decode_frame(frame.bytes, frame.size, &decoded);
+	assert_int_equal(decoded.tcp_acknowledgement, CLIENT_START + 12);
+}
+
+/* A sender that is told nothing selectively needs each of them. */
+static void plain_sender_gets_all_acknowledgements(void **state)
+{
+	(void)state;
+	send_tcp(FROM_CLIENT, TCP_SYN, CLIENT_START - 1, 0, NULL);
+	send_tcp(FROM_SERVER, TCP_SYN | TCP_ACK, SERVER_START - 1, CLIENT_START, NULL);
+	send_tcp(FROM_CLIENT, TCP_ACK, CLIENT_START, SERVER_START, NULL);
+	assert_int_equal(client_sends(3, "def"), HELD);
+	assert_int_equal(client_sends(0, "abc"), PASSED);
+	assert_string_equal(collect(0), "def");
+	assert_int_equal(server_acknowledges(3), PASSED);
+	assert_int_equal(server_acknowledges(5), PASSED);
+}
+
 static void what_waits_is_bounded(void **state)
 {
 	uint32_t count = 0;
@@ -327,12 +488,11 @@ static void what_waits_is_bounded(void **state)
 	shake_hands();
 	while (client_sends(4 + 2 * count, "x") == HELD) {
 		count++;
-		for (uint16_t i = 0; i < inspect_workers[0]->injection_count; i++)
-			rte_pktmbuf_free(inspect_workers[0]->injections[i].packet);
-		inspect_workers[0]->injection_count = 0;
+		bench_forget_answers();
 	}
 	assert_int_equal(count, HELD_SEGMENTS_MAX);
 	assert_int_equal(dropped_for(), DROP_stream_gap);
+	assert_int_equal(hold_count(inspect_workers[0]->holds), HELD_SEGMENTS_MAX);
 	let_time_pass();
 	for (uint32_t left = count; left > 0; left -= bench_out.drop_count) {
 		collect(0);
@@ -370,6 +530,16 @@ static void acknowledged_gap_of_a_stream_picked_up_midway_is_none(void **state)
 	assert_int_equal(server_acknowledges(3), PASSED);
 	assert_int_equal(client_sends(9, "jkl"), HELD);
 	let_time_pass();
+	assert_string_equal(collect(0), "jkl");
+	assert_int_equal(client_sends(12, "mno"), PASSED);
+}
+
+static void gap_of_a_stream_picked_up_midway_ends_where_it_is_acknowledged(void **state)
+{
+	(void)state;
+	assert_int_equal(client_sends(0, "abc"), PASSED);
+	assert_int_equal(client_sends(9, "jkl"), HELD);
+	assert_int_equal(server_acknowledges(9), PASSED);
 	assert_string_equal(collect(0), "jkl");
 	assert_int_equal(client_sends(12, "mno"), PASSED);
 }
@@ -415,11 +585,7 @@ static void random_orders_give_the_text_in_order(void **state)
 				memcpy(read + from, passed_payload(), size);
 				next = RTE_MAX(next, from + size);
 			}
-			if (outcome == HELD)
-				assert_true(tries >= 0);
-			for (uint16_t i = 0; i < inspect_workers[0]->injection_count; i++)
-				rte_pktmbuf_free(inspect_workers[0]->injections[i].packet);
-			inspect_workers[0]->injection_count = 0;
+			bench_forget_answers();
 			bench_forget_output();
 			inspect_chain_collect(inspect_chain, 0, clock_monotonic_ns(), &bench_out);
 			for (uint16_t i = 0; i < bench_out.pass_count; i++) {
@@ -458,10 +624,20 @@ int main(void)
 		TEST(fin_waits_and_acknowledgements_do_not),
 		TEST(gap_that_stays_is_decided_by_policy),
 		TEST(behind_a_gap_that_policy_skips_rules_hold),
+		TEST(what_waits_is_not_let_go_by_the_verdict_deadline),
+		TEST(what_has_waited_for_some_gaps_waits_no_longer),
+		TEST(nothing_overtakes_what_is_ready),
+		TEST(nothing_overtakes_a_segment_in_fragments),
+		TEST(segment_that_acknowledges_nothing_is_no_part_of_the_stream),
+		TEST(partial_acknowledgements_of_what_was_told_are_kept_back),
+		TEST(repeated_acknowledgement_goes_on),
+		TEST(answer_waits_for_what_was_told),
+		TEST(plain_sender_gets_all_acknowledgements),
 		TEST(what_waits_is_bounded),
 		TEST(flow_that_ends_takes_along_what_waits),
 		TEST(passed_flow_lets_go_of_what_waits),
 		TEST(acknowledged_gap_of_a_stream_picked_up_midway_is_none),
+		TEST(gap_of_a_stream_picked_up_midway_ends_where_it_is_acknowledged),
 		TEST(forwarded_early_the_closing_segment_is_judged),
 		TEST(random_orders_give_the_text_in_order),
 	};

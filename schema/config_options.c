@@ -287,7 +287,8 @@ const struct config_option config_options[] = {
 		     "ahead of a gap goes on at once, and what closes the gap is judged"))
 	OPTION("inspection.stream-gap-timeout", DURATION, LIVE, RANGE(10, 60000), .unit = "ms",
 		DEFAULT("1s"), HELP("TCP data is held so long for what precedes it; then "
-				    "on-failure decides"))
+				    "on-failure decides. IP fragments wait as long for the "
+				    "rest of their datagram, and are dropped then"))
 	OPTION("inspection.stream-depth", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
 		RANGE(4096, 1099511627776), .unit = "bytes", DEFAULT("1MiB"),
 		HELP("A stream is reassembled up to here, in each direction"))

@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -21,6 +20,7 @@ from lab.peers import can_ping
 
 FAR = "192.0.2.110"
 ADDRESS = "192.0.2.10"
+SO_RCVBUFFORCE = 33
 RULES = ('drop tcp any any -> $HOME_NET any (msg:"evil"; content:"EVIL word"; sid:1000011;)\n'
          'alert tcp any any -> $HOME_NET any (msg:"none"; content:"nobody sends this"; '
          'replace:"NOBODY sends this"; sid:1000012;)\n')
@@ -35,7 +35,7 @@ def far(lab):
         lab.write("rules/lab.rules", RULES)
         lab.config["inspection"] = {
             "engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
-            "stream-depth": "none", "variables": {"HOME_NET": ["192.0.2.0/24"]}}
+            "stream-depth": "none", "stream-gap-timeout": "20s", "variables": {"HOME_NET": ["192.0.2.0/24"]}}
         namespace = lab.namespace("far")
         veth(namespace, "eth0", lab.outside, "eth1")
         namespace.address("eth0", f"{FAR}/24", "52:54:00:00:ff:02")
@@ -55,14 +55,21 @@ def far(lab):
 class Capture:
     """tcpdump at a host's interface."""
 
-    def __init__(self, lab, name):
-        self.path = lab.folder / f"{name}.pcap"
-        self.process = lab[name].start("tcpdump", "-i", "eth0", "-B", 65536, "-s", 128, "-U", "-w",
-                                       self.path, "tcp", stderr=subprocess.PIPE, text=True)
+    END = b"the end of the capture"
+
+    def __init__(self, lab, namespace):
+        self.namespace = namespace
+        self.path = lab.folder / f"{namespace.name}.pcap"
+        self.process = namespace.start("tcpdump", "-i", "eth0", "-B", 65536, "-s", 128, "-U", "-w",
+                                       self.path, "tcp or udp port 9", stderr=subprocess.PIPE, text=True)
         assert "listening" in self.process.stderr.readline()
 
     def end(self):
-        time.sleep(0.3)
+        """All that came before is in the file: it has what is sent here."""
+        with self.namespace.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as handle:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            handle.sendto(self.END, ("192.0.2.255", 9))
+        wait_until(lambda: self.END in self.path.read_bytes()[-65536:], what="the end of the capture")
         self.process.terminate()
         text = self.process.stderr.read()
         self.process.wait()
@@ -74,6 +81,36 @@ class Capture:
                               capture_output=True, timeout=120, check=True)
         return len(done.stdout.splitlines())
 
+    def acknowledgements(self, port=9000):
+        """What the server sent: its number, and the blocks that are acknowledged selectively."""
+        done = subprocess.run(
+            ["tshark", "-r", str(self.path), "-o", "tcp.relative_sequence_numbers:FALSE",
+             "-Y", f"tcp.srcport == {port} && tcp.flags.ack == 1", "-T", "fields",
+             "-e", "tcp.ack", "-e", "tcp.options.sack_le", "-e", "tcp.options.sack_re"],
+            text=True, capture_output=True, timeout=120, check=True)
+        for line in done.stdout.splitlines():
+            number, left, right = line.split("\t")
+            yield int(number), [(int(a), int(b)) for a, b in zip(left.split(","), right.split(","))
+                                if a and b]
+
+
+def partial_acknowledgements(acknowledgements):
+    """How many end within a block that was acknowledged selectively before."""
+    told, count = set(), 0
+    for number, blocks in acknowledgements:
+        told = {(left, right) for left, right in told if right > number}
+        count += any(left <= number for left, right in told)
+        told |= set(blocks)
+    return count
+
+
+def counters(namespace, *names):
+    """Of the namespace's kernel (nstat)."""
+    lines = namespace.run("nstat", "-asz", *names).splitlines()
+    found = {fields[0]: int(fields[1]) for line in lines if len(fields := line.split()) >= 2
+             and fields[0] in names}
+    return [found[name] for name in names]
+
 
 class Sink:
     """A TCP server that reads all of one connection."""
@@ -81,6 +118,8 @@ class Sink:
     def __init__(self, namespace, port=9000):
         self.data = bytearray()
         self.listener = namespace.inside(lambda: socket.create_server((ADDRESS, port)))
+        # Its kernel always has room: what it discards of a burst would be lost once more.
+        self.listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20)
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
@@ -103,12 +142,10 @@ class Sink:
 def send(namespace, data, port=9000):
     handle = namespace.inside(lambda: socket.create_connection((ADDRESS, port), 10))
     handle.settimeout(60)
-    began = time.monotonic()
     handle.sendall(data)
     handle.shutdown(socket.SHUT_WR)
     handle.recv(1)  # the server closes when it has all
     handle.close()
-    return time.monotonic() - began
 
 
 def engine_details(lab):
@@ -117,28 +154,35 @@ def engine_details(lab):
 
 @pytest.mark.parametrize("loss, late", [(0.01, 0.0), (0.03, 0.03)])
 def test_receiver_never_sees_a_byte_beyond_a_gap(lab, far, loss, late):
-    """I6: under loss and reordering all arrives, in order on the receiver's wire, at a decent rate."""
+    """I6: under loss and reordering all arrives, in order on the receiver's wire, and what was lost is
+    repeated at once, not by timers; nor does the sender think that what is held was given up."""
     namespace, wire = far(loss=loss, late=late)
     data = os.urandom(8 << 20)
-    capture, sink = Capture(lab, "web"), Sink(lab["web"])
-    seconds = send(namespace, data)
+    capture, sink = Capture(lab, lab["web"]), Sink(lab["web"])
+    answers = Capture(lab, namespace)
+    send(namespace, data)
     assert hashlib.sha256(sink.wait()).digest() == hashlib.sha256(data).digest()
     capture.end()
+    answers.end()
     assert wire.lost > 10
     details = engine_details(lab)
-    print(f"{len(data) * 8 / seconds / 1e6:.1f} Mbit/s, lost {wire.lost}, late {wire.delayed}, "
-          f"held {details['segments_held']}, gaps given up {details['gaps_given_up']}")
+    timeouts, reneging = counters(namespace, "TcpExtTCPTimeouts", "TcpExtTCPSACKReneging")
+    partial = partial_acknowledgements(answers.acknowledgements())
+    print(f"lost {wire.lost}, late {wire.delayed}, held {details['segments_held']}, "
+          f"gaps given up {details['gaps_given_up']}, timeouts {timeouts}, reneging {reneging}, "
+          f"partial acknowledgements {partial}, drops {lab.daemon.drops()}")
     assert details["segments_held"] > wire.lost
     assert capture.count("tcp.dstport == 9000 && tcp.len > 0") > 5000
     assert capture.count("tcp.dstport == 9000 && tcp.analysis.lost_segment") == 0
-    # Losses are repaired by fast retransmission: with timers of 200 ms each it were minutes.
-    assert seconds < 0.05 * wire.lost + 10
+    # What is repeated may be lost, too, and then it is a timer that helps.
+    assert timeouts < wire.lost / 4
+    assert partial == 0 and reneging == 0
 
 
 def test_word_in_reordered_segments_is_stopped(lab, far):
     """I6: nothing of an attack, nor what is behind it, is seen on the receiver's wire."""
     namespace, _ = far(late=0.3)
-    capture, sink = Capture(lab, "web"), Sink(lab["web"])
+    capture, sink = Capture(lab, lab["web"]), Sink(lab["web"])
     with pytest.raises((TimeoutError, OSError)):
         handle = namespace.inside(lambda: socket.create_connection((ADDRESS, 9000), 10))
         handle.settimeout(5)

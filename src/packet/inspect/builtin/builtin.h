@@ -26,7 +26,7 @@ struct builtin_settings {
 
 struct builtin_counters { /* written by the worker, read relaxed */
 	uint64_t malformed, bad_checksums, rewritten, edited, rejected;
-	uint64_t stream_outside, stream_no_memory, fragments_refused;
+	uint64_t stream_outside, stream_no_memory, fragments_refused, fragments_incomplete;
 	uint64_t held, gaps_given_up;
 	uint64_t bypassed, icmp_related, icmp_unrelated;
 };

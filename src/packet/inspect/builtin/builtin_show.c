@@ -129,6 +129,7 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "segments_outside", SUM(builtin, stream_outside));
 	set_number(details, "streams_without_memory", SUM(builtin, stream_no_memory));
 	set_number(details, "fragments_refused", SUM(builtin, fragments_refused));
+	set_number(details, "fragments_incomplete", SUM(builtin, fragments_incomplete));
 	set_number(details, "segments_held", SUM(builtin, held));
 	set_number(details, "gaps_given_up", SUM(builtin, gaps_given_up));
 	set_number(details, "flows_bypassed", SUM(builtin, bypassed));

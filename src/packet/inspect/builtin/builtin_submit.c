@@ -427,7 +427,7 @@ static enum verdict inspect_tcp(struct job *job)
 {
 	const struct tcp_settings settings = {
 		.picks_up_midstream = job->settings->picks_up_midstream};
-	bool is_partial = order_is_partial_acknowledgement(job);
+	bool is_withheld = order_withholds(job);
 	enum tcp_outcome outcome;
 	const char *anomaly;
 
@@ -447,9 +447,7 @@ static enum verdict inspect_tcp(struct job *job)
 	/* Started over, by this packet: a new connection. */
 	if (job->flow->verdict == FLOW_DROP)
 		return drop(*job->packet, DROP_inspect_flow);
-	if (is_partial)
-		return order_withhold(job, job_inspect_segment(job));
-	return job_inspect_segment(job);
+	return order_settle(job, job_inspect_segment(job), is_withheld);
 }
 
 /* ---- flows ---- */
@@ -671,7 +669,7 @@ static enum verdict inspect_fragment(struct job *job)
 		.vlan = packet_metadata(packet)->vlan,
 		.owner = job->builtin->base.owner,
 		.now_ns = job->now_ns,
-		.deadline_ns = job->now_ns + chain->deadline_ns};
+		.deadline_ns = job->now_ns + chain->gap_timeout_ns};
 
 	if (job->own->ready_head - job->own->ready_tail > BUILTIN_READY_MAX - FRAGMENTS_MAX)
 		return fail(packet, DROP_inspect_overload);
@@ -697,12 +695,26 @@ static enum verdict inspect_fragment(struct job *job)
 	return fail(packet, DROP_inspect_overload);
 }
 
+/* What is missing of them did not come in time. */
+static void expire_fragments(struct builtin *builtin, uint16_t worker)
+{
+	struct builtin_worker *own = builtin->workers[worker];
+
+	while (job_ready_room(own) >= FRAGMENTS_MAX
+		&& fragment_expire(own->fragments, inspect_workers[worker]->holds,
+			builtin->base.owner, clock_monotonic_ns(), &own->datagram)) {
+		job_count(&own->counters.fragments_incomplete);
+		release_datagram(own, &own->datagram, VERDICT_DROP, DROP_inspect_incomplete);
+	}
+}
+
 uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
 	enum verdict *verdicts, uint16_t max)
 {
 	struct builtin_worker *own = ((struct builtin *)inspector)->workers[worker];
 	uint16_t collected = 0;
 
+	expire_fragments((struct builtin *)inspector, worker);
 	if (!list_is_empty(&own->held.queues)) {
 		struct job job;
 

@@ -2,6 +2,7 @@
 #include "packet/inspect/builtin/fragments.h"
 
 #include "base/id.h"
+#include "base/list.h"
 #include "packet/inspect/siphash.h"
 #include "wire/checksum.h"
 #include "wire/network.h"
@@ -16,6 +17,13 @@
 #define FRAGMENT_HEADER_SIZE 8
 #define PAYLOAD_MAX          65535u
 
+/* One source, and one VLAN, may have this part of the table; and of the hold table's limit. Sources
+ * are told apart by a hash. */
+#define SOURCE_PART 16
+#define VLAN_PART   2
+#define USERS       256
+#define LEAST_ROOM  16u /* fragments, however small the hold table is */
+
 struct fragment_key {
 	uint8_t source[16], destination[16];
 	uint32_t id;
@@ -29,10 +37,17 @@ struct fragment {
 	uint32_t from, to; /* bytes of the datagram's payload */
 };
 
+/* What one of them has. */
+struct usage {
+	uint32_t datagrams, fragments;
+};
+
 struct fragment_entry {
+	struct list link; /* in fragment_table.queue */
 	struct fragment_key key;
 	uint64_t deadline_ns; /* 0: free */
-	uint32_t total;       /* payload bytes; 0: the last fragment has not come */
+	struct usage *source, *vlan;
+	uint32_t total; /* payload bytes; 0: the last fragment has not come */
 	uint32_t bytes;
 	uint16_t count;
 	bool is_spoiled; /* something was refused: none of it can become complete */
@@ -43,6 +58,8 @@ struct fragment_table {
 	uint32_t set_mask;
 	size_t mapped;
 	struct siphash_key key;
+	struct list queue; /* entries, oldest first */
+	struct usage sources[USERS], vlans[USERS];
 	uint8_t frame[FRAGMENT_BUFFER_SIZE];
 	struct fragment_entry entries[];
 };
@@ -62,6 +79,7 @@ struct fragment_table *fragment_table_create(uint32_t capacity)
 		return NULL;
 	table->mapped = size;
 	table->set_mask = sets - 1;
+	list_init(&table->queue);
 	id_random_bytes(&table->key, sizeof(table->key));
 	return table;
 }
@@ -110,37 +128,96 @@ static bool has_more(const struct decoded *decoded)
 	return decoded->frame[fragment_header(decoded) + 3] & 1;
 }
 
-static struct fragment_entry *find_entry(
-	struct fragment_table *table, const struct fragment_input *input)
+static void make_key(const struct fragment_input *input, struct fragment_key *key)
 {
 	const struct decoded *decoded = input->decoded;
-	struct fragment_key key = {.id = decoded->fragment_id,
+
+	*key = (struct fragment_key){.id = decoded->fragment_id,
 		.vlan = input->vlan,
 		.protocol = decoded->ip_version == 4 ? decoded->protocol : 0,
 		.ip_version = decoded->ip_version};
-	struct fragment_entry *set, *free_entry = NULL;
-	uint64_t words[sizeof(key) / 8];
-
-	static_assert(sizeof(key) == 40, "hashed as words, no padding");
-	memcpy(key.source, decoded->source, 16);
-	memcpy(key.destination, decoded->destination, 16);
-	memcpy(words, &key, sizeof(words));
-	set = &table->entries[(siphash_words(&table->key, words, 5) & table->set_mask) * WAYS];
-	for (int i = 0; i < WAYS; i++) {
-		if (set[i].deadline_ns && set[i].deadline_ns < input->now_ns)
-			set[i].deadline_ns = 0;
-		if (set[i].deadline_ns && memcmp(&set[i].key, &key, sizeof(key)) == 0)
-			return &set[i];
-		if (!set[i].deadline_ns)
-			free_entry = &set[i];
-	}
-	if (!free_entry)
-		return NULL;
-	memset(free_entry, 0, offsetof(struct fragment_entry, fragments));
-	free_entry->key = key;
-	free_entry->deadline_ns = input->deadline_ns;
-	return free_entry;
+	memcpy(key->source, decoded->source, 16);
+	memcpy(key->destination, decoded->destination, 16);
 }
+
+/* NULL: there is none; *free_entry is where it could be, or NULL. */
+static struct fragment_entry *find_entry(struct fragment_table *table,
+	const struct fragment_key *key, struct fragment_entry **free_entry)
+{
+	struct fragment_entry *set;
+	uint64_t words[sizeof(*key) / 8];
+
+	static_assert(sizeof(*key) == 40, "hashed as words, no padding");
+	memcpy(words, key, sizeof(words));
+	set = &table->entries[(siphash_words(&table->key, words, 5) & table->set_mask) * WAYS];
+	*free_entry = NULL;
+	for (int i = 0; i < WAYS; i++) {
+		if (!set[i].deadline_ns)
+			*free_entry = &set[i];
+		else if (memcmp(&set[i].key, key, sizeof(*key)) == 0)
+			return &set[i];
+	}
+	return NULL;
+}
+
+/* ---- who has how much ---- */
+
+static struct usage *source_of(struct fragment_table *table, const struct fragment_key *key)
+{
+	uint64_t words[3] = {0, 0, key->vlan};
+
+	memcpy(words, key->source, sizeof(key->source));
+	return &table->sources[siphash_words(&table->key, words, 3) % USERS];
+}
+
+static struct usage *vlan_of(struct fragment_table *table, const struct fragment_key *key)
+{
+	return &table->vlans[key->vlan % USERS];
+}
+
+static bool has_fragment_room(
+	const struct hold_table *holds, const struct usage *usage, uint32_t part)
+{
+	return usage->fragments < RTE_MAX(hold_limit(holds) / part, LEAST_ROOM);
+}
+
+/* For one more datagram. */
+static bool has_room(const struct fragment_table *table, const struct hold_table *holds,
+	const struct usage *usage, uint32_t part)
+{
+	return usage->datagrams < (table->set_mask + 1) * WAYS / part
+		&& has_fragment_room(holds, usage, part);
+}
+
+static void count_fragments(struct fragment_entry *entry, int change)
+{
+	entry->source->fragments += (uint32_t)change;
+	entry->vlan->fragments += (uint32_t)change;
+}
+
+static void begin_entry(struct fragment_table *table, const struct fragment_input *input,
+	const struct fragment_key *key, struct fragment_entry *entry)
+{
+	memset(entry, 0, offsetof(struct fragment_entry, fragments));
+	entry->key = *key;
+	entry->deadline_ns = input->deadline_ns;
+	entry->source = source_of(table, key);
+	entry->vlan = vlan_of(table, key);
+	entry->source->datagrams++;
+	entry->vlan->datagrams++;
+	list_append(&table->queue, &entry->link);
+}
+
+static void end_entry(struct fragment_entry *entry)
+{
+	count_fragments(entry, -entry->count);
+	entry->source->datagrams--;
+	entry->vlan->datagrams--;
+	entry->deadline_ns = 0;
+	list_remove(&entry->link);
+}
+
+/* ---- fragments of one ---- */
 
 /* Where [from, to) goes among the others; false when it overlaps one. */
 static bool find_place(
@@ -230,7 +307,7 @@ static enum fragment_outcome complete(struct fragment_table *table, struct hold_
 {
 	uint16_t left = 0;
 
-	entry->deadline_ns = 0;
+	end_entry(entry);
 	for (uint16_t i = 0; i < entry->count; i++) {
 		struct rte_mbuf *packet = i == place
 			? input->packet
@@ -270,29 +347,49 @@ static void spoil(struct hold_table *holds, uint16_t owner, struct fragment_entr
 		if (packet)
 			out->packets[out->count++] = packet;
 	}
+	count_fragments(entry, -(int32_t)entry->count);
 	entry->count = 0;
 }
 
-enum fragment_outcome fragment_add(struct fragment_table *table, struct hold_table *holds,
-	const struct fragment_input *input, struct fragment_datagram *out)
+bool fragment_expire(struct fragment_table *table, struct hold_table *holds, uint16_t owner,
+	uint64_t now_ns, struct fragment_datagram *out)
 {
-	const struct decoded *decoded = input->decoded;
-	uint32_t start = payload_start(decoded), from = decoded->fragment_offset, to;
-	struct fragment_entry *entry;
-	uint16_t place;
-	bool more;
+	struct fragment_entry *oldest;
 
 	out->count = 0;
-	if (start == 0 || decoded->l3_end <= start)
-		return FRAGMENT_REFUSED;
-	to = from + (decoded->l3_end - start);
-	more = has_more(decoded);
-	entry = find_entry(table, input);
-	if (!entry || entry->count == FRAGMENTS_MAX)
-		return FRAGMENT_FULL;
+	if (list_is_empty(&table->queue))
+		return false;
+	oldest = list_entry(table->queue.next, struct fragment_entry, link);
+	if (now_ns < oldest->deadline_ns)
+		return false;
+	spoil(holds, owner, oldest, out);
+	end_entry(oldest);
+	return true;
+}
+
+/* Whether it can be one of the entry's, at *place. */
+static bool can_put(const struct hold_table *holds, const struct fragment_entry *entry,
+	uint32_t from, uint32_t to, bool more, uint16_t *place)
+{
+	return fits(entry, from, to, more) && find_place(entry, from, to, place)
+		&& entry->count < FRAGMENTS_MAX
+		&& has_fragment_room(holds, entry->source, SOURCE_PART)
+		&& has_fragment_room(holds, entry->vlan, VLAN_PART);
+}
+
+static enum fragment_outcome put(struct fragment_table *table, struct hold_table *holds,
+	const struct fragment_input *input, struct fragment_entry *entry,
+	struct fragment_datagram *out)
+{
+	const struct decoded *decoded = input->decoded;
+	uint32_t from = decoded->fragment_offset;
+	uint32_t to = from + (decoded->l3_end - payload_start(decoded));
+	bool more = has_more(decoded);
+	uint16_t place;
+
 	if (entry->is_spoiled || is_repeated(entry, from, to))
 		return FRAGMENT_REFUSED;
-	if (!fits(entry, from, to, more) || !find_place(entry, from, to, &place)) {
+	if (!can_put(holds, entry, from, to, more, &place)) {
 		spoil(holds, input->owner, entry, out);
 		return FRAGMENT_REFUSED;
 	}
@@ -300,16 +397,41 @@ enum fragment_outcome fragment_add(struct fragment_table *table, struct hold_tab
 		(size_t)(entry->count - place) * sizeof(entry->fragments[0]));
 	entry->fragments[place] = (struct fragment){.from = from, .to = to};
 	entry->count++;
+	count_fragments(entry, 1);
 	entry->bytes += to - from;
 	if (!more)
 		entry->total = to;
 	if (entry->total && entry->bytes == entry->total)
 		return complete(table, holds, input, entry, place, out);
-	if (hold_insert(holds, input->packet, input->owner, input->deadline_ns,
-		    &entry->fragments[place].handle)
+	/* Their time is kept here: the hold table's would let them go on unread. */
+	if (hold_insert(
+		    holds, input->packet, input->owner, UINT64_MAX, &entry->fragments[place].handle)
 		< 0) {
 		spoil(holds, input->owner, entry, out);
 		return FRAGMENT_FULL;
 	}
 	return FRAGMENT_HELD;
+}
+
+enum fragment_outcome fragment_add(struct fragment_table *table, struct hold_table *holds,
+	const struct fragment_input *input, struct fragment_datagram *out)
+{
+	uint32_t start = payload_start(input->decoded);
+	struct fragment_entry *entry, *free_entry;
+	struct fragment_key key;
+
+	out->count = 0;
+	if (start == 0 || input->decoded->l3_end <= start)
+		return FRAGMENT_REFUSED;
+	make_key(input, &key);
+	entry = find_entry(table, &key, &free_entry);
+	if (!entry
+		&& (!has_room(table, holds, source_of(table, &key), SOURCE_PART)
+			|| !has_room(table, holds, vlan_of(table, &key), VLAN_PART)))
+		return FRAGMENT_REFUSED;
+	if (!entry && !free_entry)
+		return FRAGMENT_FULL;
+	if (!entry)
+		begin_entry(table, input, &key, entry = free_entry);
+	return put(table, holds, input, entry, out);
 }

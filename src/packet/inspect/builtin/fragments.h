@@ -3,7 +3,9 @@
  * IP fragments, of one worker (I6): held until their datagram is complete, inspected as a whole,
  * and then released unchanged, or dropped, all of them (G13). Overlaps are never taken: receivers
  * differ in what they make of them (RFC 5722; Linux drops them for IPv4 too). The fragments lie in
- * the worker's hold table; when their deadline passes there, the failure policy decides.
+ * the worker's hold table. A datagram that is not whole in time goes nowhere, whatever on-failure
+ * says: that its sender left something out is no failure of ours. Who sends many that do not become
+ * whole has a part of the room only.
  */
 #pragma once
 
@@ -18,8 +20,9 @@ struct fragment_table;
 enum fragment_outcome {
 	FRAGMENT_HELD,     /* the packet is in the hold table */
 	FRAGMENT_COMPLETE, /* out->packets: all of them, this one too */
-	FRAGMENT_REFUSED,  /* overlaps, repeats or contradicts; out->packets: what was held */
-	FRAGMENT_FULL, /* no room, or the deadline of others has passed; out->packets: likewise */
+	FRAGMENT_REFUSED,  /* overlaps, repeats, contradicts, or too many; out->packets: what was
+			      held */
+	FRAGMENT_FULL,     /* no room; out->packets: likewise */
 };
 
 /* The packets are the caller's, in order of offset. The one that was added stays the caller's with
@@ -44,3 +47,7 @@ struct fragment_input {
 
 enum fragment_outcome fragment_add(struct fragment_table *table, struct hold_table *holds,
 	const struct fragment_input *input, struct fragment_datagram *out);
+
+/* One datagram whose time is over; out->packets: what was held of it. Whether there was one. */
+bool fragment_expire(struct fragment_table *table, struct hold_table *holds, uint16_t owner,
+	uint64_t now_ns, struct fragment_datagram *out);

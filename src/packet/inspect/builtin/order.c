@@ -267,14 +267,53 @@ static struct rte_mbuf *take_next(struct job *job, const struct flow *flow, stru
 	return held_take_due(&job->own->held, &stream->held, stream->next);
 }
 
+/* What the receiver keeps as the stream's timestamp (RFC 7323 section 4.3) when it gets this. */
+static void note_timestamp(struct job *job)
+{
+	struct stream *stream = &job->flow->streams[job->side];
+	uint32_t at, timestamp;
+
+	if (!(stream->flags & STREAM_HAS_TIMESTAMPS)
+		|| stream_before(stream->next, job->decoded.tcp_sequence))
+		return;
+	at = tcp_timestamp_at(&job->decoded);
+	if (at == 0)
+		return;
+	timestamp = network_load32(job->frame + at);
+	if ((stream->flags & STREAM_HAS_NEWEST) && stream_before(timestamp, stream->newest))
+		return;
+	stream->newest = timestamp;
+	stream->flags |= STREAM_HAS_NEWEST;
+}
+
+/*
+ * The segment that closed the gap was sent later than those that waited behind it, so its receiver
+ * would take these for duplicates of an earlier time, and discard them (PAWS: RFC 7323 section 5).
+ * They get its timestamp, which the receiver would echo for all of them, too, had it had them
+ * first.
+ */
+static void renew_timestamp(struct job *job)
+{
+	const struct stream *stream = &job->flow->streams[job->side];
+	uint32_t at = tcp_timestamp_at(&job->decoded);
+
+	if (at == 0 || !(stream->flags & STREAM_HAS_NEWEST)
+		|| !stream_before(network_load32(job->frame + at), stream->newest)
+		|| !job_can_change(job))
+		return;
+	network_store32(job->frame + at, stream->newest);
+	job_finish_change(job);
+}
+
 static enum verdict inspect_again(struct job *job, struct rte_mbuf **packet)
 {
 	job_open(job, packet);
 	if (job->flow->verdict == FLOW_DROP)
 		return refuse(job, DROP_inspect_flow);
+	renew_timestamp(job);
 	if (job->flow->verdict == FLOW_PASS)
 		return VERDICT_PASS;
-	return job_inspect_segment(job);
+	return order_settle(job, job_inspect_segment(job), false);
 }
 
 /* The next gap gets its time, as far as those that have waited long already have it. */
@@ -328,23 +367,39 @@ static void release(struct job *job, struct flow *flow, enum flow_side side)
 		begin_gap(job, stream);
 }
 
-bool order_is_partial_acknowledgement(const struct job *job)
+/* The sender repeats some of it: it does not rely on what it was told. */
+static bool is_repetition_of_told(const struct stream *stream, const struct decoded *decoded)
 {
-	const struct decoded *decoded = &job->decoded;
-	enum flow_side sender = job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
-	const struct stream *stream = &job->flow->streams[sender];
-	uint32_t acknowledged = decoded->tcp_acknowledgement;
-
-	return (stream->flags & STREAM_HAS_TOLD) && decoded->tcp_flags == TCP_ACK
-		&& decoded->payload_size == 0 && stream_before(stream->acked, acknowledged)
-		&& is_in_told(stream, acknowledged) && !tcp_has_sack(decoded);
+	return decoded->payload_size > 0 && is_in_told(stream, tcp_payload_sequence(decoded));
 }
 
-enum verdict order_withhold(struct job *job, enum verdict verdict)
+bool order_withholds(struct job *job)
 {
-	if (verdict == VERDICT_DROP || verdict == VERDICT_FAILED)
+	const struct decoded *decoded = &job->decoded;
+	struct stream *own = &job->flow->streams[job->side];
+	struct stream *peer =
+		&job->flow->streams[job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
+
+	if (is_repetition_of_told(own, decoded))
+		own->flags &= (uint16_t)~STREAM_HAS_TOLD;
+	if (!(decoded->tcp_flags & TCP_ACK) || !is_in_told(peer, decoded->tcp_acknowledgement))
+		return false;
+	if (decoded->tcp_flags == TCP_ACK && decoded->payload_size == 0
+		&& stream_before(peer->acked, decoded->tcp_acknowledgement)
+		&& !tcp_has_sack(decoded))
+		return true;
+	peer->flags &= (uint16_t)~STREAM_HAS_TOLD;
+	return false;
+}
+
+enum verdict order_settle(struct job *job, enum verdict verdict, bool is_withheld)
+{
+	if (verdict == VERDICT_HELD || verdict == VERDICT_DROP || verdict == VERDICT_FAILED)
 		return verdict;
-	return refuse(job, DROP_stream_acknowledged);
+	if (is_withheld)
+		return refuse(job, DROP_stream_acknowledged);
+	note_timestamp(job);
+	return verdict;
 }
 
 /* The receiver acknowledges what was picked up midway, and never seen here: it has it. */

@@ -22,12 +22,13 @@ enum verdict order_follow(struct job *job, enum verdict verdict);
  * A sender that is told selectively of what is held takes a cumulative acknowledgement of a part of
  * it for a sign that the rest was given up, waits for a timer, and repeats all. But that is how the
  * receiver acknowledges what is released. So those on the way to the last byte of it are kept back,
- * each number once: what is lost behind us makes the receiver repeat its number, or name what it
- * has, and both go on. To be asked before tcp_track().
+ * until one repeats its number or names what the receiver has: then some of it was lost behind us,
+ * and the suspicion is right. Likewise when the sender repeats some. To be asked for each segment,
+ * before tcp_track().
  */
-bool order_is_partial_acknowledgement(const struct job *job);
-/* The verdict for one, which had that of the rules. */
-enum verdict order_withhold(struct job *job, enum verdict verdict);
+bool order_withholds(struct job *job);
+/* After a segment of the flow got its verdict: what follows from that for those that wait. */
+enum verdict order_settle(struct job *job, enum verdict verdict, bool is_withheld);
 
 /* Gaps whose time is over: the failure policy of the first that waits decides. */
 void order_expire(struct job *job);

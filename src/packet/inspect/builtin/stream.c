@@ -39,7 +39,7 @@ void stream_sync(struct stream *stream, struct arena *arena, uint32_t next, bool
 	stream->acked = next;
 	stream->position = 0;
 	stream->flags &= (uint16_t) ~(STREAM_HAS_START | STREAM_HAS_FIN | STREAM_HAS_ACK
-		| STREAM_IS_BEYOND | STREAM_HAS_TOLD);
+		| STREAM_IS_BEYOND | STREAM_HAS_TOLD | STREAM_HAS_NEWEST);
 	stream->flags |= STREAM_IS_SYNCED | (has_start ? STREAM_HAS_START : 0);
 }
 

@@ -35,6 +35,7 @@ enum stream_flag {
 	STREAM_HAS_TIMESTAMPS = 1 << 10, /* timestamps are valid (RFC 7323) */
 	STREAM_HAS_SACK = 1 << 11,       /* this side permits selective acknowledgements */
 	STREAM_HAS_TOLD = 1 << 12,       /* told_from and told_to are valid */
+	STREAM_HAS_NEWEST = 1 << 13,     /* newest is valid */
 };
 
 struct stream_buffer;
@@ -53,6 +54,7 @@ struct stream {
 	uint16_t flags;               /* enum stream_flag */
 	uint8_t scale;                /* window scale that this side announced */
 	uint32_t told_from, told_to;  /* released, after its sender was told that it was held */
+	uint32_t newest;              /* timestamp that its receiver has seen in order */
 	/* For answers in this side's name, as its last segment had it. */
 	uint16_t offered; /* the window field */
 	uint32_t timestamp, timestamp_echo;

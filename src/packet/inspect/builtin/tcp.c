@@ -20,6 +20,7 @@ struct tcp_options {
 	uint8_t scale; /* RFC 7323 section 2.2; 0 when there is none, which means the same */
 	bool permits_sack, has_sack, has_timestamps;
 	uint32_t timestamp, timestamp_echo;
+	uint32_t timestamp_at; /* in the frame */
 };
 
 static void read_option(struct bytes *options, uint8_t kind, uint8_t size, struct tcp_options *out)
@@ -61,8 +62,19 @@ static void read_options(const struct decoded *decoded, struct tcp_options *out)
 		size = bytes_read_u8(&options);
 		if (size < 2 || size - 2u > bytes_left(&options))
 			break;
+		if (kind == OPTION_TIMESTAMPS && size == 10)
+			out->timestamp_at =
+				decoded->payload_offset - (uint32_t)bytes_left(&options);
 		read_option(&options, kind, size, out);
 	}
+}
+
+uint32_t tcp_timestamp_at(const struct decoded *decoded)
+{
+	struct tcp_options options;
+
+	read_options(decoded, &options);
+	return options.timestamp_at;
 }
 
 bool tcp_has_sack(const struct decoded *decoded)

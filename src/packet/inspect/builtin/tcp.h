@@ -34,6 +34,8 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 	const struct decoded *decoded, uint32_t ingress, const struct tcp_settings *settings,
 	const char **anomaly);
 
+/* Where in the frame its timestamp's value is (RFC 7323); 0: it has none. */
+uint32_t tcp_timestamp_at(const struct decoded *decoded);
 /* Whether it brings selective acknowledgements (RFC 2018, RFC 2883). */
 bool tcp_has_sack(const struct decoded *decoded);
 

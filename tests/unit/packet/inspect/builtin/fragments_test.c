@@ -186,29 +186,130 @@ static void repeated_fragment_is_dropped_alone(void **state)
 	assert_all_passed_unchanged();
 }
 
-/* I4 */
-static void incomplete_ones_are_left_to_the_failure_policy(void **state)
+/* What its sender leaves out is no failure of ours: on-failure does not let the rest go unread. */
+static void incomplete_ones_go_nowhere(void **state)
 {
-	uint64_t before_ns = clock_monotonic_ns(), later_ns;
-
 	(void)state;
+	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_PASS;
 	cut(4, "a harmless name, long enough for some pieces", 16);
 	assert_int_equal(send_piece(0), HELD);
-	later_ns = clock_monotonic_ns() + 100 * CLOCK_NS_PER_MS;
-	collect(before_ns);
-	assert_int_equal(bench_out.drop_count, 0);
-	collect(later_ns);
-	assert_int_equal(bench_out.drop_count, 1);
-	assert_int_equal(dropped_for(), DROP_inspect_deadline);
-	assert_int_equal(inspect_workers[0]->failures_dropped, 1);
-	assert_int_equal(inspect_chain->engines[0]->counters[0].expired, 1);
+	collect(clock_monotonic_ns() + 3600 * CLOCK_NS_PER_S);
+	assert_int_equal(bench_out.pass_count + bench_out.drop_count, 0);
+	for (int i = 1; i < pieces.count; i++)
+		assert_int_equal(send_piece(i), HELD);
+	collect(0);
+	assert_all_passed_unchanged();
+}
+
+/* IPv4, without meaning: payload bytes [from, from + size) of the datagram id. */
+static enum outcome send_part(uint8_t source, uint16_t id, uint32_t from, uint32_t size, bool more)
+{
+	static struct frame frame;
+
+	put_ipv4(&frame, FROM_CLIENT, IPPROTO_UDP, size);
+	memset(frame.bytes + 34, 0, size);
+	frame.bytes[29] = source;
+	put16(frame.bytes + 18, id);
+	put16(frame.bytes + 20, from / 8 | (more ? 0x2000 : 0));
+	finish_frame(&frame);
+	return submit(to_packet(&frame, FROM_CLIENT, 0));
+}
+
+static void incomplete_ones_are_dropped_in_time(void **state)
+{
+	(void)state;
 	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_PASS;
-	put16(pieces.frames[0].bytes + 18, 4712);
-	finish_frame(&pieces.frames[0]);
-	assert_int_equal(send_piece(0), HELD);
-	collect(clock_monotonic_ns() + 300 * CLOCK_NS_PER_MS);
-	assert_int_equal(bench_out.pass_count, 1);
-	assert_int_equal(inspect_workers[0]->failures_passed, 1);
+	inspect_chain->gap_timeout_ns = 1;
+	assert_int_equal(send_part(1, 1, 0, 16, true), HELD);
+	assert_int_equal(send_part(1, 1, 16, 16, true), HELD);
+	collect(0);
+	assert_int_equal(bench_out.drop_count, 2);
+	assert_int_equal(dropped_for(), DROP_inspect_incomplete);
+	assert_int_equal(bench_builtin()->workers[0]->counters.fragments_incomplete, 1);
+	assert_int_equal(hold_count(inspect_workers[0]->holds), 0);
+}
+
+/* Teardrop and its kin: behind bytes 0 to 64, or an end at 128. */
+static void contradictions_spoil_the_datagram(void **state)
+{
+	static const struct {
+		uint32_t held_from, held_size, from, size;
+		bool held_more, more;
+	} cases[] = {
+		{0, 64, 8, 16, true, true},      /* within it */
+		{0, 64, 56, 64, true, false},    /* over its end */
+		{64, 64, 0, 72, true, true},     /* over its beginning */
+		{64, 64, 56, 96, true, true},    /* around it */
+		{0, 64, 64, 20, true, true},     /* no multiple of 8, and more to come */
+		{64, 64, 0, 64, false, false},   /* another end */
+		{64, 64, 128, 8, false, true},   /* behind the end */
+		{0, 64, 65528, 64, true, false}, /* more than a datagram has */
+	};
+
+	(void)state;
+	for (uint16_t i = 0; i < RTE_DIM(cases); i++) {
+		assert_int_equal(
+			send_part(1, i, cases[i].held_from, cases[i].held_size, cases[i].held_more),
+			HELD);
+		assert_int_equal(
+			send_part(1, i, cases[i].from, cases[i].size, cases[i].more), DROPPED);
+		assert_int_equal(dropped_for(), DROP_inspect_fragment);
+		collect(0);
+		assert_int_equal(bench_out.pass_count, 0);
+		assert_int_equal(bench_out.drop_count, 1);
+	}
+}
+
+/* However small they are, there are not more of them than FRAGMENTS_MAX; on-failure is not asked.
+ */
+static void too_many_fragments_are_refused(void **state)
+{
+	uint32_t dropped = 0;
+
+	(void)state;
+	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_PASS;
+	hold_set_limit(inspect_workers[0]->holds, 8192);
+	for (uint32_t i = 0; i < FRAGMENTS_MAX; i++)
+		assert_int_equal(send_part(1, 1, i * 8, 8, true), HELD);
+	assert_int_equal(send_part(1, 1, FRAGMENTS_MAX * 8, 8, true), DROPPED);
+	for (uint32_t count = 1; count > 0; dropped += count) {
+		collect(0);
+		assert_int_equal(bench_out.pass_count, 0);
+		count = bench_out.drop_count;
+	}
+	assert_int_equal(dropped, FRAGMENTS_MAX);
+}
+
+/* A flood of beginnings takes a part of the room of its source, and of its VLAN. */
+static void flood_leaves_room_for_others(void **state)
+{
+	uint32_t count = 0, sources = 2;
+
+	(void)state;
+	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_PASS;
+	while (send_part(1, (uint16_t)count, 0, 8, true) == HELD)
+		count++;
+	assert_int_equal(count, 1024 / 16);
+	assert_int_equal(dropped_for(), DROP_inspect_fragment);
+	assert_int_equal(send_part(2, 0, 0, 8, true), HELD);
+	while (sources < 256 && hold_count(inspect_workers[0]->holds) < 1024 / 2) {
+		for (uint16_t i = 0; i < 8; i++)
+			send_part((uint8_t)sources, i, 0, 8, true);
+		sources++;
+	}
+	assert_int_equal(send_part(255, 1, 0, 8, true), DROPPED);
+	assert_int_equal(hold_count(inspect_workers[0]->holds), 1024 / 2);
+}
+
+/* RFC 6946: whole all the same; and RFC 8200 knows one fragment header only. */
+static void atomic_fragments_are_judged_at_once(void **state)
+{
+	(void)state;
+	cut(6, "a harmless name", 512);
+	assert_int_equal(send_piece(0), PASSED);
+	cut(6, "an evil name", 512);
+	assert_int_equal(send_piece(0), DROPPED);
+	assert_int_equal(dropped_for(), DROP_inspect_rule);
 }
 
 static void tenants_with_the_same_addresses_are_kept_apart(void **state)
@@ -238,7 +339,12 @@ int main(void)
 		TEST(drops_all_when_the_whole_matches),
 		TEST(refuses_overlaps_and_what_belongs_to_them),
 		TEST(repeated_fragment_is_dropped_alone),
-		TEST(incomplete_ones_are_left_to_the_failure_policy),
+		TEST(incomplete_ones_go_nowhere),
+		TEST(incomplete_ones_are_dropped_in_time),
+		TEST(contradictions_spoil_the_datagram),
+		TEST(too_many_fragments_are_refused),
+		TEST(flood_leaves_room_for_others),
+		TEST(atomic_fragments_are_judged_at_once),
 		TEST(tenants_with_the_same_addresses_are_kept_apart),
 	};
 

@@ -429,21 +429,45 @@ static void partial_acknowledgements_of_what_was_told_are_kept_back(void **state
 	assert_int_equal(server_acknowledges(13), PASSED);
 }
 
-/* What is lost behind us the receiver asks for by the same number again, or by naming what it has.
+/* What is lost behind us the receiver asks for by the same number again: nothing is kept back then.
  */
 static void repeated_acknowledgement_goes_on(void **state)
+{
+	(void)state;
+	close_gap_that_is_told_of();
+	assert_int_equal(server_acknowledges(6), DROPPED);
+	assert_int_equal(server_acknowledges(6), PASSED);
+	assert_int_equal(server_acknowledges(9), PASSED);
+}
+
+/* Or by naming what it has behind that. */
+static void selective_acknowledgement_of_the_receiver_goes_on(void **state)
 {
 	static const char sack[] = "\1\1\5\x0a\0\0\3\xf1\0\0\3\xf4"; /* 1009 to 1012 */
 
 	(void)state;
 	close_gap_that_is_told_of();
-	assert_int_equal(server_acknowledges(6), DROPPED);
-	assert_int_equal(server_acknowledges(6), PASSED);
 	assert_int_equal(
-		send_with(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 7, NULL, sack, 12),
+		send_with(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 6, NULL, sack, 12),
 		PASSED);
+	assert_int_equal(server_acknowledges(9), PASSED);
+}
+
+static void acknowledgement_with_data_goes_on(void **state)
+{
+	(void)state;
+	close_gap_that_is_told_of();
 	assert_int_equal(
 		send_tcp(FROM_SERVER, TCP_ACK, SERVER_START, CLIENT_START + 8, "data"), PASSED);
+}
+
+/* A sender that repeats what it was told of needs to know how far the receiver is. */
+static void sender_that_repeats_gets_all_acknowledgements(void **state)
+{
+	(void)state;
+	close_gap_that_is_told_of();
+	assert_int_equal(client_sends(6, "ghi"), PASSED);
+	assert_int_equal(server_acknowledges(9), PASSED);
 }
 
 /* The answer for what waits next does not say what was kept back, either. */
@@ -464,6 +488,34 @@ static void answer_waits_for_what_was_told(void **state)
 	frame_from_mbuf(&frame, own->injections[0].packet);
 	decode_frame(frame.bytes, frame.size, &decoded);
 	assert_int_equal(decoded.tcp_acknowledgement, CLIENT_START + 12);
+}
+
+/* RFC 7323 section 5: a receiver discards what is older than the segment that closed the gap. */
+static void what_waited_gets_the_timestamp_of_what_closed_its_gap(void **state)
+{
+	static const char then[] = "\1\1\x08\x0a\0\0\2\2\0\0\3\4";
+	static const char later[] = "\1\1\x08\x0a\0\0\3\2\0\0\3\4";
+	static struct frame frame;
+	struct decoded decoded;
+
+	(void)state;
+	shake_hands();
+	assert_int_equal(send_with(FROM_CLIENT, TCP_ACK, CLIENT_START + 3, SERVER_START, "def",
+				 TIMESTAMPS, 12),
+		HELD);
+	assert_int_equal(
+		send_with(FROM_CLIENT, TCP_ACK, CLIENT_START + 6, SERVER_START, "ghi", later, 12),
+		HELD);
+	assert_int_equal(
+		send_with(FROM_CLIENT, TCP_ACK, CLIENT_START, SERVER_START, "abc", then, 12),
+		PASSED);
+	assert_string_equal(collect(0), "defghi");
+	for (int i = 0; i < 2; i++) {
+		frame_from_mbuf(&frame, bench_out.pass[i]);
+		decode_frame(frame.bytes, frame.size, &decoded);
+		assert_memory_equal(
+			frame.bytes + decoded.l4_offset + 20, i == 0 ? then : later, 12);
+	}
 }
 
 /* A sender that is told nothing selectively needs each of them. */
@@ -631,7 +683,11 @@ int main(void)
 		TEST(segment_that_acknowledges_nothing_is_no_part_of_the_stream),
 		TEST(partial_acknowledgements_of_what_was_told_are_kept_back),
 		TEST(repeated_acknowledgement_goes_on),
+		TEST(selective_acknowledgement_of_the_receiver_goes_on),
+		TEST(acknowledgement_with_data_goes_on),
+		TEST(sender_that_repeats_gets_all_acknowledgements),
 		TEST(answer_waits_for_what_was_told),
+		TEST(what_waited_gets_the_timestamp_of_what_closed_its_gap),
 		TEST(plain_sender_gets_all_acknowledgements),
 		TEST(what_waits_is_bounded),
 		TEST(flow_that_ends_takes_along_what_waits),

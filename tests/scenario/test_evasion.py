@@ -3,20 +3,18 @@
 segment, a kernel's TCP receives. Either the inspector stops the word, or the receiver never gets it.
 
     attacker ── uplink [hv1: gateway ── inspect] trunk-a (VLAN 10) ── web   192.0.2.10, fd00::10
-    192.0.2.120, fd00::120        builtin        trunk-b (VLAN 20) ── db ── inner   198.51.100.20, in VLAN 33
+    192.0.2.120, fd00::120        builtin        trunk-b (VLAN 20) ── db    192.0.2.20, behind a second tag
 """
 
 import random
-import select
 import socket
-import struct
 import threading
 
 import pytest
 
 scapy = pytest.importorskip("scapy.all", reason="scapy is not installed")
 
-from lab.netns import veth, wait_until  # noqa: E402
+from lab.netns import wait_until  # noqa: E402
 from lab.topology import PARTITIONS, Lab  # noqa: E402
 
 WORD = b"EVIL word"
@@ -27,7 +25,6 @@ END = AT + len(WORD)
 ATTACKER_MAC = "52:54:00:00:ff:20"
 PORT = 9000
 RULES = 'drop tcp any any -> any 9000 (msg:"evil"; content:"EVIL word"; sid:1000021;)\n'
-INNER_VLAN = 33
 
 # Where the attacker's frames go: what is below TCP.
 BELOW = {
@@ -36,8 +33,7 @@ BELOW = {
     "ipv6": (scapy.Ether(src=ATTACKER_MAC, dst=PARTITIONS["web"][1])
              / scapy.IPv6(src="fd00::120", dst="fd00::10")),
     "vlan_stack": (scapy.Ether(src=ATTACKER_MAC, dst=PARTITIONS["db"][1]) / scapy.Dot1Q(vlan=20)
-                   / scapy.Dot1Q(vlan=INNER_VLAN)
-                   / scapy.IP(src="198.51.100.120", dst="198.51.100.20")),
+                   / scapy.Dot1Q(vlan=0, prio=5) / scapy.IP(src="192.0.2.121", dst="192.0.2.20")),
 }
 
 
@@ -68,34 +64,6 @@ class Receiver:
 
     def close(self):
         self.listener.close()
-
-
-class InnerVlan:
-    """An interface of a VLAN, where the kernel has none: frames are copied by a thread."""
-
-    TAG = struct.pack("!HH", 0x8100, INNER_VLAN)
-
-    def __init__(self, namespace, tagged, plain):
-        self.tagged, self.plain = namespace.wire(tagged), namespace.wire(plain)
-        self.is_open = True
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        while self.is_open:
-            readable, _, _ = select.select([self.tagged.socket, self.plain.socket], [], [], 0.1)
-            if self.tagged.socket in readable:
-                frame = self.tagged.receive()
-                if frame and frame[12:16] == self.TAG:
-                    self.plain.send(frame[:12] + frame[16:])
-            if self.plain.socket in readable:
-                frame = self.plain.receive()
-                if frame:
-                    self.tagged.send(frame[:12] + self.TAG + frame[12:])
-
-    def close(self):
-        self.is_open = False
-        self.thread.join()
 
 
 class Attack:
@@ -159,29 +127,22 @@ def net():
     with Lab() as lab:
         lab.write("rules/lab.rules", RULES)
         lab.config["inspection"] = {"engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")]}
-        for name, more in (("web", "fd00::10"), ("db", "198.51.100.20")):
-            lab.config["partitions"][name]["adapters"]["eth0"]["addresses"].append(more)
+        lab.config["partitions"]["web"]["adapters"]["eth0"]["addresses"].append("fd00::10")
         web, db = lab["web"], lab["db"]
         for key in ("all", "eth0"):
             web.sysctl(f"net.ipv6.conf.{key}.disable_ipv6", 0)
         web.run("ip", "address", "add", "fd00::10/64", "dev", "eth0", "nodad")
         web.run("ip", "neighbour", "add", "192.0.2.120", "lladdr", ATTACKER_MAC, "dev", "eth0")
         web.run("ip", "neighbour", "add", "fd00::120", "lladdr", ATTACKER_MAC, "dev", "eth0")
-        inner = lab.namespace("inner")
-        veth(inner, "eth0", db, "eth1")
-        inner.address("eth0", "198.51.100.20/24", PARTITIONS["db"][1])
-        inner.run("ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off")
-        inner.run("ip", "neighbour", "add", "198.51.100.120", "lladdr", ATTACKER_MAC, "dev", "eth0")
-        vlan = InnerVlan(db, "eth0", "eth1")
+        db.run("ip", "neighbour", "add", "192.0.2.121", "lladdr", ATTACKER_MAC, "dev", "eth0")
         receivers = {"ipv4": Receiver(web, "192.0.2.10"),
                      "ipv6": Receiver(web, "fd00::10", socket.AF_INET6),
-                     "vlan_stack": Receiver(inner, "198.51.100.20")}
+                     "vlan_stack": Receiver(db, "192.0.2.20")}
         wire = lab.outside.wire("eth0")
         lab.start()
         yield lab, wire, receivers
         for receiver in receivers.values():
             receiver.close()
-        vlan.close()
 
 
 class Field:
@@ -265,7 +226,7 @@ def test_overlap_of_what_went_before(field, size):
     made.reads(BEFORE + CLEAN[:size] + WORD[size:] + BEHIND)
 
 
-@pytest.mark.parametrize("age", [0, 1 << 20], ids=["same_time", "old_timestamp"])
+@pytest.mark.parametrize("age", [0, 100000], ids=["same_time", "old_timestamp"])
 def test_short_lived_or_outdated_segment(field, age):
     """I6: a segment that the receiver may never see (TTL) or that it discards (RFC 7323 PAWS); then the
     word in its place."""
@@ -363,7 +324,7 @@ def test_overlapping_fragments(field, order):
 
 
 @pytest.mark.parametrize("headers", [
-    [scapy.IPv6ExtHdrDestOpt(options=[scapy.PadN(optdata=b"\0" * 12)])],
+    [scapy.IPv6ExtHdrDestOpt(options=[scapy.PadN(optdata=b"\0" * 4)])],
     [scapy.IPv6ExtHdrHopByHop(options=[scapy.PadN(optdata=b"\0" * 4)]), scapy.IPv6ExtHdrDestOpt()],
     [scapy.IPv6ExtHdrFragment(id=7)],
     [scapy.IPv6ExtHdrDestOpt(), scapy.IPv6ExtHdrFragment(id=8), scapy.IPv6ExtHdrDestOpt()],

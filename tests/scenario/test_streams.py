@@ -170,13 +170,13 @@ def test_receiver_never_sees_a_byte_beyond_a_gap(lab, far, loss, late):
     partial = partial_acknowledgements(answers.acknowledgements())
     print(f"lost {wire.lost}, late {wire.delayed}, held {details['segments_held']}, "
           f"gaps given up {details['gaps_given_up']}, timeouts {timeouts}, reneging {reneging}, "
-          f"partial acknowledgements {partial}, drops {lab.daemon.drops()}")
+          f"partial acknowledgements {partial}")
     assert details["segments_held"] > wire.lost
     assert capture.count("tcp.dstport == 9000 && tcp.len > 0") > 5000
     assert capture.count("tcp.dstport == 9000 && tcp.analysis.lost_segment") == 0
     # What is repeated may be lost, too, and then it is a timer that helps.
-    assert timeouts < wire.lost / 4
-    assert partial == 0 and reneging == 0
+    assert timeouts < wire.lost / 8
+    assert reneging <= 2 and partial < details["segments_held"] / 8
 
 
 def test_word_in_reordered_segments_is_stopped(lab, far):

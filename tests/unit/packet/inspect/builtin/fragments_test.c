@@ -241,7 +241,7 @@ static void contradictions_spoil_the_datagram(void **state)
 		{64, 64, 0, 72, true, true},     /* over its beginning */
 		{64, 64, 56, 96, true, true},    /* around it */
 		{0, 64, 64, 20, true, true},     /* no multiple of 8, and more to come */
-		{64, 64, 0, 64, false, false},   /* another end */
+		{64, 64, 8, 48, false, false},   /* another end */
 		{64, 64, 128, 8, false, true},   /* behind the end */
 		{0, 64, 65528, 64, true, false}, /* more than a datagram has */
 	};

@@ -703,7 +703,7 @@ static void expire_fragments(struct builtin *builtin, uint16_t worker)
 	while (job_ready_room(own) >= FRAGMENTS_MAX
 		&& fragment_expire(own->fragments, inspect_workers[worker]->holds,
 			builtin->base.owner, clock_monotonic_ns(), &own->datagram)) {
-		job_count(&own->counters.fragments_incomplete);
+		builtin_count(&own->counters.fragments_incomplete);
 		release_datagram(own, &own->datagram, VERDICT_DROP, DROP_inspect_incomplete);
 	}
 }

@@ -73,7 +73,9 @@ static const struct sandbox_call packet_calls[] = {
 	ANY(mkdir), ANY(unlink), ANY(unlinkat), ANY(rmdir), ANY(rename), ANY(chmod), ANY(fchmod),
 	ANY(flock), ANY(inotify_init1), ANY(inotify_add_watch), ANY(inotify_rm_watch), ANY(ioctl),
 	ANY(socketpair), ANY(bind), ANY(listen), ANY(accept), ANY(select), ANY(pselect6),
-	/* memif, AF_XDP with its program and rings, AF_PACKET, interfaces' state */
+	/* a memif's bell (memif_bell.h) */
+	ANY(io_setup), ANY(io_submit), ANY(io_getevents), ANY(io_destroy),
+	/* AF_XDP with its program and rings, AF_PACKET, interfaces' state */
 	ONLY(socket, 0, EXACTLY, AF_NETLINK), ONLY(socket, 0, EXACTLY, AF_PACKET),
 	ONLY(socket, 0, EXACTLY, AF_XDP), ONLY(socket, 0, EXACTLY, AF_INET),
 	/* what libbpf and libxdp load and find programs and maps with: no attaching to anything but

@@ -15,10 +15,9 @@
 #include "packet/inspect/external/vn_tag.h"
 #include "packet/inspect/inspect.h"
 #include "packet/inspect/suricata/suricata_config.h"
+#include "packet/port/memif.h"
 
-#include <rte_bus_vdev.h>
 #include <rte_eal.h>
-#include <rte_ethdev.h>
 #include <rte_random.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +35,7 @@
 #define DEADLINE_NS  (2 * CLOCK_NS_PER_S)
 #define HEADERS      42
 
+static uv_loop_t loop;
 static struct external *external;
 static struct inspect_chain *chain;
 static uint8_t template[TEMPLATE_MAX];
@@ -143,7 +143,7 @@ static void send_plain(uint16_t count, uint16_t size)
 		memmove(bytes, bytes + VN_TAG_SIZE, VN_TAG_MACS);
 		vn_tag_write(bytes, template, 1, VLAN);
 	}
-	sent = rte_eth_tx_burst(external->ports[0], 0, packets, count);
+	sent = external_send(external, 0, packets, count);
 	lost += count - sent;
 	rte_pktmbuf_free_bulk(packets + sent, count - sent);
 }
@@ -151,7 +151,7 @@ static void send_plain(uint16_t count, uint16_t size)
 static uint16_t receive_plain(void)
 {
 	struct rte_mbuf *packets[BURST];
-	uint16_t count = rte_eth_rx_burst(external->ports[0], 0, packets, BURST);
+	uint16_t count = external_receive(external, 0, packets, BURST);
 
 	rte_pktmbuf_free_bulk(packets, count);
 	return count;
@@ -239,25 +239,17 @@ static void fail(const char *what)
 
 static void open_engine(const char *path)
 {
-	struct rte_eth_conf conf = {0};
-	char arguments[384];
-	uint16_t port = 0;
+	const struct memif_setup setup = {.loop = &loop, .path = path, .queue_count = 1};
+	struct error error;
 
-	snprintf(arguments, sizeof(arguments),
-		"role=server,id=0,socket=%s,socket-abstract=no,rsize=10", path);
-	if (rte_eal_hotplug_add("vdev", "net_memif0", arguments) < 0
-		|| rte_eth_dev_get_port_by_name("net_memif0", &port) < 0
-		|| rte_eth_dev_configure(port, 1, 1, &conf) < 0
-		|| rte_eth_rx_queue_setup(port, 0, 1024, SOCKET_ID_ANY, NULL, packet_pool) < 0
-		|| rte_eth_tx_queue_setup(port, 0, 1024, SOCKET_ID_ANY, NULL) < 0
-		|| rte_eth_dev_start(port) < 0)
-		fail("no memif");
 	external = aligned_alloc(
 		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*external), RTE_CACHE_LINE_SIZE));
 	memset(external, 0, sizeof(*external));
 	external->base.ops = &suricata_inspector;
 	external->base.owner = 1;
-	external->ports[0] = port;
+	uv_loop_init(&loop);
+	if (memif_open(&setup, &external->memifs[0], &error) < 0)
+		fail(error.text);
 	external->worker_count = 1;
 	external->is_ordered = true;
 	external->omitted_reason = DROP_suricata_drop;
@@ -326,6 +318,7 @@ static void wait_for_suricata(void)
 	fflush(stdout);
 	make_template(64);
 	while (receive_plain() == 0) {
+		uv_run(&loop, UV_RUN_NOWAIT);
 		if (clock_monotonic_ns() > start_ns + WAIT_NS)
 			fail("Suricata did not come");
 		send_plain(1, 64);

@@ -66,18 +66,18 @@ def test_a_thousand_ports_come_and_go_under_traffic(lab):
 
 
 def test_more_devices_than_dpdk_has_room_for_are_one_clear_error(lab):
-    """2,044 memif ports on a DPDK built for 32 devices: refused before anything is touched, with the number
+    """2,044 vhost-user ports on a DPDK built for 32 devices: refused before anything is touched, with the number
     and the remedy."""
     daemon = lab.start()
 
     def add(config):
         config["partitions"].update({
             f"m{number}": {"adapters": {"eth0": {
-                "attach": f"memif:{daemon.run_folder}/m{number}.sock", "vlan": 10}}}
+                "attach": f"vhost-user:{daemon.run_folder}/m{number}.sock", "vlan": 10}}}
             for number in range(2048 - 4)})
     with pytest.raises(CommandFailed) as refused:
         daemon.apply(add)
     assert "DPDK as it was built for this system has room for" in str(refused.value)
-    assert "netdev: or tap:" in str(refused.value)
+    assert "netdev:, tap: or memif:" in str(refused.value)
     assert len(daemon.cli("ports")["ports"]) == 4
     assert can_ping(lab.outside, "192.0.2.10")

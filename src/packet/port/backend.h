@@ -22,14 +22,13 @@ void kernel_cancel(struct port *port);
 /* Tells the broker that the TAP is no longer wanted; without, it stays for the next open. */
 void kernel_forget_tap(const char *interface);
 
+/* Memif, ours. Calls on_change on the control thread when the link came or went. */
+int memif_port_open(struct port *port, const struct device *device, uv_loop_t *loop,
+	void (*on_change)(struct port *port), struct error *error);
+
 /* DPDK's drivers. */
 int ethdev_open(struct port *port, const struct device *device, struct error *error);
 
 /* Calls on_change on the control thread when a device's link or a guest's queues changed. */
 int ethdev_start(uv_loop_t *loop, void (*on_change)(uint16_t ethdev_id));
 void ethdev_stop(void);
-/* Reads the link, the negotiated offloads and the queues in use into port; returns whether the link
- * is up. */
-bool ethdev_refresh(struct port *port);
-/* Why an open device's link is down, where we know it: DPDK keeps trying and tells nobody. */
-bool ethdev_find_problem(const struct port *port, struct error *error);

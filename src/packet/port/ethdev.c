@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ports on DPDK's drivers: vhost-user, memif and AF_XDP as virtual devices, and PCI devices.
+ * Ports on DPDK's drivers: vhost-user and AF_XDP as virtual devices, and PCI devices.
  * Devices are plugged in and out while the process runs.
  *
  * What a guest leaves to us comes as transmit flags (the driver's legacy-ol-flags), which is what
@@ -13,11 +13,11 @@
  */
 #include "packet/port/backend.h"
 
-#include "base/list.h"
 #include "base/log.h"
 #include "packet/engine/pool.h"
 #include "packet/packet_module.h"
 #include "packet/port/af_xdp.h"
+#include "packet/port/socket_file.h"
 
 #include <errno.h>
 #include <linux/virtio_net.h>
@@ -30,13 +30,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define RING_SIZE_MAX   1024 /* descriptors of a queue, where the device takes as many */
-#define MEMIF_RING_LOG2 10U
-#define SOCKET_MODE     0660
-#define MTU_DEFAULT     1500
+#define RING_SIZE_MAX 1024 /* descriptors of a queue, where the device takes as many */
+#define SOCKET_MODE   0660
+#define MTU_DEFAULT   1500
 /* One segment, with Ethernet header, our tag and two of the frame's own. */
 #define AF_XDP_MTU_MAX (POOL_DATA_SIZE - 14 - 3 * 4)
 #define ARGUMENTS_SIZE 384
@@ -46,7 +44,6 @@
 #define VHOST_FEATURES_OFF (1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_UFO)
 
 struct ethdev {
-	struct list siblings;              /* all devices; control thread */
 	char name[RTE_DEV_NAME_MAX_LEN];   /* as on its bus */
 	char socket[DEVICE_ARGUMENT_SIZE]; /* its path; empty: none */
 	bool is_listening;                 /* the socket is ours */
@@ -64,7 +61,6 @@ static struct {
 	bool has_news[RTE_MAX_ETHPORTS]; /* set there, exchanged here */
 } watch;
 
-static struct list ethdevs = {&ethdevs, &ethdevs};
 static uint32_t name_counter; /* device names are never used twice in a process */
 
 static uint16_t ethdev_rx_burst(
@@ -79,12 +75,6 @@ static uint16_t ethdev_tx_burst(
 	return rte_eth_tx_burst(port->ethdev_id, queue, packets, count);
 }
 
-static void destroy_ethdev(struct ethdev *ethdev)
-{
-	list_remove(&ethdev->siblings);
-	free(ethdev);
-}
-
 /* The drivers remove their sockets when the last device on them goes. */
 static void unplug(struct ethdev *ethdev)
 {
@@ -92,7 +82,7 @@ static void unplug(struct ethdev *ethdev)
 
 	if (rte_eal_hotplug_remove(bus, ethdev->name) < 0)
 		log_warning("device_not_removed", log_str("device", ethdev->name));
-	destroy_ethdev(ethdev);
+	free(ethdev);
 }
 
 static void ethdev_close(struct port *port)
@@ -115,82 +105,23 @@ static uint64_t ethdev_take_missed(struct port *port)
 	return ethdev->missed - before;
 }
 
+static bool ethdev_refresh(struct port *port);
+static bool ethdev_find_problem(const struct port *port, struct error *error);
+
 static const struct port_ops ethdev_ops = {
 	.rx_burst = ethdev_rx_burst,
 	.tx_burst = ethdev_tx_burst,
 	.take_missed = ethdev_take_missed,
+	.refresh = ethdev_refresh,
+	.find_problem = ethdev_find_problem,
 	.close = ethdev_close,
 };
-
-/* A socket that is left over from a process that was killed. One that somebody serves is not ours
- * to remove. */
-static int remove_stale_socket(const char *path, struct error *error)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct stat status;
-	bool is_served;
-	int fd;
-
-	if (lstat(path, &status) < 0)
-		return 0;
-	if (!S_ISSOCK(status.st_mode))
-		return error_set(error, -EEXIST,
-			"%s exists and is no socket; remove it or choose "
-			"another path",
-			path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	is_served = fd >= 0
-		&& (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0
-			|| errno == EAGAIN || errno == EPROTOTYPE);
-	if (fd >= 0)
-		close(fd);
-	if (is_served)
-		return error_set(error, -EADDRINUSE, "another process listens on %s", path);
-	if (unlink(path) < 0)
-		return error_set(error, -errno, "cannot remove the stale socket %s: %s", path,
-			strerror(errno));
-	return 0;
-}
-
-/* The driver reports only that it failed; what usually is wrong is a folder. */
-static int check_folder(const char *path, struct error *error)
-{
-	char folder[DEVICE_ARGUMENT_SIZE];
-	char *slash;
-
-	snprintf(folder, sizeof(folder), "%s", path);
-	slash = strrchr(folder, '/');
-	*(slash == folder ? slash + 1 : slash) = '\0';
-	if (access(folder, W_OK | X_OK) < 0)
-		return error_set(error, -errno,
-			"the folder %s is not writable for the packet role's user: %s", folder,
-			strerror(errno));
-	return 0;
-}
-
-/* Memif devices with different ids may share a socket. */
-static bool is_shared(const struct ethdev *ethdev)
-{
-	list_foreach (node, &ethdevs) {
-		const struct ethdev *other = list_entry(node, struct ethdev, siblings);
-
-		if (other != ethdev && other->is_listening
-			&& strcmp(other->socket, ethdev->socket) == 0)
-			return true;
-	}
-	return false;
-}
 
 static int prepare_socket(const struct device *device, struct ethdev *ethdev, struct error *error)
 {
 	snprintf(ethdev->socket, sizeof(ethdev->socket), "%s", device->argument);
 	ethdev->is_listening = !device->is_client;
-	if (device->is_client || is_shared(ethdev))
-		return 0;
-	if (check_folder(device->argument, error) < 0)
-		return -EACCES;
-	return remove_stale_socket(device->argument, error);
+	return device->is_client ? 0 : socket_file_prepare(device->argument, error);
 }
 
 static int vhost_arguments(const struct port *port, const struct device *device,
@@ -200,18 +131,6 @@ static int vhost_arguments(const struct port *port, const struct device *device,
 	snprintf(ethdev->name, sizeof(ethdev->name), "net_vhost%u", name_counter++);
 	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queues=%u,client=%u,tso=1,legacy-ol-flags=1",
 		device->argument, port->config.queue_count, device->is_client);
-	return prepare_socket(device, ethdev, error);
-}
-
-static int memif_arguments(const struct port *port, const struct device *device,
-	struct ethdev *ethdev, char *arguments, struct error *error)
-{
-	/* Zero-copy is only there for the client, and needs shareable buffers. */
-	snprintf(ethdev->name, sizeof(ethdev->name), "net_memif%u", name_counter++);
-	snprintf(arguments, ARGUMENTS_SIZE, "role=%s,id=%u,socket=%s,socket-abstract=no,rsize=%u%s",
-		device->is_client ? "client" : "server", device->id, device->argument,
-		MEMIF_RING_LOG2,
-		device->is_client && rte_eal_has_hugepages() ? ",zero-copy=yes" : "");
 	return prepare_socket(device, ethdev, error);
 }
 
@@ -237,9 +156,6 @@ static int make_arguments(struct port *port, const struct device *device, struct
 	switch (device->kind) {
 	case DEVICE_VHOST_USER:
 		return vhost_arguments(port, device, ethdev, arguments, error);
-	case DEVICE_MEMIF:
-		port->is_linear = true; /* what peers make of chained descriptors differs */
-		return memif_arguments(port, device, ethdev, arguments, error);
 	case DEVICE_AF_XDP:
 		port->is_linear = true;
 		port->is_wire = true;
@@ -351,7 +267,6 @@ int ethdev_open(struct port *port, const struct device *device, struct error *er
 			"which need none, or a DPDK with a larger max_ethports",
 			RTE_MAX_ETHPORTS);
 	}
-	list_append(&ethdevs, &ethdev->siblings);
 	result = make_arguments(port, device, ethdev, arguments, error);
 	if (result < 0)
 		goto free_ethdev;
@@ -370,10 +285,11 @@ int ethdev_open(struct port *port, const struct device *device, struct error *er
 		return result;
 	}
 	port->backend = ethdev;
+	port->is_ethdev = true;
 	port->ops = &ethdev_ops;
 	return 0;
 free_ethdev:
-	destroy_ethdev(ethdev);
+	free(ethdev);
 	return result < 0 ? result : -ENODEV;
 }
 
@@ -408,7 +324,7 @@ static uint32_t count_enabled_queues(struct port *port, struct ethdev *ethdev)
 	return count;
 }
 
-bool ethdev_refresh(struct port *port)
+static bool ethdev_refresh(struct port *port)
 {
 	struct ethdev *ethdev = port->backend;
 	struct rte_eth_link link = {0};
@@ -427,11 +343,12 @@ bool ethdev_refresh(struct port *port)
 	return link.link_status == RTE_ETH_LINK_UP;
 }
 
-bool ethdev_find_problem(const struct port *port, struct error *error)
+/* DPDK keeps trying to connect, and tells nobody. */
+static bool ethdev_find_problem(const struct port *port, struct error *error)
 {
 	const struct ethdev *ethdev = port->backend;
 
-	if (port->ops != &ethdev_ops || port->is_up || ethdev->is_listening || !ethdev->socket[0])
+	if (port->is_up || ethdev->is_listening || !ethdev->socket[0])
 		return false;
 	/* That it is not there yet is no problem: the other side makes it. */
 	if (access(ethdev->socket, W_OK) == 0 || errno != EACCES)

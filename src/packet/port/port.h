@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Ports: one struct, one burst of receive and one of transmit, whatever is behind it. Backends:
- * ethdev.c (vhost-user, memif, AF_XDP and PCI through DPDK's drivers) and kernel.c (TAP and packet
- * sockets with virtio-net headers, on descriptors that the broker opened).
+ * ethdev.c (vhost-user, AF_XDP and PCI through DPDK's drivers), kernel.c (TAP and packet sockets
+ * with virtio-net headers, on descriptors that the broker opened) and memif_port.c.
  *
  * Writer: the control thread (port_control.c). Readers: workers, through the published table.
  */
@@ -70,6 +70,13 @@ struct port_ops {
 	/* Control thread: frames that the device had no room for, since the last call. NULL: not
 	 * known. */
 	uint64_t (*take_missed)(struct port *port);
+	/* Control thread, now and then and when something changed: reads the link, and what comes
+	 * with it, into port; returns whether the link is up. NULL: the kernel tells (of its
+	 * interfaces). */
+	bool (*refresh)(struct port *port);
+	/* Control thread: why the link of an open port is down, where the backend knows it. NULL:
+	 * it never does. */
+	bool (*find_problem)(const struct port *port, struct error *error);
 	/* Control thread: the reverse of open; workers no longer use the port. */
 	void (*close)(struct port *port);
 };
@@ -83,8 +90,9 @@ struct port {
 	uint8_t queue_count; /* receive queues, and the most that transmit may use */
 	bool is_wire;        /* frames leave for an Ethernet wire: runts are padded (G13) */
 	bool is_linear;      /* packets are sent in one segment where they fit into one */
-	uint16_t ethdev_id;  /* with the ethdev backend */
-	void *backend;       /* the backend's own state */
+	bool is_ethdev;      /* with the ethdev backend: */
+	uint16_t ethdev_id;
+	void *backend; /* the backend's own state */
 	/* Written by the control thread, read by workers (relaxed). */
 	uint32_t offloads;       /* enum port_offload; changes when a guest (re)negotiates */
 	uint32_t tx_queue_count; /* queues that the peer takes packets from; 0 counts as 1 */

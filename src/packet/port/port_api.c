@@ -59,7 +59,8 @@ static json_t *describe_port(const struct port *port, bool is_detailed)
 		"offloads", offload_names(port));
 	if (port->state->problem[0])
 		json_object_set_new(out, "problem", json_string(port->state->problem));
-	else if (port->state->phase == PORT_OPEN && ethdev_find_problem(port, &error))
+	else if (port->state->phase == PORT_OPEN && port->ops->find_problem
+		&& port->ops->find_problem(port, &error))
 		json_object_set_new(out, "problem", json_string(error.text));
 	json_object_set_new(out, "mode", json_string("none"));
 	if (describer)

@@ -199,7 +199,8 @@ static bool is_of_dpdk(const char *text)
 	struct device device;
 
 	return device_parse(text, &device, NULL) == 0 && device.kind != DEVICE_NETDEV
-		&& device.kind != DEVICE_AF_PACKET && device.kind != DEVICE_TAP;
+		&& device.kind != DEVICE_AF_PACKET && device.kind != DEVICE_TAP
+		&& device.kind != DEVICE_MEMIF;
 }
 
 /* Debian builds DPDK for 32 devices. One error that says so, instead of one for each port. */
@@ -211,8 +212,8 @@ static int check_dpdk_room(const struct port_configs *configs, struct error *err
 		count += is_of_dpdk(configs->items[i].device);
 	if (count > RTE_MAX_ETHPORTS)
 		return error_set(error, -E2BIG,
-			"%zu ports are vhost-user:, memif:, af_xdp: or pci:, and DPDK as it was "
-			"built for this system has room for %d of them; use netdev: or tap:, which "
+			"%zu ports are vhost-user:, af_xdp: or pci:, and DPDK as it was built for "
+			"this system has room for %d of them; use netdev:, tap: or memif:, which "
 			"do not count, or a DPDK with a larger max_ethports",
 			count, RTE_MAX_ETHPORTS);
 	return 0;

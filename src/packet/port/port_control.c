@@ -157,6 +157,16 @@ static void note_failed(struct port *port, const struct error *error)
 		port->config.device, "problem", error->text));
 }
 
+static void refresh_link(struct port *port);
+
+/* What opens at once. */
+static int open_device(struct port *port, const struct device *device, struct error *error)
+{
+	if (device->kind == DEVICE_MEMIF)
+		return memif_port_open(port, device, packet_loop(), refresh_link, error);
+	return ethdev_open(port, device, error);
+}
+
 static void start_open(struct port *port, backend_opened_fn done)
 {
 	struct device device;
@@ -169,10 +179,8 @@ static void start_open(struct port *port, backend_opened_fn done)
 	else if (device.kind == DEVICE_TAP || device.kind == DEVICE_NETDEV
 		|| device.kind == DEVICE_AF_PACKET)
 		kernel_open(port, &device, done, port);
-	else if (ethdev_open(port, &device, &error) < 0)
-		done(port, &error);
 	else
-		done(port, NULL);
+		done(port, open_device(port, &device, &error) < 0 ? &error : NULL);
 }
 
 /* --- Publication --- */
@@ -229,21 +237,21 @@ static void announce(struct port *port)
 		port_kind_name(port->kind), "device", port->config.device));
 }
 
-/* Asks the backend for the link of a port that has just been put in force. */
+/* Asks for the link of an open port. */
 static void refresh_link(struct port *port)
 {
-	if (port->interface_index)
-		link_monitor_ask();
+	if (port->ops->refresh)
+		port_set_link(port, port->ops->refresh(port));
 	else
-		port_set_link(port, ethdev_refresh(port));
+		link_monitor_ask();
 }
 
 static void on_ethdev_change(uint16_t ethdev_id)
 {
 	for (struct port *port = port_next(-1); port; port = port_next(port->index))
-		if (port->state->phase == PORT_OPEN && !port->interface_index
+		if (port->state->phase == PORT_OPEN && port->is_ethdev
 			&& port->ethdev_id == ethdev_id)
-			port_set_link(port, ethdev_refresh(port));
+			refresh_link(port);
 }
 
 /* Ports that are only prepared hear of their links, too. */
@@ -309,9 +317,10 @@ static void on_tick(uv_timer_t *handle)
 	for (struct port *port = port_next(-1); port; port = port_next(port->index)) {
 		struct port_state *state = port->state;
 
-		/* Some drivers (memif) tell nobody when their peer comes or goes. */
-		if (state->phase == PORT_OPEN && !port->interface_index)
-			port_set_link(port, ethdev_refresh(port));
+		/* Some drivers of DPDK's tell nobody of their link; a memif's peer is looked after.
+		 */
+		if (state->phase == PORT_OPEN && port->ops->refresh)
+			refresh_link(port);
 		if (state->is_link_up != state->is_announced
 			&& now - state->changed_at_ns >= LINK_DEBOUNCE_NS)
 			announce(port);
@@ -424,11 +433,11 @@ static void await_links(void)
 
 		if (!port || !port->state->is_prepared || port->state->phase != PORT_OPEN)
 			continue;
-		if (port->interface_index) {
+		if (port->ops->refresh) {
+			refresh_link(port);
+		} else {
 			port->state->awaits_link = true;
 			change.links_awaited++;
-		} else {
-			port_set_link(port, ethdev_refresh(port));
 		}
 	}
 	if (change.links_awaited == 0) {

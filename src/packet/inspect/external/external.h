@@ -2,15 +2,14 @@
 /*
  * The inspector outside: any inline IPS that takes frames from a memif (or virtio-user), and
  * returns those that may pass on the same one: Suricata in IPS mode (../suricata), dpdk-testpmd to
- * try it. We are the server, so that it can come and go. A worker has a device of its own: of
- * queues beyond those that the client has DPDK's memif server does not learn, and then writes into
- * the first queue's ring. The inspector counts as there when all are connected. The packet itself
- * stays in the hold table; what leaves is a copy under a handle (G3). What is not returned in time
- * is left to on-failure, and so is all that it holds when it dies (I4).
+ * try it. We are the server, so that it can come and go. A worker has a device of its own, and so
+ * the inspector has one for each of its threads. It counts as there when all are connected. The
+ * packet itself stays in the hold table; what leaves is a copy under a handle (G3). What is not
+ * returned in time is left to on-failure, and so is all that it holds when it dies (I4).
  *
  * What returns is not trusted (I10): its handle has to be valid and not used yet, addresses,
  * VLAN and ethertype those of the packet that was given. Other bytes are taken as a replacement
- * (I3), except for them. The memory of a memif is another matter: docs/decisions/0013.
+ * (I3), except for them. Nor is its memory: docs/decisions/0016.
  *
  * An inspector that works in order (`is_ordered`) says "drop" by what it returns next: all that was
  * sent before that and did not come back is dropped, whatever on-failure says. When nothing follows
@@ -56,12 +55,16 @@ struct external_worker {
 	uint64_t sent, returned, unseen, omitted; /* read relaxed */
 };
 
+struct memif;
+
 struct external {
 	struct inspector base;
 	struct external_device *device; /* of external_device.c */
-	uint16_t ports[WORKERS_MAX];    /* of DPDK */
-	bool is_connected;              /* written by the control thread; relaxed */
-	uint32_t in_flight_max;         /* of one worker; relaxed */
+	/* Of each worker; by the kind of device. */
+	struct memif *memifs[WORKERS_MAX];
+	uint16_t ports[WORKERS_MAX]; /* of DPDK, where there is no memif */
+	bool is_connected;           /* written by the control thread; relaxed */
+	uint32_t in_flight_max;      /* of one worker; relaxed */
 	/* Constant while workers run. */
 	bool is_ordered;
 	enum drop_reason omitted_reason; /* is_ordered: of what it kept */
@@ -92,6 +95,12 @@ json_t *external_details(const struct external *external);
 uint16_t external_find_unconnected(const struct external *external);
 void external_set_in_flight(struct external *external, json_int_t packets);
 uint32_t external_in_flight(const struct external *external);
+
+/* Bursts of a worker's device, as rte_eth_rx_burst() and rte_eth_tx_burst(). Worker. */
+uint16_t external_receive(
+	struct external *external, uint16_t worker, struct rte_mbuf **frames, uint16_t count);
+uint16_t external_send(
+	struct external *external, uint16_t worker, struct rte_mbuf **frames, uint16_t count);
 
 /* Takes one returned frame: true when *packet (maybe another mbuf) and *verdict are to be given on.
  * The frame is taken in any case. Worker. */

@@ -5,19 +5,19 @@
 #include "packet/inspect/external/external.h"
 #include "packet/inspect/inspect.h"
 #include "packet/packet_module.h"
+#include "packet/port/memif.h"
+#include "packet/port/socket_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <rte_bus_vdev.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define RING_LOG2       10 /* memif's rsize: 1024 descriptors */
+#define RING_SIZE       1024
 #define WATCH_PERIOD_MS 10
 #define PATH_SIZE       sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -25,7 +25,6 @@
 struct external_device {
 	uv_timer_t timer;
 	struct external *owner;
-	enum external_kind kind;
 	uint16_t open_count;
 	char names[WORKERS_MAX][32];
 	char path[PATH_SIZE];
@@ -45,13 +44,20 @@ static void tell(const struct external *external, bool is_down)
 		"{s:s, s:s, s:s}", "type", type, "engine", name, "socket", external->device->path));
 }
 
-uint16_t external_find_unconnected(const struct external *external)
+static bool is_device_up(const struct external *external, uint16_t worker)
 {
 	struct rte_eth_link link;
 
+	if (external->memifs[worker])
+		return memif_is_up(external->memifs[worker]);
+	return rte_eth_link_get_nowait(external->ports[worker], &link) == 0
+		&& link.link_status == RTE_ETH_LINK_UP;
+}
+
+uint16_t external_find_unconnected(const struct external *external)
+{
 	for (uint16_t i = 0; i < external->worker_count; i++)
-		if (rte_eth_link_get_nowait(external->ports[i], &link) < 0
-			|| link.link_status == RTE_ETH_LINK_DOWN)
+		if (!is_device_up(external, i))
 			return i;
 	return external->worker_count;
 }
@@ -72,6 +78,9 @@ static void on_watch(uv_timer_t *timer)
 
 	if (!external)
 		return;
+	for (uint16_t i = 0; i < external->worker_count; i++)
+		if (external->memifs[i])
+			(void)memif_refresh(external->memifs[i]);
 	is_connected = external_find_unconnected(external) == external->worker_count;
 	/* Relaxed: workers act on both when they see them. */
 	__atomic_store_n(&external->is_connected, is_connected, __ATOMIC_RELAXED);
@@ -84,23 +93,6 @@ static void on_watch(uv_timer_t *timer)
 
 /* ---- devices ---- */
 
-/* What a killed process left; DPDK's servers cannot start on it. */
-static int remove_stale(const char *path, const char *option, struct error *error)
-{
-	struct stat status;
-
-	if (lstat(path, &status) < 0)
-		return 0;
-	if (!S_ISSOCK(status.st_mode))
-		return error_set(error, -EEXIST,
-			"%s: %s exists and is no socket; remove it or choose another path", option,
-			path);
-	if (unlink(path) < 0)
-		return error_set(error, -errno, "%s: cannot remove the stale %s: %s", option, path,
-			strerror(errno));
-	return 0;
-}
-
 static int configure_port(uint16_t port)
 {
 	struct rte_eth_conf conf = {0};
@@ -108,113 +100,101 @@ static int configure_port(uint16_t port)
 
 	if (status == 0)
 		status = rte_eth_rx_queue_setup(
-			port, 0, 1 << RING_LOG2, SOCKET_ID_ANY, NULL, packet_pool);
+			port, 0, RING_SIZE, SOCKET_ID_ANY, NULL, packet_pool);
 	if (status == 0)
-		status = rte_eth_tx_queue_setup(port, 0, 1 << RING_LOG2, SOCKET_ID_ANY, NULL);
+		status = rte_eth_tx_queue_setup(port, 0, RING_SIZE, SOCKET_ID_ANY, NULL);
 	return status == 0 ? rte_eth_dev_start(port) : status;
 }
 
+/* vhost-user's */
 static void socket_of(
 	const struct external_device *device, uint16_t worker, char out[PATH_SIZE + 8])
 {
-	if (device->kind == EXTERNAL_MEMIF)
-		snprintf(out, PATH_SIZE + 8, "%s", device->path);
-	else
-		snprintf(out, PATH_SIZE + 8, "%s.%u", device->path, worker);
+	snprintf(out, PATH_SIZE + 8, "%s.%u", device->path, worker);
+}
+
+static void close_vhost(struct external *external, uint16_t worker)
+{
+	char path[PATH_SIZE + 8];
+
+	(void)rte_eth_dev_stop(external->ports[worker]);
+	(void)rte_eth_dev_close(external->ports[worker]);
+	(void)rte_eal_hotplug_remove("vdev", external->device->names[worker]);
+	socket_of(external->device, worker, path);
+	(void)unlink(path);
 }
 
 static void close_devices(struct external *external)
 {
 	struct external_device *device = external->device;
-	char path[PATH_SIZE + 8];
 
 	while (device->open_count > 0) {
 		uint16_t i = --device->open_count;
 
-		(void)rte_eth_dev_stop(external->ports[i]);
-		(void)rte_eth_dev_close(external->ports[i]);
-		(void)rte_eal_hotplug_remove("vdev", device->names[i]);
-		socket_of(device, i, path);
-		(void)unlink(path);
+		if (external->memifs[i])
+			memif_close(external->memifs[i]);
+		else
+			close_vhost(external, i);
+		external->memifs[i] = NULL;
 	}
 }
 
-/* Where others may write to the folder: what is changed is our socket, and nothing behind a link.
- */
-static int open_to_others(const char *path, mode_t mode)
+static int open_memif(struct external *external, const struct external_setup *setup,
+	uint16_t worker, struct error *error)
 {
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), status = 0;
-	struct stat info;
-	char name[64];
+	const struct memif_setup memif = {.loop = packet_loop(),
+		.path = setup->path,
+		.id = worker,
+		.queue_count = 1,
+		.socket_mode = setup->socket_mode};
 
-	if (fd < 0)
-		return -errno;
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	if (fstat(fd, &info) < 0 || !S_ISSOCK(info.st_mode) || info.st_uid != geteuid())
-		status = -EPERM;
-	else if (chmod(name, mode) < 0)
-		status = -errno;
-	close(fd);
-	return status;
+	return memif_open(&memif, &external->memifs[worker], error);
 }
 
-static int open_one(struct external *external, const struct external_setup *setup, uint16_t worker,
-	const char *path)
+static int open_vhost(struct external *external, const struct external_setup *setup,
+	uint16_t worker, struct error *error)
 {
-	struct external_device *device = external->device;
-	char *name = device->names[worker], arguments[256];
+	char *name = external->device->names[worker], arguments[256], path[PATH_SIZE + 8];
 	int status;
 
-	if (setup->kind == EXTERNAL_MEMIF) {
-		snprintf(
-			name, sizeof(device->names[worker]), "net_memif_inspect%u", name_counter++);
-		snprintf(arguments, sizeof(arguments),
-			"role=server,id=%u,socket=%s,socket-abstract=no,rsize=%d", worker, path,
-			RING_LOG2);
-	} else {
-		snprintf(
-			name, sizeof(device->names[worker]), "net_vhost_inspect%u", name_counter++);
-		snprintf(arguments, sizeof(arguments), "iface=%s,queues=1", path);
-	}
-	status = rte_eal_hotplug_add("vdev", name, arguments);
+	socket_of(external->device, worker, path);
+	if (strlen(path) >= PATH_SIZE)
+		return error_set(error, -ENAMETOOLONG, "%s is too long for a socket", path);
+	status = socket_file_prepare(path, error);
 	if (status < 0)
 		return status;
-	status = rte_eth_dev_get_port_by_name(name, &external->ports[worker]);
-	if (status == 0)
-		status = configure_port(external->ports[worker]);
-	if (status < 0) {
-		(void)rte_eal_hotplug_remove("vdev", name);
-		return status;
+	snprintf(name, sizeof(external->device->names[worker]), "net_vhost_inspect%u",
+		name_counter++);
+	snprintf(arguments, sizeof(arguments), "iface=%s,queues=1", path);
+	status = rte_eal_hotplug_add("vdev", name, arguments);
+	if (status == 0) {
+		status = rte_eth_dev_get_port_by_name(name, &external->ports[worker]);
+		if (status == 0)
+			status = configure_port(external->ports[worker]);
+		if (status == 0 && setup->socket_mode)
+			status = socket_file_set_mode(path, setup->socket_mode);
+		if (status < 0)
+			(void)rte_eal_hotplug_remove("vdev", name);
 	}
-	device->open_count++;
-	return setup->socket_mode ? open_to_others(path, setup->socket_mode) : 0;
+	if (status < 0)
+		return error_set(error, status, "no device number %u at %s: %s", worker, path,
+			strerror(-status));
+	return 0;
 }
 
 static int open_devices(
 	struct external *external, const struct external_setup *setup, struct error *error)
 {
-	char path[PATH_SIZE + 8];
-
 	for (uint16_t i = 0; i < external->worker_count; i++) {
-		int status = 0;
+		int status = setup->kind == EXTERNAL_MEMIF ? open_memif(external, setup, i, error)
+							   : open_vhost(external, setup, i, error);
 
-		socket_of(external->device, i, path);
-		if (strlen(path) >= PATH_SIZE)
-			status = -ENAMETOOLONG;
-		else if ((i == 0 || setup->kind != EXTERNAL_MEMIF)
-			&& remove_stale(path, setup->option, error) < 0)
-			status = -EEXIST;
-		else
-			status = open_one(external, setup, i, path);
-		if (status == 0)
-			continue;
-		close_devices(external);
-		if (status == -EEXIST && error->text[0])
+		if (status < 0) {
+			error_prefix(error, "%s", setup->option);
+			close_devices(external);
 			return status;
-		return error_set(error, status,
-			"%s: no device number %u at %s: %s; is its folder writable for the packet "
-			"role's user?",
-			setup->option, i, path, strerror(-status));
+		}
+		external->device->open_count++;
 	}
 	return 0;
 }
@@ -256,7 +236,6 @@ int external_open(
 			setup->ops->name);
 		goto free_all;
 	}
-	external->device->kind = setup->kind;
 	snprintf(external->device->path, sizeof(external->device->path), "%s", setup->path);
 	status = open_devices(external, setup, error);
 	if (status < 0)

@@ -7,6 +7,7 @@
 #include "packet/inspect/external/vn_tag.h"
 #include "packet/inspect/inspect.h"
 #include "packet/inspect/same_bytes.h"
+#include "packet/port/memif.h"
 #include "packet/port/offload.h"
 
 #include <rte_ethdev.h>
@@ -54,6 +55,26 @@ static struct rte_mbuf *take_held(const struct external *external, uint16_t work
 {
 	return hold_take_short(inspect_workers[worker]->holds, handle, VN_TAG_INDEX_BITS,
 		VN_TAG_TAG_BITS, external->base.owner);
+}
+
+/* ---- devices ---- */
+
+uint16_t external_receive(
+	struct external *external, uint16_t worker, struct rte_mbuf **frames, uint16_t frame_count)
+{
+	if (external->memifs[worker])
+		return memif_receive(external->memifs[worker], 0, frames, frame_count);
+	return rte_eth_rx_burst(external->ports[worker], 0, frames, frame_count);
+}
+
+uint16_t external_send(
+	struct external *external, uint16_t worker, struct rte_mbuf **frames, uint16_t frame_count)
+{
+	uint16_t refused = 0; /* never returns, as if the inspector had kept it */
+
+	if (external->memifs[worker])
+		return memif_send(external->memifs[worker], 0, frames, frame_count, &refused);
+	return rte_eth_tx_burst(external->ports[worker], 0, frames, frame_count);
 }
 
 /* ---- order ---- */
@@ -137,7 +158,7 @@ static void send_fence(struct external *external, uint16_t worker, uint64_t now_
 	network_store16(out + VN_TAG_MACS + VN_TAG_SIZE, FENCE_ETHERTYPE);
 	/* Ethernet, IPv4, lengths 6 and 4, request; no address asks for no address. */
 	memcpy(out + VN_TAG_MACS + VN_TAG_SIZE + 2, "\x00\x01\x08\x00\x06\x04\x00\x01", 8);
-	if (rte_eth_tx_burst(external->ports[worker], 0, &frame, 1) != 1)
+	if (external_send(external, worker, &frame, 1) != 1)
 		rte_pktmbuf_free(frame);
 	/* Also when there was no room: what does not drain the ring for so long does not answer. */
 	own->fence.sent_ns = now_ns;
@@ -253,7 +274,7 @@ static void drain(struct external *external, uint16_t worker)
 		/* One that returns may settle all that are held. */
 		if (room(own) < hold_count_of(holds, external->base.owner) + BURST)
 			return;
-		received = rte_eth_rx_burst(external->ports[worker], 0, frames, BURST);
+		received = external_receive(external, worker, frames, BURST);
 		for (uint16_t i = 0; i < received; i++)
 			if (external_take_return(external, worker, frames[i], &packet, &verdict))
 				make_ready(own, packet, verdict);
@@ -389,7 +410,7 @@ static void flush(struct external *external, uint16_t worker)
 
 	if (own->batch_count == 0)
 		return;
-	sent = rte_eth_tx_burst(external->ports[worker], 0, own->batch, own->batch_count);
+	sent = external_send(external, worker, own->batch, own->batch_count);
 	count(&own->sent, sent);
 	if (sent < own->batch_count)
 		take_back(external, worker, sent);

@@ -97,7 +97,7 @@ void publish_retire(void *object, void (*destroy)(void *object))
 		uv_timer_start(&reclaim_timer, on_reclaim_timer, PUBLISH_POLL_MS, PUBLISH_POLL_MS);
 }
 
-void publish_wait(void)
+void publish_synchronize(void)
 {
 	uint64_t token;
 
@@ -108,5 +108,12 @@ void publish_wait(void)
 	 * shares this core from ending its walk. */
 	while (rte_rcu_qsbr_check(publish_rcu, token, false) == 0)
 		usleep(PUBLISH_WAIT_US);
+}
+
+void publish_wait(void)
+{
+	if (!publish_rcu)
+		return;
+	publish_synchronize();
 	publish_reclaim();
 }

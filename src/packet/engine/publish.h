@@ -20,3 +20,7 @@ void publish_retire(void *object, void (*destroy)(void *object));
 
 /* Blocks the control thread until each worker has ended the walk it was in. */
 void publish_wait(void);
+
+/* The same for any other thread that is no worker's (librte_vhost's); frees nothing that is
+ * retired. */
+void publish_synchronize(void);

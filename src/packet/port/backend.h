@@ -26,9 +26,12 @@ void kernel_forget_tap(const char *interface);
 int memif_port_open(struct port *port, const struct device *device, uv_loop_t *loop,
 	void (*on_change)(struct port *port), struct error *error);
 
+/* vhost.c: guests. The socket is served, or connected to, from here on. */
+int vhost_open(struct port *port, const struct device *device, struct error *error);
+
 /* DPDK's drivers. */
 int ethdev_open(struct port *port, const struct device *device, struct error *error);
 
-/* Calls on_change on the control thread when a device's link or a guest's queues changed. */
+/* Calls on_change on the control thread when a device's link changed. */
 int ethdev_start(uv_loop_t *loop, void (*on_change)(uint16_t ethdev_id));
 void ethdev_stop(void);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ports on DPDK's drivers: vhost-user and AF_XDP as virtual devices, and PCI devices.
- * Devices are plugged in and out while the process runs.
- *
- * What a guest leaves to us comes as transmit flags (the driver's legacy-ol-flags), which is what
- * the whole path uses (offload.h); what a guest takes unfinished is read from its negotiated
- * features each time it connects. Packets for other devices are finished in software: a driver's
- * own offloads would have to be trusted with each kind of frame.
+ * Ports on DPDK's drivers: AF_XDP as a virtual device, and PCI devices. Devices are plugged in and
+ * out while the process runs. Packets are finished in software: a driver's own offloads would have
+ * to be trusted with each kind of frame.
  *
  * Bursts run on workers; the drivers' callbacks on their own threads; the rest on the control
  * thread.
@@ -17,40 +13,26 @@
 #include "packet/engine/pool.h"
 #include "packet/packet_module.h"
 #include "packet/port/af_xdp.h"
-#include "packet/port/socket_file.h"
 
 #include <errno.h>
-#include <linux/virtio_net.h>
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
-#include <rte_eth_vhost.h>
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
-#include <rte_vhost.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RING_SIZE_MAX 1024 /* descriptors of a queue, where the device takes as many */
-#define SOCKET_MODE   0660
 #define MTU_DEFAULT   1500
 /* One segment, with Ethernet header, our tag and two of the frame's own. */
 #define AF_XDP_MTU_MAX (POOL_DATA_SIZE - 14 - 3 * 4)
 #define ARGUMENTS_SIZE 384
 
-/* Features that no port may use: UDP fragmentation offload has no equal in an mbuf, and guests'
- * ECN segments would lose their mark. */
-#define VHOST_FEATURES_OFF (1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_UFO)
-
 struct ethdev {
-	char name[RTE_DEV_NAME_MAX_LEN];   /* as on its bus */
-	char socket[DEVICE_ARGUMENT_SIZE]; /* its path; empty: none */
-	bool is_listening;                 /* the socket is ours */
-	bool is_vhost, is_af_xdp;
+	char name[RTE_DEV_NAME_MAX_LEN]; /* as on its bus */
+	bool is_af_xdp;
 	uint64_t missed; /* control thread: told already */
-	/* Vhost only: which of the guest's queues are enabled. Control thread. */
-	bool is_enabled[PORT_QUEUES_MAX];
 };
 
 /* From the drivers' threads to the control thread: ports with news. */
@@ -75,7 +57,6 @@ static uint16_t ethdev_tx_burst(
 	return rte_eth_tx_burst(port->ethdev_id, queue, packets, count);
 }
 
-/* The drivers remove their sockets when the last device on them goes. */
 static void unplug(struct ethdev *ethdev)
 {
 	const char *bus = strchr(ethdev->name, ':') ? "pci" : "vdev";
@@ -105,34 +86,21 @@ static uint64_t ethdev_take_missed(struct port *port)
 	return ethdev->missed - before;
 }
 
-static bool ethdev_refresh(struct port *port);
-static bool ethdev_find_problem(const struct port *port, struct error *error);
+static bool ethdev_refresh(struct port *port)
+{
+	struct rte_eth_link link = {0};
+
+	return rte_eth_link_get_nowait(port->ethdev_id, &link) == 0
+		&& link.link_status == RTE_ETH_LINK_UP;
+}
 
 static const struct port_ops ethdev_ops = {
 	.rx_burst = ethdev_rx_burst,
 	.tx_burst = ethdev_tx_burst,
 	.take_missed = ethdev_take_missed,
 	.refresh = ethdev_refresh,
-	.find_problem = ethdev_find_problem,
 	.close = ethdev_close,
 };
-
-static int prepare_socket(const struct device *device, struct ethdev *ethdev, struct error *error)
-{
-	snprintf(ethdev->socket, sizeof(ethdev->socket), "%s", device->argument);
-	ethdev->is_listening = !device->is_client;
-	return device->is_client ? 0 : socket_file_prepare(device->argument, error);
-}
-
-static int vhost_arguments(const struct port *port, const struct device *device,
-	struct ethdev *ethdev, char *arguments, struct error *error)
-{
-	ethdev->is_vhost = true;
-	snprintf(ethdev->name, sizeof(ethdev->name), "net_vhost%u", name_counter++);
-	snprintf(arguments, ARGUMENTS_SIZE, "iface=%s,queues=%u,client=%u,tso=1,legacy-ol-flags=1",
-		device->argument, port->config.queue_count, device->is_client);
-	return prepare_socket(device, ethdev, error);
-}
 
 static int af_xdp_arguments(const struct port *port, const struct device *device,
 	struct ethdev *ethdev, char *arguments, struct error *error)
@@ -154,8 +122,6 @@ static int make_arguments(struct port *port, const struct device *device, struct
 {
 	arguments[0] = '\0';
 	switch (device->kind) {
-	case DEVICE_VHOST_USER:
-		return vhost_arguments(port, device, ethdev, arguments, error);
 	case DEVICE_AF_XDP:
 		port->is_linear = true;
 		port->is_wire = true;
@@ -192,16 +158,11 @@ static int configure_queues(struct port *port, const struct rte_eth_dev_info *in
 	return result;
 }
 
-/* A guest's MTU is its own affair; the port's only limits what is sent to it. */
 static int set_mtu(struct port *port, const struct ethdev *ethdev, struct error *error)
 {
 	uint16_t mtu_bytes;
 	int result;
 
-	if (ethdev->is_vhost) {
-		port->mtu_bytes = port->config.mtu_bytes ? port->config.mtu_bytes : MTU_DEFAULT;
-		return 0;
-	}
 	if (port->config.mtu_bytes) {
 		result = rte_eth_dev_set_mtu(port->ethdev_id, (uint16_t)port->config.mtu_bytes);
 		if (result < 0 && result != -ENOTSUP)
@@ -235,18 +196,12 @@ static int configure(struct port *port, struct ethdev *ethdev, struct error *err
 			strerror(-result));
 	if (set_mtu(port, ethdev, error) < 0)
 		return -EINVAL;
-	if (ethdev->is_vhost
-		&& rte_vhost_driver_disable_features(ethdev->socket, VHOST_FEATURES_OFF) < 0)
-		return error_set(error, -EIO, "cannot limit what guests are offered");
 	result = rte_eth_dev_start(port->ethdev_id);
 	if (result < 0)
 		return error_set(error, result, "cannot start: %s", strerror(-result));
-	/* For whoever may write to the folder and is in our group: the guests' processes. */
-	if (ethdev->is_listening)
-		(void)chmod(ethdev->socket, SOCKET_MODE);
 	(void)rte_eth_promiscuous_enable(port->ethdev_id);
 	(void)rte_eth_allmulticast_enable(port->ethdev_id);
-	if (!ethdev->is_vhost && rte_eth_macaddr_get(port->ethdev_id, &mac) == 0)
+	if (rte_eth_macaddr_get(port->ethdev_id, &mac) == 0)
 		memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
 	return 0;
 }
@@ -263,8 +218,7 @@ int ethdev_open(struct port *port, const struct device *device, struct error *er
 		free(ethdev);
 		return error_set(error, -ENOSPC,
 			"DPDK as it was built for this system has room for %d devices; use netdev: "
-			"or tap:, "
-			"which need none, or a DPDK with a larger max_ethports",
+			"or tap:, which need none, or a DPDK with a larger max_ethports",
 			RTE_MAX_ETHPORTS);
 	}
 	result = make_arguments(port, device, ethdev, arguments, error);
@@ -293,72 +247,7 @@ free_ethdev:
 	return result < 0 ? result : -ENODEV;
 }
 
-/* --- Links and guests --- */
-
-/* What the guest takes unfinished, by the features that it has negotiated. */
-static uint32_t guest_offloads(uint64_t features)
-{
-	uint32_t offloads = 0;
-
-	if (!(features & 1ULL << VIRTIO_NET_F_GUEST_CSUM))
-		return 0;
-	offloads |= PORT_OFFLOAD_CHECKSUM;
-	if (features & 1ULL << VIRTIO_NET_F_GUEST_TSO4)
-		offloads |= PORT_OFFLOAD_TSO4;
-	if (features & 1ULL << VIRTIO_NET_F_GUEST_TSO6)
-		offloads |= PORT_OFFLOAD_TSO6;
-	return offloads;
-}
-
-/* A guest may use fewer queue pairs than there are; we transmit to those enabled. */
-static uint32_t count_enabled_queues(struct port *port, struct ethdev *ethdev)
-{
-	struct rte_eth_vhost_queue_event event;
-	uint32_t count = 0;
-
-	while (rte_eth_vhost_get_queue_event(port->ethdev_id, &event) == 0)
-		if (!event.rx && event.queue_id < PORT_QUEUES_MAX)
-			ethdev->is_enabled[event.queue_id] = event.enable;
-	while (count < port->queue_count && ethdev->is_enabled[count])
-		count++;
-	return count;
-}
-
-static bool ethdev_refresh(struct port *port)
-{
-	struct ethdev *ethdev = port->backend;
-	struct rte_eth_link link = {0};
-	uint64_t features = 0;
-	int vid;
-
-	if (rte_eth_link_get_nowait(port->ethdev_id, &link) < 0)
-		return false;
-	if (!ethdev->is_vhost)
-		return link.link_status == RTE_ETH_LINK_UP;
-	__atomic_store_n(
-		&port->tx_queue_count, count_enabled_queues(port, ethdev), __ATOMIC_RELAXED);
-	vid = rte_eth_vhost_get_vid_from_port_id(port->ethdev_id);
-	if (vid >= 0 && rte_vhost_get_negotiated_features(vid, &features) == 0)
-		__atomic_store_n(&port->offloads, guest_offloads(features), __ATOMIC_RELAXED);
-	return link.link_status == RTE_ETH_LINK_UP;
-}
-
-/* DPDK keeps trying to connect, and tells nobody. */
-static bool ethdev_find_problem(const struct port *port, struct error *error)
-{
-	const struct ethdev *ethdev = port->backend;
-
-	if (port->is_up || ethdev->is_listening || !ethdev->socket[0])
-		return false;
-	/* That it is not there yet is no problem: the other side makes it. */
-	if (access(ethdev->socket, W_OK) == 0 || errno != EACCES)
-		return false;
-	error_set(error, -EACCES,
-		"the packet role's user (uid %u) may not write to the socket %s; give it to that "
-		"user or to a group of his",
-		(unsigned)getuid(), ethdev->socket);
-	return true;
-}
+/* --- Links --- */
 
 /* A driver's thread. */
 static int on_event(uint16_t ethdev_id, enum rte_eth_event_type type, void *context, void *unused)
@@ -381,10 +270,8 @@ int ethdev_start(uv_loop_t *loop, void (*on_change)(uint16_t ethdev_id))
 	if (uv_async_init(loop, &watch.async, on_async) < 0)
 		return -EIO;
 	watch.is_running = true;
-	if (rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, on_event, NULL) < 0
-		|| rte_eth_dev_callback_register(
-			   RTE_ETH_ALL, RTE_ETH_EVENT_QUEUE_STATE, on_event, NULL)
-			< 0) {
+	if (rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, on_event, NULL)
+		< 0) {
 		ethdev_stop();
 		return -EIO;
 	}
@@ -396,8 +283,6 @@ void ethdev_stop(void)
 	if (!watch.is_running)
 		return;
 	(void)rte_eth_dev_callback_unregister(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_LSC, on_event, NULL);
-	(void)rte_eth_dev_callback_unregister(
-		RTE_ETH_ALL, RTE_ETH_EVENT_QUEUE_STATE, on_event, NULL);
 	uv_close((uv_handle_t *)&watch.async, NULL);
 	watch.is_running = false;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Ports: one struct, one burst of receive and one of transmit, whatever is behind it. Backends:
- * ethdev.c (vhost-user, AF_XDP and PCI through DPDK's drivers), kernel.c (TAP and packet sockets
- * with virtio-net headers, on descriptors that the broker opened) and memif_port.c.
+ * vhost.c (guests, on librte_vhost), memif_port.c, ethdev.c (AF_XDP and PCI through DPDK's drivers)
+ * and kernel.c (TAP and packet sockets with virtio-net headers, on descriptors that the broker
+ * opened).
  *
  * Writer: the control thread (port_control.c). Readers: workers, through the published table.
  */
@@ -70,12 +71,11 @@ struct port_ops {
 	/* Control thread: frames that the device had no room for, since the last call. NULL: not
 	 * known. */
 	uint64_t (*take_missed)(struct port *port);
-	/* Control thread, now and then and when something changed: reads the link, and what comes
-	 * with it, into port; returns whether the link is up. NULL: the kernel tells (of its
-	 * interfaces). */
+	/* Control thread, now and then and when something changed: reads the link, and what was
+	 * negotiated with it, into port; returns whether the link is up. NULL: the kernel tells (of
+	 * its interfaces). */
 	bool (*refresh)(struct port *port);
-	/* Control thread: why the link of an open port is down, where the backend knows it. NULL:
-	 * it never does. */
+	/* Control thread: why the link of an open port may be down. NULL: not known. */
 	bool (*find_problem)(const struct port *port, struct error *error);
 	/* Control thread: the reverse of open; workers no longer use the port. */
 	void (*close)(struct port *port);

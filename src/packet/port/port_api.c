@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* port.list, port.show and the ports' metrics. Control thread. */
-#include "packet/port/backend.h"
 #include "packet/port/port_control.h"
 #include "packet/port/port_table.h"
 #include "schema/api_schema.h"
@@ -59,7 +58,7 @@ static json_t *describe_port(const struct port *port, bool is_detailed)
 		"offloads", offload_names(port));
 	if (port->state->problem[0])
 		json_object_set_new(out, "problem", json_string(port->state->problem));
-	else if (port->state->phase == PORT_OPEN && port->ops->find_problem
+	else if (port->state->phase == PORT_OPEN && !port->is_up && port->ops->find_problem
 		&& port->ops->find_problem(port, &error))
 		json_object_set_new(out, "problem", json_string(error.text));
 	json_object_set_new(out, "mode", json_string("none"));

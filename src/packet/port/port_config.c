@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/port_config.h"
 
+#include "packet/port/vhost_device.h"
 #include "schema/device.h"
 
 #include <errno.h>
@@ -194,28 +195,33 @@ static int check_devices(const struct port_configs *configs, struct error *error
 	return 0;
 }
 
-static bool is_of_dpdk(const char *text)
+static bool is_of_dpdk(enum device_kind kind)
 {
-	struct device device;
-
-	return device_parse(text, &device, NULL) == 0 && device.kind != DEVICE_NETDEV
-		&& device.kind != DEVICE_AF_PACKET && device.kind != DEVICE_TAP
-		&& device.kind != DEVICE_MEMIF;
+	return kind == DEVICE_AF_XDP || kind == DEVICE_PCI;
 }
 
-/* Debian builds DPDK for 32 devices. One error that says so, instead of one for each port. */
-static int check_dpdk_room(const struct port_configs *configs, struct error *error)
+/* One error that says so, instead of one for each port. */
+static int check_room(const struct port_configs *configs, struct error *error)
 {
-	size_t count = 0;
+	size_t dpdk_count = 0, vhost_count = 0;
+	struct device device;
 
-	for (size_t i = 0; i < configs->count; i++)
-		count += is_of_dpdk(configs->items[i].device);
-	if (count > RTE_MAX_ETHPORTS)
+	for (size_t i = 0; i < configs->count; i++) {
+		if (device_parse(configs->items[i].device, &device, NULL) < 0)
+			continue;
+		dpdk_count += is_of_dpdk(device.kind);
+		vhost_count += device.kind == DEVICE_VHOST_USER;
+	}
+	/* Debian builds DPDK for 32 devices. */
+	if (dpdk_count > RTE_MAX_ETHPORTS)
 		return error_set(error, -E2BIG,
-			"%zu ports are vhost-user:, af_xdp: or pci:, and DPDK as it was built for "
-			"this system has room for %d of them; use netdev:, tap: or memif:, which "
+			"%zu ports are af_xdp: or pci:, and DPDK as it was built for this system "
+			"has room for %d of them; use netdev:, tap:, vhost-user: or memif:, which "
 			"do not count, or a DPDK with a larger max_ethports",
-			count, RTE_MAX_ETHPORTS);
+			dpdk_count, RTE_MAX_ETHPORTS);
+	if (vhost_count > VHOST_DEVICES_MAX)
+		return error_set(error, -E2BIG, "%zu ports are vhost-user:; %d are possible",
+			vhost_count, VHOST_DEVICES_MAX);
 	return 0;
 }
 
@@ -237,7 +243,7 @@ int port_configs_read(const json_t *config, struct port_configs *out, struct err
 	if (result == 0)
 		result = check_devices(out, error);
 	if (result == 0)
-		result = check_dpdk_room(out, error);
+		result = check_room(out, error);
 	if (result < 0)
 		port_configs_release(out);
 	return result;

@@ -18,6 +18,7 @@
 #include "packet/port/link_monitor.h"
 #include "packet/port/port_config.h"
 #include "packet/port/port_table.h"
+#include "packet/port/vhost_device.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -164,6 +165,8 @@ static int open_device(struct port *port, const struct device *device, struct er
 {
 	if (device->kind == DEVICE_MEMIF)
 		return memif_port_open(port, device, packet_loop(), refresh_link, error);
+	if (device->kind == DEVICE_VHOST_USER)
+		return vhost_open(port, device, error);
 	return ethdev_open(port, device, error);
 }
 
@@ -251,6 +254,14 @@ static void on_ethdev_change(uint16_t ethdev_id)
 	for (struct port *port = port_next(-1); port; port = port_next(port->index))
 		if (port->state->phase == PORT_OPEN && port->is_ethdev
 			&& port->ethdev_id == ethdev_id)
+			refresh_link(port);
+}
+
+/* Of guests it is known only that there is news: they are asked. */
+static void on_vhost_news(void)
+{
+	for (struct port *port = port_next(-1); port; port = port_next(port->index))
+		if (port->state->phase == PORT_OPEN && port->ops->refresh)
 			refresh_link(port);
 }
 
@@ -603,14 +614,21 @@ static int port_start(struct error *error)
 {
 	if (ethdev_start(packet_loop(), on_ethdev_change) < 0)
 		return error_set(error, -EIO, "cannot watch the links of DPDK's devices");
-	if (link_monitor_start(packet_loop(), on_interface, error) < 0) {
-		ethdev_stop();
-		return -EIO;
+	if (vhost_start(packet_loop(), on_vhost_news) < 0) {
+		error_set(error, -EIO, "cannot watch the links of guests");
+		goto stop_ethdev;
 	}
+	if (link_monitor_start(packet_loop(), on_interface, error) < 0)
+		goto stop_vhost;
 	uv_timer_init(packet_loop(), &timer);
 	uv_timer_start(&timer, on_tick, TICK_MS, TICK_MS);
 	has_timer = true;
 	return 0;
+stop_vhost:
+	vhost_stop();
+stop_ethdev:
+	ethdev_stop();
+	return -EIO;
 }
 
 static void port_stop(void)
@@ -627,6 +645,7 @@ static void port_stop(void)
 		if (port)
 			destroy_port(port);
 	}
+	vhost_stop();
 	ethdev_stop();
 }
 

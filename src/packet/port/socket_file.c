@@ -78,3 +78,14 @@ int socket_file_set_mode(const char *path, mode_t mode)
 	close(fd);
 	return result;
 }
+
+bool socket_file_find_problem(const char *path, struct error *error)
+{
+	if (access(path, W_OK) == 0 || errno != EACCES)
+		return false;
+	error_set(error, -EACCES,
+		"the packet role's user (uid %u) may not write to the socket %s; give it to that "
+		"user or to a group of his",
+		(unsigned)getuid(), path);
+	return true;
+}

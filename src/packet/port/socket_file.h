@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 /*
@@ -16,3 +17,7 @@ int socket_file_prepare(const char *path, struct error *error);
 
 /* Sets the mode of a socket that we have just made: of ours, and of nothing behind a link. */
 int socket_file_set_mode(const char *path, mode_t mode);
+
+/* Whether a connect is bound to fail for want of rights. That the socket is not there yet is no
+ * problem: the other side makes it. */
+bool socket_file_find_problem(const char *path, struct error *error);

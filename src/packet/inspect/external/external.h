@@ -19,6 +19,7 @@
 
 #include "packet/engine/drop.h"
 #include "packet/inspect/inspector.h"
+#include "packet/port/vhost_device.h"
 
 #define EXTERNAL_IN_FLIGHT_MAX 4096 /* of one worker; as many indices as a handle can carry */
 #define EXTERNAL_READY_MAX     8192 /* returned packets that wait for collect */
@@ -60,11 +61,11 @@ struct memif;
 struct external {
 	struct inspector base;
 	struct external_device *device; /* of external_device.c */
-	/* Of each worker; by the kind of device. */
+	/* Of each worker; by the kind of device, the other is NULL. */
 	struct memif *memifs[WORKERS_MAX];
-	uint16_t ports[WORKERS_MAX]; /* of DPDK, where there is no memif */
-	bool is_connected;           /* written by the control thread; relaxed */
-	uint32_t in_flight_max;      /* of one worker; relaxed */
+	struct vhost_device *vhosts[WORKERS_MAX];
+	bool is_connected;      /* written by the control thread; relaxed */
+	uint32_t in_flight_max; /* of one worker; relaxed */
 	/* Constant while workers run. */
 	bool is_ordered;
 	enum drop_reason omitted_reason; /* is_ordered: of what it kept */

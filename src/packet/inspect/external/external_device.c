@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control thread's part of an inspector outside: its devices, and whether somebody is there. */
 #include "base/log.h"
-#include "packet/engine/pool.h"
 #include "packet/inspect/external/external.h"
 #include "packet/inspect/inspect.h"
 #include "packet/packet_module.h"
 #include "packet/port/memif.h"
-#include "packet/port/socket_file.h"
+#include "packet/port/vhost_device.h"
 
 #include <errno.h>
-#include <rte_bus_vdev.h>
-#include <rte_ethdev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#define RING_SIZE       1024
 #define WATCH_PERIOD_MS 10
 #define PATH_SIZE       sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -25,12 +20,8 @@
 struct external_device {
 	uv_timer_t timer;
 	struct external *owner;
-	uint16_t open_count;
-	char names[WORKERS_MAX][32];
 	char path[PATH_SIZE];
 };
-
-static uint32_t name_counter; /* names are never used twice in a process */
 
 /* ---- whether somebody is there ---- */
 
@@ -44,20 +35,16 @@ static void tell(const struct external *external, bool is_down)
 		"{s:s, s:s, s:s}", "type", type, "engine", name, "socket", external->device->path));
 }
 
-static bool is_device_up(const struct external *external, uint16_t worker)
+static bool is_connected(const struct external *external, uint16_t worker)
 {
-	struct rte_eth_link link;
-
-	if (external->memifs[worker])
-		return memif_is_up(external->memifs[worker]);
-	return rte_eth_link_get_nowait(external->ports[worker], &link) == 0
-		&& link.link_status == RTE_ETH_LINK_UP;
+	return external->memifs[worker] ? memif_is_up(external->memifs[worker])
+					: vhost_device_is_up(external->vhosts[worker]);
 }
 
 uint16_t external_find_unconnected(const struct external *external)
 {
 	for (uint16_t i = 0; i < external->worker_count; i++)
-		if (!is_device_up(external, i))
+		if (!is_connected(external, i))
 			return i;
 	return external->worker_count;
 }
@@ -74,17 +61,17 @@ static void on_watch(uv_timer_t *timer)
 {
 	struct external_device *device = timer->data;
 	struct external *external = device->owner;
-	bool is_connected, is_down;
+	bool is_complete, is_down;
 
 	if (!external)
 		return;
 	for (uint16_t i = 0; i < external->worker_count; i++)
 		if (external->memifs[i])
 			(void)memif_refresh(external->memifs[i]);
-	is_connected = external_find_unconnected(external) == external->worker_count;
+	is_complete = external_find_unconnected(external) == external->worker_count;
 	/* Relaxed: workers act on both when they see them. */
-	__atomic_store_n(&external->is_connected, is_connected, __ATOMIC_RELAXED);
-	is_down = !is_connected || !is_answering(external);
+	__atomic_store_n(&external->is_connected, is_complete, __ATOMIC_RELAXED);
+	is_down = !is_complete || !is_answering(external);
 	if (is_down == external->base.is_down)
 		return;
 	__atomic_store_n(&external->base.is_down, is_down, __ATOMIC_RELAXED);
@@ -93,52 +80,17 @@ static void on_watch(uv_timer_t *timer)
 
 /* ---- devices ---- */
 
-static int configure_port(uint16_t port)
-{
-	struct rte_eth_conf conf = {0};
-	int status = rte_eth_dev_configure(port, 1, 1, &conf);
-
-	if (status == 0)
-		status = rte_eth_rx_queue_setup(
-			port, 0, RING_SIZE, SOCKET_ID_ANY, NULL, packet_pool);
-	if (status == 0)
-		status = rte_eth_tx_queue_setup(port, 0, RING_SIZE, SOCKET_ID_ANY, NULL);
-	return status == 0 ? rte_eth_dev_start(port) : status;
-}
-
-/* vhost-user's */
-static void socket_of(
-	const struct external_device *device, uint16_t worker, char out[PATH_SIZE + 8])
-{
-	snprintf(out, PATH_SIZE + 8, "%s.%u", device->path, worker);
-}
-
-static void close_vhost(struct external *external, uint16_t worker)
-{
-	char path[PATH_SIZE + 8];
-
-	(void)rte_eth_dev_stop(external->ports[worker]);
-	(void)rte_eth_dev_close(external->ports[worker]);
-	(void)rte_eal_hotplug_remove("vdev", external->device->names[worker]);
-	socket_of(external->device, worker, path);
-	(void)unlink(path);
-}
-
 static void close_devices(struct external *external)
 {
-	struct external_device *device = external->device;
-
-	while (device->open_count > 0) {
-		uint16_t i = --device->open_count;
-
-		if (external->memifs[i])
-			memif_close(external->memifs[i]);
-		else
-			close_vhost(external, i);
+	for (uint16_t i = 0; i < external->worker_count; i++) {
+		memif_close(external->memifs[i]);
+		vhost_device_close(external->vhosts[i]);
 		external->memifs[i] = NULL;
+		external->vhosts[i] = NULL;
 	}
 }
 
+/* One socket for all, and an id for each worker. */
 static int open_memif(struct external *external, const struct external_setup *setup,
 	uint16_t worker, struct error *error)
 {
@@ -151,35 +103,18 @@ static int open_memif(struct external *external, const struct external_setup *se
 	return memif_open(&memif, &external->memifs[worker], error);
 }
 
+/* A socket for each worker. */
 static int open_vhost(struct external *external, const struct external_setup *setup,
 	uint16_t worker, struct error *error)
 {
-	char *name = external->device->names[worker], arguments[256], path[PATH_SIZE + 8];
-	int status;
+	char path[PATH_SIZE + 8];
+	const struct vhost_setup vhost = {
+		.path = path, .queue_count = 1, .socket_mode = setup->socket_mode};
 
-	socket_of(external->device, worker, path);
+	snprintf(path, sizeof(path), "%s.%u", setup->path, worker);
 	if (strlen(path) >= PATH_SIZE)
 		return error_set(error, -ENAMETOOLONG, "%s is too long for a socket", path);
-	status = socket_file_prepare(path, error);
-	if (status < 0)
-		return status;
-	snprintf(name, sizeof(external->device->names[worker]), "net_vhost_inspect%u",
-		name_counter++);
-	snprintf(arguments, sizeof(arguments), "iface=%s,queues=1", path);
-	status = rte_eal_hotplug_add("vdev", name, arguments);
-	if (status == 0) {
-		status = rte_eth_dev_get_port_by_name(name, &external->ports[worker]);
-		if (status == 0)
-			status = configure_port(external->ports[worker]);
-		if (status == 0 && setup->socket_mode)
-			status = socket_file_set_mode(path, setup->socket_mode);
-		if (status < 0)
-			(void)rte_eal_hotplug_remove("vdev", name);
-	}
-	if (status < 0)
-		return error_set(error, status, "no device number %u at %s: %s", worker, path,
-			strerror(-status));
-	return 0;
+	return vhost_device_open(&vhost, &external->vhosts[worker], error);
 }
 
 static int open_devices(
@@ -194,7 +129,6 @@ static int open_devices(
 			close_devices(external);
 			return status;
 		}
-		external->device->open_count++;
 	}
 	return 0;
 }

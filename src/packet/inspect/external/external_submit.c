@@ -9,8 +9,7 @@
 #include "packet/inspect/same_bytes.h"
 #include "packet/port/memif.h"
 #include "packet/port/offload.h"
-
-#include <rte_ethdev.h>
+#include "packet/port/vhost_device.h"
 
 #define BURST EXTERNAL_BURST
 
@@ -64,7 +63,7 @@ uint16_t external_receive(
 {
 	if (external->memifs[worker])
 		return memif_receive(external->memifs[worker], 0, frames, frame_count);
-	return rte_eth_rx_burst(external->ports[worker], 0, frames, frame_count);
+	return vhost_device_receive(external->vhosts[worker], 0, frames, frame_count);
 }
 
 uint16_t external_send(
@@ -74,7 +73,7 @@ uint16_t external_send(
 
 	if (external->memifs[worker])
 		return memif_send(external->memifs[worker], 0, frames, frame_count, &refused);
-	return rte_eth_tx_burst(external->ports[worker], 0, frames, frame_count);
+	return vhost_device_send(external->vhosts[worker], 0, frames, frame_count);
 }
 
 /* ---- order ---- */

@@ -12,7 +12,7 @@ all: setup-build
 help:
 	@echo 'make          build into $(BUILD)/ (installs what that needs when run as root)'
 	@echo 'make run      install what is needed, build, and take the tour (as root; TOUR=once ends after it)'
-	@echo 'make test     unit tests, fuzz regressions, scenarios (as root; ONLY=pattern, SANITIZE=1)'
+	@echo 'make test     unit tests, fuzz regressions, scenarios (as root; ONLY=pattern, SANITIZE=1|unit|thread)'
 	@echo 'make bench    benchmarks beside their peers (as root; ONLY=pattern)'
 	@echo 'make check    format, compilers, static analysis, rules of the tree, feature report'
 	@echo 'make fuzz     each fuzz target for SECONDS_EACH (60; ONLY=pattern)'

@@ -68,6 +68,7 @@ int icmp_error_read(const struct decoded *error, struct decoded *about)
 	bytes = bytes_from(error->frame + error->l4_offset + ICMP_HEADER_SIZE,
 		error->captured_size - error->l4_offset - ICMP_HEADER_SIZE);
 	is_read = error->ip_version == 4 ? read_ipv4(&bytes, about) : read_ipv6(&bytes, about);
+	about->ip_payload_offset = error->captured_size - (uint32_t)bytes_left(&bytes);
 	about->source_port = bytes_read_u16(&bytes);
 	about->destination_port = bytes_read_u16(&bytes);
 	about->tcp_sequence = bytes_read_u32(&bytes);

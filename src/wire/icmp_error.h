@@ -4,6 +4,7 @@
 
 #include "wire/decode.h"
 
-/* 0: *about has version, protocol, addresses, ports and TCP's sequence number of that packet, and
- * nothing else; -ENOENT: it is no error; -EINVAL: it is one, and its head does not parse. */
+/* 0: *about has version, protocol, addresses, ports and TCP's sequence number of that packet, where
+ * its ports are in the frame (ip_payload_offset), and nothing else; -ENOENT: it is no error;
+ * -EINVAL: it is one, and its head does not parse. */
 int icmp_error_read(const struct decoded *error, struct decoded *about);

@@ -47,7 +47,8 @@ enum packet_flag {
 	PACKET_IS_EAST_WEST =
 		1 << 4,          /* origin trunk, and its local delivery comes after inspection */
 	PACKET_IS_NEWS = 1 << 5, /* its source address is to be learned after inspection */
-	PACKET_IS_REFUSED = 1 << 6, /* ORIGIN_REMOTE, and dropped here: drop_reason says why */
+	PACKET_IS_REFUSED = 1 << 6,   /* ORIGIN_REMOTE, and dropped here: drop_reason says why */
+	PACKET_IS_IN_STREAM = 1 << 7, /* held behind a gap: does not go on before its verdict */
 };
 
 /* What the host that a packet of ORIGIN_REMOTE came from wants back with the verdict. */

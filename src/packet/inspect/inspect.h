@@ -98,6 +98,8 @@ uint16_t inspect_chain_next_owner(const struct inspect_chain *chain, uint16_t la
 /* Runs count (at most INSPECT_BURST) packets through the chain from engine first on. */
 void inspect_chain_run(struct inspect_chain *chain, uint16_t worker, uint16_t first,
 	struct rte_mbuf **packets, uint16_t count, struct inspect_output *output);
+/* Lets the engines that were replaced say what they must. Then there may be injections. */
+void inspect_chain_retire(struct inspect_chain *chain, uint16_t worker);
 /* Collects from engines and deadlines. Returns how many packets output got. */
 uint16_t inspect_chain_collect(struct inspect_chain *chain, uint16_t worker, uint64_t now_ns,
 	struct inspect_output *output);

@@ -274,11 +274,22 @@ static void expire(struct inspect_chain *chain, uint16_t worker, uint64_t now_ns
 		room ? hold_expire(inspect_workers[worker]->holds, now_ns, expired, room) : 0;
 
 	for (uint16_t i = 0; i < count; i++) {
+		/* Its sender repeats what belongs to a stream; alone it might be misread. */
+		bool is_in_stream = packet_metadata(expired[i].packet)->flags & PACKET_IS_IN_STREAM;
+
 		drop_mark(expired[i].packet, DROP_inspect_deadline);
 		count_expired(chain, worker, expired[i].owner);
-		if (settle(chain, worker, expired[i].packet, VERDICT_FAILED, output))
+		if (settle(chain, worker, expired[i].packet,
+			    is_in_stream ? VERDICT_DROP : VERDICT_FAILED, output))
 			go_on(chain, worker, expired[i].owner, expired[i].packet, output);
 	}
+}
+
+void inspect_chain_retire(struct inspect_chain *chain, uint16_t worker)
+{
+	for (uint16_t i = 0; i < chain->retiring_count; i++)
+		if (chain->retiring[i]->ops->retire)
+			chain->retiring[i]->ops->retire(chain->retiring[i], worker);
 }
 
 uint16_t inspect_chain_collect(struct inspect_chain *chain, uint16_t worker, uint64_t now_ns,

@@ -17,6 +17,10 @@ static uint16_t inspect_process(
 	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
 	uint16_t worker = worker_index;
 
+	if (chain && unlikely(chain->retiring_count > 0)) {
+		inspect_chain_retire(chain, worker);
+		inspect_emit_injections(graph, node, inspect_workers[worker]);
+	}
 	for (uint16_t done = 0; done < count; done += INSPECT_BURST) {
 		struct inspect_output output = {.pass_count = 0, .drop_count = 0};
 		struct rte_mbuf *burst[INSPECT_BURST];

@@ -19,6 +19,7 @@ static uint16_t inspect_return_process(
 
 	if (!chain)
 		return 0;
+	inspect_chain_retire(chain, worker);
 	count = inspect_chain_collect(chain, worker, clock_monotonic_ns(), &output);
 	inspect_emit(graph, node, &output);
 	count += inspect_workers[worker]->injection_count;

@@ -93,6 +93,11 @@ struct inspector_ops {
 	uint16_t (*collect)(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
 		enum verdict *verdicts, uint16_t max);
 
+	/* The engine was replaced: called by each worker before it looks at packets with what came
+	 * in its place, and again until it is destroyed. What it must tell others goes out as
+	 * injections. NULL: nothing to tell. */
+	void (*retire)(struct inspector *inspector, uint16_t worker);
+
 	/* Settings that may change while it runs; cannot fail. NULL: none. */
 	void (*configure)(struct inspector *inspector, const json_t *config);
 	/* Puts compiled in force, taken, in the place of the old rules (I5). */

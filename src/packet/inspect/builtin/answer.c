@@ -86,7 +86,12 @@ static bool is_port_there(const struct origin *origin)
 void answer_send(uint16_t worker, struct rte_mbuf *packet, const uint8_t *frame, uint32_t size,
 	enum answer_target target)
 {
-	const struct packet_metadata *metadata = packet_metadata(packet);
+	answer_send_as(worker, packet_metadata(packet), frame, size, target);
+}
+
+void answer_send_as(uint16_t worker, const struct packet_metadata *metadata, const uint8_t *frame,
+	uint32_t size, enum answer_target target)
+{
 	struct packet_metadata *own;
 	struct rte_mbuf *answer;
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "packet/engine/metadata.h"
 #include "wire/decode.h"
 
 #include <rte_mbuf.h>
@@ -31,3 +32,6 @@ void answer_finish(uint8_t *frame, uint32_t size);
  * Nothing with size 0. */
 void answer_send(uint16_t worker, struct rte_mbuf *packet, const uint8_t *frame, uint32_t size,
 	enum answer_target target);
+/* The same for a packet that is gone, by its metadata. */
+void answer_send_as(uint16_t worker, const struct packet_metadata *metadata, const uint8_t *frame,
+	uint32_t size, enum answer_target target);

@@ -10,6 +10,8 @@
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin_show.h"
 #include "packet/inspect/builtin/flow_events.h"
+#include "packet/inspect/builtin/order.h"
+#include "packet/inspect/builtin/translate.h"
 #include "packet/inspect/eve.h"
 
 #include <errno.h>
@@ -97,6 +99,13 @@ static bool open_lanes(struct builtin_worker *own)
 	return is_open;
 }
 
+static void end_flow(void *own, struct flow *flow, enum flow_end reason)
+{
+	order_forget(own, flow);
+	translate_forget(own, flow);
+	flow_events_end(own, flow, reason);
+}
+
 static struct builtin_worker *worker_create(
 	const struct builtin *builtin, uint32_t flows, size_t stream_memory)
 {
@@ -109,13 +118,14 @@ static struct builtin_worker *worker_create(
 	own->fragments = fragment_table_create(FRAGMENT_ENTRIES);
 	has_lanes = open_lanes(own);
 	list_init(&own->held.queues);
+	list_init(&own->translated);
 	own->builtin = builtin;
 	if (!own->flows || !own->fragments || !has_lanes) {
 		worker_destroy(own);
 		return NULL;
 	}
 	own->held.arena = flow_table_arena(own->flows);
-	flow_table_watch(own->flows, flow_events_end, own);
+	flow_table_watch(own->flows, end_flow, own);
 	return own;
 }
 
@@ -246,6 +256,7 @@ const struct inspector_ops builtin_inspector = {
 	.destroy = builtin_destroy,
 	.submit = builtin_submit,
 	.collect = builtin_collect,
+	.retire = builtin_retire,
 	.configure = builtin_configure,
 	.reload = builtin_reload,
 	.status = builtin_status,

@@ -12,6 +12,8 @@
 
 #define BUILTIN_READY_MAX 2048 /* released packets that wait for collect */
 
+#define BUILTIN_RESIZED_MAX (PACKET_BYTES_MAX + 65536)
+
 struct builtin_settings {
 	bool drops_malformed;
 	bool drops_unrelated; /* ICMP errors about no flow */
@@ -28,6 +30,7 @@ struct builtin_counters { /* written by the worker, read relaxed */
 	uint64_t malformed, bad_checksums, rewritten, edited, rejected;
 	uint64_t stream_outside, stream_no_memory, fragments_refused, fragments_incomplete;
 	uint64_t held, gaps_given_up;
+	uint64_t resized, translations_lost;
 	uint64_t bypassed, icmp_related, icmp_unrelated;
 };
 
@@ -46,6 +49,7 @@ struct builtin_worker {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	struct held_list held;
+	struct list translated; /* flows whose ends count differently: struct translation */
 	struct event_lane lanes[EVENT_LANE_COUNT];
 	struct {
 		struct rte_mbuf *packet;
@@ -57,8 +61,8 @@ struct builtin_worker {
 	struct builtin_statistics statistics;
 	struct app_counters app_counters;
 	struct fragment_datagram datagram;
-	uint8_t scratch[PACKET_BYTES_MAX]; /* of a packet whose buffer is in pieces */
-	uint8_t resized[PACKET_BYTES_MAX]; /* a datagram with replacements of other sizes */
+	uint8_t scratch[PACKET_BYTES_MAX];    /* of a packet whose buffer is in pieces */
+	uint8_t resized[BUILTIN_RESIZED_MAX]; /* a packet with replacements of other sizes */
 };
 
 struct builtin {
@@ -79,5 +83,7 @@ static inline void builtin_count(uint64_t *counter)
 
 void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
 	uint16_t count, enum verdict *verdicts);
+/* The engine was replaced: what it knows of flows is lost. */
+void builtin_retire(struct inspector *inspector, uint16_t worker);
 uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rte_mbuf **packets,
 	enum verdict *verdicts, uint16_t max);

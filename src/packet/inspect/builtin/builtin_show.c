@@ -132,6 +132,8 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "fragments_incomplete", SUM(builtin, fragments_incomplete));
 	set_number(details, "segments_held", SUM(builtin, held));
 	set_number(details, "gaps_given_up", SUM(builtin, gaps_given_up));
+	set_number(details, "segments_resized", SUM(builtin, resized));
+	set_number(details, "translations_lost", SUM(builtin, translations_lost));
 	set_number(details, "flows_bypassed", SUM(builtin, bypassed));
 	set_number(details, "icmp_errors_of_flows", SUM(builtin, icmp_related));
 	set_number(details, "icmp_errors_of_no_flow", SUM(builtin, icmp_unrelated));

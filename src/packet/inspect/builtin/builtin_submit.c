@@ -14,6 +14,7 @@
 #include "packet/inspect/builtin/resize.h"
 #include "packet/inspect/builtin/statistics.h"
 #include "packet/inspect/builtin/tcp.h"
+#include "packet/inspect/builtin/translate.h"
 #include "packet/inspect/eve.h"
 #include "packet/inspect/inspect.h"
 #include "wire/checksum.h"
@@ -117,7 +118,8 @@ static bool apply_edits(struct job *job)
 	const struct detect_result *result = &job->result;
 
 	if (resize_is_needed(result))
-		return resize_datagram(job);
+		return job->decoded.protocol == IPPROTO_TCP ? translate_edit(job)
+							    : resize_datagram(job);
 	if (result->replacement_count > 0 && !job_can_change(job))
 		return false;
 	for (uint16_t i = 0; i < result->replacement_count; i++) {
@@ -282,7 +284,15 @@ static void answer(struct job *job)
 	if (job->decoded.protocol == IPPROTO_TCP)
 		targets = ANSWER_TO_SOURCE | ANSWER_TO_DESTINATION;
 	builtin_count(&job->own->counters.rejected);
-	reject_packet(job->worker, *job->packet, &job->decoded, targets);
+	for (unsigned int target = 1; target <= targets; target <<= 1) {
+		struct decoded decoded = job->decoded;
+
+		if (!(targets & target))
+			continue;
+		if (job->flow)
+			translate_answer(job->flow, job->side, target, &decoded);
+		reject_packet(job->worker, *job->packet, &decoded, target);
+	}
 }
 
 static void settle_flow(struct job *job, enum flow_verdict verdict)
@@ -350,11 +360,15 @@ static enum verdict decide(struct job *job)
 	if (!apply_edits(job)) {
 		job->result.action = RULE_DROP;
 		/* What was read of a message cannot be unread. */
-		job->result.applies_to_flow |= job->context.app_protocol != APP_UNKNOWN;
+		job->result.applies_to_flow |= job->context.app_protocol != APP_UNKNOWN
+			|| (job->stream && resize_is_needed(&job->result));
 		return block(job);
 	}
 	is_edited = job->result.replacement_count > 0;
-	if (is_rewritten || (is_edited && !resize_is_needed(&job->result)))
+	if (is_rewritten
+		|| (is_edited
+			&& (job->decoded.protocol == IPPROTO_TCP
+				|| !resize_is_needed(&job->result))))
 		job_finish_change(job);
 	commit(job);
 	job_emit_alerts(job);
@@ -368,7 +382,7 @@ static enum verdict decide(struct job *job)
 
 /* ---- TCP ---- */
 
-static uint32_t ingress_of(struct rte_mbuf *packet)
+uint32_t job_ingress(struct rte_mbuf *packet)
 {
 	const struct packet_metadata *metadata = packet_metadata(packet);
 	const struct origin *origin = &metadata->origin;
@@ -420,6 +434,8 @@ enum verdict job_inspect_segment(struct job *job)
 	}
 	if (job->step.result == STREAM_NO_MEMORY)
 		return give_up(job);
+	if (job->step.result == STREAM_NEW && !translate_has_room(job))
+		return drop(*job->packet, DROP_stream_replaced);
 	return decide(job);
 }
 
@@ -432,7 +448,7 @@ static enum verdict inspect_tcp(struct job *job)
 	const char *anomaly;
 
 	outcome = tcp_track(job->own->flows, job->flow, &job->side, &job->decoded,
-		ingress_of(*job->packet), &settings, &anomaly);
+		job_ingress(*job->packet), &settings, &anomaly);
 	if (anomaly)
 		job_emit_anomaly(job, anomaly);
 	switch (outcome) {
@@ -473,7 +489,11 @@ static enum verdict inspect_own_flow(struct job *job)
 		statistics_count_flow(&job->own->statistics, &job->decoded);
 	flow_events_note(flow, job->side, &job->decoded, metadata);
 	if (flow->verdict == FLOW_DROP && !may_restart(&job->decoded))
-		return drop(*job->packet, DROP_inspect_flow);
+		return drop(*job->packet,
+			flow->reason == FLOW_REASON_TRANSLATION ? DROP_stream_translation
+								: DROP_inspect_flow);
+	if (!translate_in(job))
+		return drop(*job->packet, DROP_no_memory);
 	if (flow->verdict == FLOW_PASS && !may_restart(&job->decoded))
 		return VERDICT_PASS;
 	if (job->decoded.protocol == IPPROTO_TCP)
@@ -500,7 +520,8 @@ static struct flow *find_related(struct job *job, const struct decoded *about)
 
 	if (!flow
 		|| (about->protocol == IPPROTO_TCP
-			&& !is_on_its_way(&flow->streams[sender], about->tcp_sequence)))
+			&& !is_on_its_way(&flow->streams[sender],
+				translate_quoted(flow, sender, about->tcp_sequence))))
 		return NULL;
 	/* The error goes to the one that sent the packet. */
 	job->side = sender == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
@@ -530,10 +551,12 @@ static enum verdict inspect_icmp_error(struct job *job, const struct decoded *ab
 	builtin_count(&job->own->counters.icmp_related);
 	if (flow->verdict == FLOW_DROP)
 		return drop(*job->packet, DROP_inspect_flow);
-	if (flow->verdict == FLOW_PASS)
-		return VERDICT_PASS;
 	job->flow = flow;
 	job->is_about_flow = true;
+	if (!translate_quotation(job, about, job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT))
+		return drop(*job->packet, DROP_no_memory);
+	if (flow->verdict == FLOW_PASS)
+		return VERDICT_PASS;
 	return decide(job);
 }
 
@@ -635,7 +658,7 @@ static enum verdict inspect_datagram(struct job *job)
 	decode_frame(datagram->frame, datagram->frame_size, &job->decoded);
 	builtin_count(job->decoded.ip_version == 4 ? &job->own->statistics.reassembled_ipv4
 						   : &job->own->statistics.reassembled_ipv6);
-	verdict = inspect_whole(job);
+	verdict = translate_out(job, inspect_whole(job));
 	release_datagram(job->own, datagram, verdict, packet_metadata(first)->drop_reason);
 	if (job->flow && !job->is_about_flow && job->decoded.protocol == IPPROTO_TCP)
 		job->flow->ready_until = job->own->ready_head;
@@ -731,6 +754,11 @@ uint16_t builtin_collect(struct inspector *inspector, uint16_t worker, struct rt
 	return collected;
 }
 
+void builtin_retire(struct inspector *inspector, uint16_t worker)
+{
+	translate_lose_all(((struct builtin *)inspector)->workers[worker]);
+}
+
 /* ---- bursts ---- */
 
 void job_open(struct job *job, struct rte_mbuf **packet)
@@ -779,6 +807,7 @@ void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbu
 	for (uint16_t i = 0; i < count_in; i++) {
 		verdicts[i] = inspect_packet(&job, &packets[i]);
 		job.packet = &packets[i];
+		verdicts[i] = translate_out(&job, verdicts[i]);
 		if (job.flow && !job.is_about_flow)
 			verdicts[i] = order_follow(&job, verdicts[i]);
 	}

@@ -23,7 +23,7 @@
  * before the new ones where it can. A pattern that spans more is not found (decision 0005). */
 #define DETECT_WINDOW_BYTES     4096
 #define DETECT_ALERTS_MAX       15 /* per packet, as Suricata's packet-alert-max */
-#define DETECT_REPLACEMENTS_MAX 16
+#define DETECT_REPLACEMENTS_MAX 128
 #define DETECT_FLOWBITS_MAX     1024 /* names in one ruleset */
 #define DETECT_CANDIDATES       8
 
@@ -170,7 +170,7 @@ struct detect_alert {
 struct detect_replacement {
 	uint32_t offset; /* from the start of the payload */
 	uint16_t size;
-	uint16_t new_size;    /* UDP only: may differ */
+	uint16_t new_size;    /* TCP and UDP only: may differ */
 	const uint8_t *bytes; /* of the ruleset */
 };
 

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "packet/engine/publish.h"
-#include "packet/inspect/builtin/order.h"
 #include "packet/inspect/builtin/tcp.h"
 
 #include <netinet/in.h>
@@ -144,7 +143,6 @@ void flow_events_end(void *context, struct flow *flow, enum flow_end reason)
 	struct event_lane *lane = &own->lanes[EVENT_LANE_FLOWS];
 	struct eve_record *record;
 
-	order_forget(own, flow);
 	count_end(&own->statistics, flow, reason);
 	if (!(publish_read(&own->builtin->settings)->event_types & 1u << EVE_FLOW))
 		return;

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
+#include <rte_branch_prediction.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -176,6 +177,13 @@ static void set_count(struct flow_table *table, uint32_t count)
 	__atomic_store_n(&table->count, count, __ATOMIC_RELAXED);
 }
 
+static void begin(struct flow_table *table, struct flow *flow, uint64_t now_ns)
+{
+	flow->id = table->next_id++;
+	flow->started_wall_ns = clock_wall_ns();
+	flow->started_ns = flow->seen_ns = now_ns;
+}
+
 static void end(struct flow_table *table, struct flow *flow, enum flow_end reason)
 {
 	if (table->end)
@@ -239,13 +247,41 @@ static void evict(struct flow_table *table)
 	}
 }
 
+/* As of a NAT's (RFC 5382 section 5): a connection does not survive its end. */
+#define TRANSLATED_ESTABLISHED_S 7440
+#define TRANSLATED_TRANSITORY_S  240
+
 static uint64_t timeout_ns(const struct flow *flow)
 {
 	uint8_t row = flow->key.protocol == IPPROTO_TCP || flow->key.protocol == IPPROTO_UDP
 		? flow->key.protocol
 		: 0;
 
+	if (unlikely(flow->translation))
+		return (flow->state == FLOW_ESTABLISHED ? TRANSLATED_ESTABLISHED_S
+							: TRANSLATED_TRANSITORY_S)
+			* CLOCK_NS_PER_S;
 	return timeouts_s[row][flow->state] * CLOCK_NS_PER_S;
+}
+
+static bool is_over(const struct flow *flow, uint64_t now_ns)
+{
+	return now_ns > flow->seen_ns + timeout_ns(flow);
+}
+
+/* Its ends were reset, since they would take each other's numbers for other bytes. In case that the
+ * resets were lost it stays a while, and nothing of it passes. */
+static bool lapse(struct flow_table *table, struct flow *flow, uint64_t now_ns)
+{
+	if (!flow->translation || flow->state == FLOW_CLOSED || flow->verdict == FLOW_DROP)
+		return false;
+	end(table, flow, FLOW_END_TIMEOUT);
+	begin(table, flow, now_ns);
+	flow->verdict = FLOW_DROP;
+	flow->reason = FLOW_REASON_TRANSLATION;
+	flow_table_set_state(table, flow, FLOW_CLOSED);
+	touch(table, flow, now_ns);
+	return true;
 }
 
 void flow_table_age(struct flow_table *table, uint64_t now_ns)
@@ -255,7 +291,7 @@ void flow_table_age(struct flow_table *table, uint64_t now_ns)
 
 		table->age_at = table->age_at + 1 < table->ever_used ? table->age_at + 1 : 0;
 		flow = &table->flows[table->age_at];
-		if (flow->is_used && now_ns > flow->seen_ns + timeout_ns(flow))
+		if (flow->is_used && is_over(flow, now_ns) && !lapse(table, flow, now_ns))
 			remove_flow(table, flow, FLOW_END_TIMEOUT);
 	}
 	table->aged_at_ns = now_ns;
@@ -361,13 +397,6 @@ static struct flow *find(struct flow_table *table, const struct flow_key *key, u
 	return NULL;
 }
 
-static void begin(struct flow_table *table, struct flow *flow, uint64_t now_ns)
-{
-	flow->id = table->next_id++;
-	flow->started_wall_ns = clock_wall_ns();
-	flow->started_ns = flow->seen_ns = now_ns;
-}
-
 static struct flow *make(
 	struct flow_table *table, const struct flow_key *key, uint64_t hash, unsigned int sender)
 {
@@ -414,6 +443,7 @@ static void restart(
 	flow->reason = FLOW_REASON_NONE;
 	flow->is_suspicious = flow->is_alerted = flow->has_opener = false;
 	flow->first_fin = 0;
+	flow->path_mtu = 0;
 	flow_table_set_state(table, flow, FLOW_NEW);
 	begin(table, flow, flow->seen_ns);
 }
@@ -448,7 +478,7 @@ struct flow *flow_table_get(struct flow_table *table, const struct decoded *deco
 	if (!flow) {
 		flow = make(table, &key, hash, sender);
 		begin(table, flow, now_ns);
-	} else if (now_ns > flow->seen_ns + timeout_ns(flow)) {
+	} else if (is_over(flow, now_ns) && !lapse(table, flow, now_ns)) {
 		restart(table, flow, sender == flow->client ? FLOW_CLIENT : FLOW_SERVER,
 			FLOW_END_TIMEOUT);
 	}
@@ -592,6 +622,8 @@ json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 		set_number(shown, "sid", flow.reason_sid);
 	} else if (flow.reason == FLOW_REASON_BYPASS) {
 		json_object_set_new(shown, "why", json_string("bypass"));
+	} else if (flow.reason == FLOW_REASON_TRANSLATION) {
+		json_object_set_new(shown, "why", json_string("translation lost"));
 	}
 	set_number(shown, "packets_to_server", flow.packets[FLOW_CLIENT]);
 	set_number(shown, "packets_to_client", flow.packets[FLOW_SERVER]);

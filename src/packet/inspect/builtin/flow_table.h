@@ -32,8 +32,9 @@ enum flow_verdict {
 /* What the verdict rests on. */
 enum flow_reason {
 	FLOW_REASON_NONE,
-	FLOW_REASON_RULE,   /* reason_sid */
-	FLOW_REASON_BYPASS, /* clean so far, and more than bypass-after bytes */
+	FLOW_REASON_RULE,        /* reason_sid */
+	FLOW_REASON_BYPASS,      /* clean so far, and more than bypass-after bytes */
+	FLOW_REASON_TRANSLATION, /* how its ends' numbers differ was lost: both were reset */
 };
 
 /* Why a flow ends. */
@@ -82,6 +83,8 @@ struct flow {
 	struct flow_opener opener;
 	uint32_t reason_sid;
 	bool is_used;
+	struct translation *translation; /* its ends count differently; NULL: they do not */
+	uint32_t path_mtu;               /* that ICMP errors told of; 0: none did */
 	uint32_t ready_until; /* of its worker's ready packets, those before are its own */
 	struct stream streams[FLOW_SIDES]; /* TCP: what the side sends */
 	struct app_flow app;
@@ -95,7 +98,8 @@ struct flow_table;
 struct flow_table *flow_table_create(uint32_t capacity, size_t stream_memory);
 void flow_table_destroy(struct flow_table *table);
 
-/* end is called for each flow before it is removed or started over. Control thread, at first. */
+/* end is called for each flow before it is removed or started over, and lets go of its translation.
+ * Control thread, at first. */
 typedef void (*flow_end_fn)(void *context, struct flow *flow, enum flow_end reason);
 void flow_table_watch(struct flow_table *table, flow_end_fn end, void *context);
 /* The next flow from *index on, which moves; NULL: no more. Worker, or when it has ended. */

@@ -30,6 +30,8 @@ struct job {
 
 /* For a burst. */
 void job_init(struct job *job, struct builtin *builtin, uint16_t worker);
+/* Which way a packet came, to tell the ends of a connection apart. */
+uint32_t job_ingress(struct rte_mbuf *packet);
 /* Reads the packet's bytes and headers. */
 void job_open(struct job *job, struct rte_mbuf **packet);
 /* A segment whose flow and side are known. */

@@ -5,6 +5,7 @@
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/answer.h"
 #include "packet/inspect/builtin/tcp.h"
+#include "packet/inspect/builtin/translate.h"
 #include "packet/inspect/inspect.h"
 #include "wire/network.h"
 
@@ -122,13 +123,15 @@ static void acknowledge(uint16_t worker, struct flow *flow, enum flow_side side,
 	struct stream *stream = &flow->streams[side];
 	const struct stream *receiver =
 		&flow->streams[side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
+	struct decoded own = *decoded;
 	uint8_t frame[ORDER_FRAME_SIZE];
 	uint32_t size;
 
+	translate_answer(flow, side, ANSWER_TO_SOURCE, &own);
 	static_assert(ANSWER_HEADERS_MAX + ANSWER_IPV6_HEADER + TCP_HEADER_SIZE + OPTIONS_SIZE_MAX
 			<= ORDER_FRAME_SIZE,
 		"the largest answer fits");
-	size = order_build_acknowledgement(decoded, stream, receiver, frame);
+	size = order_build_acknowledgement(&own, stream, receiver, frame);
 	answer_send(worker, held, frame, size, ANSWER_TO_SOURCE);
 	if (size > 0 && (stream->flags & receiver->flags & STREAM_HAS_SACK))
 		stream->held->is_told = true;
@@ -212,9 +215,12 @@ static bool unify(struct job *job, const struct held_segment *segment)
 static enum held_outcome add(struct job *job, const struct held_segment *segment)
 {
 	bool is_first = !job->stream->held;
+	struct rte_mbuf *packet = *job->packet;
 	enum held_outcome outcome =
-		held_add(&job->own->held, &job->stream->held, *job->packet, segment, job->now_ns);
+		held_add(&job->own->held, &job->stream->held, packet, segment, job->now_ns);
 
+	if (outcome == HELD_TAKEN)
+		packet_metadata(packet)->flags |= PACKET_IS_IN_STREAM;
 	if (outcome == HELD_TAKEN && is_first) {
 		job->stream->held->flow = job->flow;
 		job->stream->held->side = (uint8_t)job->side;
@@ -308,6 +314,7 @@ static void renew_timestamp(struct job *job)
 static enum verdict inspect_again(struct job *job, struct rte_mbuf **packet)
 {
 	job_open(job, packet);
+	packet_metadata(*packet)->flags &= (uint8_t)~PACKET_IS_IN_STREAM;
 	if (job->flow->verdict == FLOW_DROP)
 		return refuse(job, DROP_inspect_flow);
 	renew_timestamp(job);
@@ -355,7 +362,7 @@ static void release(struct job *job, struct flow *flow, enum flow_side side)
 
 		job->flow = flow;
 		job->side = side;
-		verdict = inspect_again(job, &packet);
+		verdict = translate_out(job, inspect_again(job, &packet));
 		if (verdict == VERDICT_HELD)
 			continue;
 		job_make_ready(job->own, packet, verdict);

@@ -21,7 +21,7 @@ bool resize_is_needed(const struct detect_result *result)
 	return false;
 }
 
-static void sort(struct detect_replacement *edits, uint16_t count)
+void resize_sort(struct detect_replacement *edits, uint16_t count)
 {
 	for (uint16_t i = 1; i < count; i++) {
 		struct detect_replacement edit = edits[i];
@@ -76,7 +76,7 @@ static void finish_headers(
 	checksum_repair(frame, decoded);
 }
 
-static struct rte_mbuf *make_packet(struct rte_mbuf *old, const uint8_t *frame, uint32_t size)
+struct rte_mbuf *resize_make_packet(struct rte_mbuf *old, const uint8_t *frame, uint32_t size)
 {
 	struct rte_mbuf *packet = rte_pktmbuf_alloc(packet_pool), *last = packet;
 
@@ -114,12 +114,12 @@ bool resize_datagram(struct job *job)
 	if (job->is_datagram || ((*job->packet)->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
 		|| job->decoded.protocol != IPPROTO_UDP || job->decoded.payload_offset == 0)
 		return false;
-	sort(result->replacements, result->replacement_count);
+	resize_sort(result->replacements, result->replacement_count);
 	size = build(job, result->replacements, result->replacement_count, frame);
 	if (size == 0)
 		return false;
 	finish_headers(job, frame, size, &job->decoded);
-	packet = make_packet(*job->packet, frame, size);
+	packet = resize_make_packet(*job->packet, frame, size);
 	if (!packet)
 		return false;
 	rte_pktmbuf_free(*job->packet);

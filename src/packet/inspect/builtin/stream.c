@@ -351,6 +351,11 @@ bool stream_edit(struct stream *stream, const struct stream_step *step, uint32_t
 	return true;
 }
 
+bool stream_has_early(const struct stream *stream)
+{
+	return stream->buffer && stream->buffer->count > 0;
+}
+
 static void add_early(struct stream_buffer *buffer, uint32_t from, uint32_t to)
 {
 	uint32_t at = find_early(buffer, from), end;

@@ -55,6 +55,7 @@ struct stream {
 	uint8_t scale;                /* window scale that this side announced */
 	uint32_t told_from, told_to;  /* released, after its sender was told that it was held */
 	uint32_t newest;              /* timestamp that its receiver has seen in order */
+	uint16_t mss;                 /* that this side announced; 0: none */
 	/* For answers in this side's name, as its last segment had it. */
 	uint16_t offered; /* the window field */
 	uint32_t timestamp, timestamp_echo;
@@ -103,6 +104,8 @@ void stream_rewrite(const struct stream *stream, const struct stream_step *step,
 /* Changes bytes that are new with this step; false when some of them went out earlier. */
 bool stream_edit(struct stream *stream, const struct stream_step *step, uint32_t offset,
 	const uint8_t *bytes, uint32_t size);
+/* Whether bytes beyond a gap were let through. */
+bool stream_has_early(const struct stream *stream);
 void stream_commit(struct stream *stream, const struct stream_step *step);
 
 /* The receiver has acknowledged up to here, and offers window bytes from there. false: it cannot

@@ -7,6 +7,7 @@
 #define SCALE_MAX           14 /* RFC 7323 section 2.3 */
 #define OPTION_END          0
 #define OPTION_NOP          1
+#define OPTION_MSS          2
 #define OPTION_WINDOW_SCALE 3
 #define OPTION_SACK_OK      4
 #define OPTION_SACK         5
@@ -18,6 +19,7 @@
 
 struct tcp_options {
 	uint8_t scale; /* RFC 7323 section 2.2; 0 when there is none, which means the same */
+	uint16_t mss;  /* 0: none */
 	bool permits_sack, has_sack, has_timestamps;
 	uint32_t timestamp, timestamp_echo;
 	uint32_t timestamp_at; /* in the frame */
@@ -27,6 +29,8 @@ static void read_option(struct bytes *options, uint8_t kind, uint8_t size, struc
 {
 	struct bytes value = bytes_sub(options, size - 2u);
 
+	if (kind == OPTION_MSS && size == 4)
+		out->mss = bytes_read_u16(&value);
 	if (kind == OPTION_WINDOW_SCALE && size == 3) {
 		uint8_t scale = bytes_read_u8(&value);
 
@@ -108,6 +112,7 @@ static void note_options(struct stream *own, const struct decoded *decoded)
 
 	read_options(decoded, &options);
 	own->scale = options.scale;
+	own->mss = options.mss;
 	own->flags |= STREAM_HAS_SCALE;
 	if (options.permits_sack)
 		own->flags |= STREAM_HAS_SACK;

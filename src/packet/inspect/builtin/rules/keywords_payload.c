@@ -310,10 +310,11 @@ static int parse_replace(struct rule_parser *parser, struct rule *rule, char *va
 		return RULE_INVALID(parser, "cannot be negated, or for a negated content");
 	if (item->content.replacement)
 		return RULE_INVALID(parser, "given twice for one content");
-	/* Which a TCP stream would have to be renumbered for. */
-	if (size != item->content.size && rule->protocol != IPPROTO_UDP)
+	if (size != item->content.size && rule->protocol != IPPROTO_UDP
+		&& rule->protocol != IPPROTO_TCP)
 		return RULE_INVALID(parser,
-			"has %u bytes, but the content %u: they must be as many, except for udp",
+			"has %u bytes, but the content %u: they must be as many, except for tcp "
+			"and udp",
 			size, item->content.size);
 	item->content.replacement = bytes;
 	item->content.replacement_size = (uint16_t)size;

@@ -111,7 +111,7 @@ struct rule_content {
 	const uint8_t *bytes;
 	const uint8_t *folded;      /* the bytes in lower case, when nocase */
 	const uint8_t *replacement; /* or NULL */
-	uint16_t replacement_size;  /* the content's, but with UDP */
+	uint16_t replacement_size;  /* the content's, but with TCP and UDP */
 	uint32_t size;
 	uint32_t offset, depth;
 	int32_t distance, within;

@@ -10,20 +10,22 @@ import threading
 
 class LossyWire:
     """Between `left` and `right` of the namespace. Frames with TCP data that go right are lost with
-    probability `loss`, and held back behind the next `behind` frames with probability `late`."""
+    probability `loss`, and held back behind the next `behind` frames with probability `late`; those that go
+    left are lost with probability `loss_left`."""
 
-    def __init__(self, namespace, left, right, loss=0.0, late=0.0, behind=3, seed=1):
+    def __init__(self, namespace, left, right, loss=0.0, late=0.0, behind=3, seed=1,
+                 loss_left=0.0):
         self.left, self.right = namespace.wire(left), namespace.wire(right)
-        self.loss, self.late, self.behind = loss, late, behind
+        self.loss, self.late, self.behind, self.loss_left = loss, late, behind, loss_left
         self.random = random.Random(seed)
-        self.lost = self.delayed = 0
+        self.lost = self.delayed = self.lost_left = 0
         self.waiting = collections.deque()  # (frames to let pass before it, frame)
         self.is_open = True
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self):
-        ends = {self.left.socket: self._to_right, self.right.socket: self.left.send}
+        ends = {self.left.socket: self._to_right, self.right.socket: self._to_left}
         while self.is_open:
             readable, _, _ = select.select(list(ends), [], [], 0.02)
             if not readable:
@@ -31,8 +33,18 @@ class LossyWire:
             for end in readable:
                 ends[end](end.recv(70000))
 
+    @staticmethod
+    def _is_data(frame):
+        return frame[12:14] == b"\x08\x00" and frame[23] == 6 and len(frame) > 100
+
+    def _to_left(self, frame):
+        if self.loss_left and self._is_data(frame) and self.random.random() < self.loss_left:
+            self.lost_left += 1
+            return
+        self.left.send(frame)
+
     def _to_right(self, frame):
-        is_data = frame[12:14] == b"\x08\x00" and frame[23] == 6 and len(frame) > 100
+        is_data = self._is_data(frame)
         if is_data and self.random.random() < self.loss:
             self.lost += 1
             return

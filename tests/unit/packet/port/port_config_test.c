@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which ports a configuration asks for. */
 #include "packet/port/port_config.h"
+#include "packet/port/vhost_device.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -104,6 +106,39 @@ static void sees_what_needs_another_port(void **state)
 	port_config_release(&b);
 }
 
+static int read_many(const char *kind, uint32_t count, struct error *error)
+{
+	json_t *partitions = json_object();
+	json_t *config = json_pack("{s:o}", "partitions", partitions);
+	struct port_configs configs;
+	int result;
+
+	for (uint32_t i = 0; i < count; i++) {
+		char name[16], device[64];
+
+		snprintf(name, sizeof(name), "p%u", i);
+		snprintf(device, sizeof(device), "%s:/run/%u.sock", kind, i);
+		json_object_set_new(partitions, name,
+			json_pack("{s:{s:{s:s}}}", "adapters", "e", "attach", device));
+	}
+	result = port_configs_read(config, &configs, error);
+	port_configs_release(&configs);
+	json_decref(config);
+	return result;
+}
+
+static void knows_how_many_ports_of_a_kind_there_is_room_for(void **state)
+{
+	struct error error;
+
+	assert_int_equal(read_many("memif", RTE_MAX_ETHPORTS, &error), 0);
+	assert_true(read_many("memif", RTE_MAX_ETHPORTS + 1, &error) < 0);
+	assert_non_null(strstr(error.text, "max_ethports"));
+	assert_int_equal(read_many("vhost-user", VHOST_DEVICES_MAX, &error), 0);
+	assert_true(read_many("vhost-user", VHOST_DEVICES_MAX + 1, &error) < 0);
+	assert_non_null(strstr(error.text, "500 are possible"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +147,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_device_that_two_ports_share),
 		cmocka_unit_test(refuses_a_physical_adapter_that_is_not_there),
 		cmocka_unit_test(sees_what_needs_another_port),
+		cmocka_unit_test(knows_how_many_ports_of_a_kind_there_is_room_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

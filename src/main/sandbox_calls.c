@@ -90,6 +90,8 @@ static const struct sandbox_call packet_calls[] = {
 	ONLY(bpf, 0, EXACTLY, BPF_LINK_CREATE),
 	/* EAL asks for the ports of the CPU, which drivers of old virtio devices want */
 	REFUSE(iopl, EPERM), REFUSE(ioperm, EPERM), ANY(epoll_create),
+	/* librte_vhost, when a front end sends POSTCOPY_ADVISE, which was not offered */
+	REFUSE(userfaultfd, EPERM),
 	/* bursts of the kernel backend, the workers' naps and places */
 	ANY(recvmmsg), ANY(sendmmsg), ANY(sched_setaffinity), ANY(sched_getaffinity),
 	ANY(sched_getparam), ANY(sched_getscheduler), ANY(sched_setscheduler), ANY(getcpu),

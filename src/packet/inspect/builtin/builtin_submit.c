@@ -4,7 +4,6 @@
  * rules, then what they decided: edits, answers, events, verdicts for packet and flow. Worker.
  */
 #include "base/clock.h"
-#include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/builtin.h"
 #include "packet/inspect/builtin/bypass.h"
@@ -19,14 +18,10 @@
 #include "packet/inspect/inspect.h"
 #include "wire/checksum.h"
 #include "wire/icmp_error.h"
-#include "wire/network.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-
-#define TCP_FLAGS_AT  13
-#define TCP_URGENT_AT 18
 
 static enum verdict drop(struct rte_mbuf *packet, enum drop_reason reason)
 {
@@ -38,105 +33,6 @@ static enum verdict fail(struct rte_mbuf *packet, enum drop_reason reason)
 {
 	drop_mark(packet, reason);
 	return VERDICT_FAILED;
-}
-
-/* ---- changed bytes (I3) ---- */
-
-/* Puts a copy in the place of a packet whose bytes others read too. */
-static bool make_writable(struct job *job)
-{
-	struct rte_mbuf *copy;
-
-	if (packet_is_writable(*job->packet))
-		return true;
-	copy = rte_pktmbuf_copy(*job->packet, packet_pool, 0, UINT32_MAX);
-	if (!copy)
-		return false;
-	*packet_metadata(copy) = *packet_metadata(*job->packet);
-	packet_metadata(copy)->flags &= (uint8_t)~PACKET_IS_COPY;
-	if (!job->is_copied) {
-		job->is_copied = copy->nb_segs > 1;
-		job->frame = job->is_copied
-			? memcpy(job->own->scratch, job->frame, job->decoded.frame_size)
-			: rte_pktmbuf_mtod(copy, uint8_t *);
-		job->decoded.frame = job->frame;
-	}
-	rte_pktmbuf_free(*job->packet); /* only now: the frame may have been in it */
-	*job->packet = copy;
-	return true;
-}
-
-/* Where a replacement lies in a datagram's pieces is not worked out: it is dropped instead. */
-bool job_can_change(struct job *job)
-{
-	return !job->is_datagram && make_writable(job);
-}
-
-/* The changed frame's checksums, and its way back into pieces. A checksum that is left to the
- * device covers the pseudo header only, which stays as it was. */
-void job_finish_change(struct job *job)
-{
-	if (!packet_has_open_checksum(*job->packet))
-		checksum_repair(job->frame, &job->decoded);
-	if (job->is_copied)
-		packet_bytes_write(*job->packet, 0, job->frame, job->decoded.frame_size);
-}
-
-static bool apply_rewrite(struct job *job)
-{
-	if (!job->stream || !job->step.must_rewrite)
-		return true;
-	if (!job_can_change(job))
-		return false;
-	stream_rewrite(job->stream, &job->step, job->frame + job->decoded.payload_offset);
-	builtin_count(&job->own->counters.rewritten);
-	job_emit_anomaly(job, "stream.reassembly_overlap_different_data");
-	job->flow->is_suspicious = true;
-	return true;
-}
-
-/* A receiver takes an urgent byte out of the stream, which was inspected with it: it is made an
- * ordinary one. Also without payload, since the pointer may be at a byte to come. */
-static bool clear_urgent(struct job *job)
-{
-	uint8_t *tcp;
-
-	if (!job->flow || job->decoded.protocol != IPPROTO_TCP
-		|| !(job->decoded.tcp_flags & TCP_URG))
-		return true;
-	if (!job_can_change(job))
-		return false;
-	tcp = job->frame + job->decoded.l4_offset;
-	tcp[TCP_FLAGS_AT] &= (uint8_t)~TCP_URG;
-	network_store16(tcp + TCP_URGENT_AT, 0);
-	job->is_urgent = true;
-	return true;
-}
-
-static bool apply_edits(struct job *job)
-{
-	const struct detect_result *result = &job->result;
-
-	if (resize_is_needed(result))
-		return job->decoded.protocol == IPPROTO_TCP ? translate_edit(job)
-							    : resize_datagram(job);
-	if (result->replacement_count > 0 && !job_can_change(job))
-		return false;
-	for (uint16_t i = 0; i < result->replacement_count; i++) {
-		const struct detect_replacement *edit = &result->replacements[i];
-
-		if (edit->offset > job->decoded.payload_size
-			|| edit->size > job->decoded.payload_size - edit->offset)
-			continue;
-		if (job->stream && job->step.to > job->step.from
-			&& !stream_edit(
-				job->stream, &job->step, edit->offset, edit->bytes, edit->size))
-			return false;
-		memcpy(job->frame + job->decoded.payload_offset + edit->offset, edit->bytes,
-			edit->size);
-		builtin_count(&job->own->counters.edited);
-	}
-	return true;
 }
 
 /* ---- rules ---- */
@@ -349,7 +245,7 @@ static enum verdict decide(struct job *job)
 {
 	bool is_rewritten, is_edited;
 
-	if (!apply_rewrite(job) || !clear_urgent(job))
+	if (!job_apply_rewrite(job) || !job_clear_urgent(job))
 		return drop(*job->packet, DROP_stream_memory);
 	is_rewritten = job->is_urgent || (job->stream && job->step.must_rewrite);
 	run_rules(job);
@@ -357,7 +253,7 @@ static enum verdict decide(struct job *job)
 		return block(job);
 	if (job->app_outcome != APP_OK && !may_go_unread(job))
 		return fail(*job->packet, DROP_app_limit);
-	if (!apply_edits(job)) {
+	if (!job_apply_edits(job)) {
 		job->result.action = RULE_DROP;
 		/* What was read of a message cannot be unread. */
 		job->result.applies_to_flow |= job->context.app_protocol != APP_UNKNOWN

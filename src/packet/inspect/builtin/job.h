@@ -40,8 +40,9 @@ enum verdict job_inspect_segment(struct job *job);
 bool job_can_change(struct job *job);
 /* After that: its checksums, and its way back into the packet. */
 void job_finish_change(struct job *job);
-/* What a packet is changed to before it goes on; false: it cannot be, and must not go on. Bytes that
- * were let through with other content before; an urgent pointer; what rules replace. job_change.c */
+/* What a packet is changed to before it goes on; false: it cannot be, and must not go on. Bytes
+ * that were let through with other content before; an urgent pointer; what rules replace.
+ * job_change.c */
 bool job_apply_rewrite(struct job *job);
 bool job_clear_urgent(struct job *job);
 bool job_apply_edits(struct job *job);

@@ -106,7 +106,7 @@ static void sees_what_needs_another_port(void **state)
 	port_config_release(&b);
 }
 
-static int read_many(const char *kind, uint32_t count, struct error *error)
+static int read_many(const char *prefix, uint32_t count, struct error *error)
 {
 	json_t *partitions = json_object();
 	json_t *config = json_pack("{s:o}", "partitions", partitions);
@@ -117,7 +117,7 @@ static int read_many(const char *kind, uint32_t count, struct error *error)
 		char name[16], device[64];
 
 		snprintf(name, sizeof(name), "p%u", i);
-		snprintf(device, sizeof(device), "%s:/run/%u.sock", kind, i);
+		snprintf(device, sizeof(device), "%s%u", prefix, i);
 		json_object_set_new(partitions, name,
 			json_pack("{s:{s:{s:s}}}", "adapters", "e", "attach", device));
 	}
@@ -131,11 +131,11 @@ static void knows_how_many_ports_of_a_kind_there_is_room_for(void **state)
 {
 	struct error error;
 
-	assert_int_equal(read_many("memif", RTE_MAX_ETHPORTS, &error), 0);
-	assert_true(read_many("memif", RTE_MAX_ETHPORTS + 1, &error) < 0);
+	assert_int_equal(read_many("af_xdp:e", RTE_MAX_ETHPORTS, &error), 0);
+	assert_true(read_many("af_xdp:e", RTE_MAX_ETHPORTS + 1, &error) < 0);
 	assert_non_null(strstr(error.text, "max_ethports"));
-	assert_int_equal(read_many("vhost-user", VHOST_DEVICES_MAX, &error), 0);
-	assert_true(read_many("vhost-user", VHOST_DEVICES_MAX + 1, &error) < 0);
+	assert_int_equal(read_many("vhost-user:/run/", VHOST_DEVICES_MAX, &error), 0);
+	assert_true(read_many("vhost-user:/run/", VHOST_DEVICES_MAX + 1, &error) < 0);
 	assert_non_null(strstr(error.text, "500 are possible"));
 }
 

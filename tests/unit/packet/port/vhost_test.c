@@ -25,6 +25,7 @@
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <rte_vhost.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -220,6 +221,7 @@ static void sends_to_the_queues_that_a_guest_uses(void **state)
 static void connects_to_a_guest_that_listens_later(void **state)
 {
 	struct error error;
+	uint16_t guest;
 
 	assert_int_equal(open_port(port, path, 1, &error), 0);
 	port->ops->close(port);
@@ -227,17 +229,17 @@ static void connects_to_a_guest_that_listens_later(void **state)
 	assert_int_equal(open_port(port, path, 1, &error), 0);
 	is_client = false;
 	assert_false(refresh(port));
-	for (int i = 0; i < 2; i++) {
-		uint16_t guest = open_guest(",server=1", 1);
-
-		assert_true(wait_for_link(port));
-		close_guest(guest);
-		for (int j = 0; j < WAIT_MS && refresh(port); j++)
-			usleep(1000);
-		assert_false(refresh(port));
-		(void)unlink(path);
-	}
+	guest = open_guest(",server=1", 1);
+	assert_true(wait_for_link(port));
+	close_guest(guest);
+	assert_becomes(!refresh(port));
+	(void)unlink(path);
+	guest = open_guest(",server=1", 1);
+	assert_true(wait_for_link(port));
+	/* With its guest still there: docs/decisions/0008 has what librte_vhost does else. */
 	port->ops->close(port);
+	close_guest(guest);
+	(void)unlink(path);
 }
 
 static void make_socket(bool is_served)
@@ -552,6 +554,7 @@ static void front_end_that_sends_nonsense_harms_nobody(void **state)
 static int set_up(void **state)
 {
 	worker_index = 0;
+	signal(SIGPIPE, SIG_IGN); /* a guest that tells us of its end when we are gone */
 	packet_pool = frames_start("vhost_test");
 	port = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*port));
 	if (!packet_pool || !port || !mkdtemp(folder))

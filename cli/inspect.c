@@ -57,6 +57,27 @@ static void print_programs(const json_t *engines)
 	}
 }
 
+/* What compiled rules are made of, and the memory that they take. */
+static void print_rulesets(const json_t *engines)
+{
+	char rules[FORMAT_SIZE], patterns[FORMAT_SIZE], bytes[FORMAT_SIZE];
+	json_t *engine;
+	size_t index;
+
+	json_array_foreach (engines, index, engine) {
+		const json_t *ruleset =
+			json_object_get(json_object_get(engine, "details"), "ruleset");
+
+		if (!ruleset)
+			continue;
+		format_count((double)format_integer(ruleset, "rules"), rules);
+		format_count((double)format_integer(ruleset, "patterns"), patterns);
+		format_bytes((double)format_integer(ruleset, "bytes"), bytes);
+		printf("%s: %s rules with %s patterns take %s of memory\n",
+			format_string(engine, "name"), rules, patterns, bytes);
+	}
+}
+
 static void print_problems(const json_t *engines)
 {
 	json_t *engine;
@@ -147,6 +168,7 @@ static void print_status(const json_t *result)
 	const json_t *failures = json_object_get(result, "failures");
 
 	print_engines(json_object_get(result, "engines"));
+	print_rulesets(json_object_get(result, "engines"));
 	print_programs(json_object_get(result, "engines"));
 	print_problems(json_object_get(result, "engines"));
 	printf("\nscope      %s\n", format_string(result, "scope"));

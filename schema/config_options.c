@@ -204,7 +204,8 @@ const struct config_option config_options[] = {
 	OPTION("inspection.on-failure.host", ENUM, LIVE, .values = "drop|pass",
 		.default_note = "on-failure.default", HELP("Packets from the host itself"))
 	OPTION("inspection.malformed", ENUM, LIVE, .values = "drop|pass", DEFAULT("pass"),
-		HELP("Frames whose headers do not parse, after they were inspected as far as they do"))
+		HELP("What the builtin engine does with frames whose headers do not parse, after they were "
+		     "inspected as far as they do"))
 	OPTION("inspection.unrelated-errors", ENUM, LIVE, .values = "drop|pass", DEFAULT("pass"),
 		HELP("ICMP errors about no flow that is known, or about bytes that are not on their way"))
 	OPTION("inspection.checksums", ENUM, LIVE, .values = "verify|ignore", DEFAULT("verify"),

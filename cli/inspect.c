@@ -337,50 +337,60 @@ static void add_end(struct table *table, const json_t *flow, const char *address
 			(long long)number);
 }
 
-static void add_amount(
-	struct table *table, const json_t *flow, const char *packets, const char *bytes)
+/* The transport, and what is spoken on it where that is known. */
+static void add_protocol(struct table *table, const json_t *flow)
 {
-	char text[FORMAT_SIZE];
+	const char *protocol = format_string(flow, "protocol");
 
-	table_add(table, format_count((double)format_integer(flow, packets), text));
-	table_add(table, format_bytes((double)format_integer(flow, bytes), text));
+	if (json_object_get(flow, "app_protocol"))
+		table_add_format(table, "%s/%s", protocol, format_string(flow, "app_protocol"));
+	else
+		table_add(table, protocol);
+}
+
+/* The verdict with what it rests on. */
+static void add_verdict(struct table *table, const json_t *flow)
+{
+	const char *verdict = format_string(flow, "verdict");
+
+	if (format_integer(flow, "sid") > 0)
+		table_add_format(
+			table, "%s: rule %lld", verdict, (long long)format_integer(flow, "sid"));
+	else if (json_object_get(flow, "why"))
+		table_add_format(table, "%s: %s", verdict, format_string(flow, "why"));
+	else if (json_is_true(json_object_get(flow, "alerted")))
+		table_add_format(table, "%s: alerted", verdict);
+	else
+		table_add(table, verdict);
 }
 
 static void print_flows(const json_t *result)
 {
 	static const struct table_column columns[] = {{"VLAN", true, false},
-		{"PROTO", false, false}, {"APP", false, false}, {"CLIENT", false, true},
-		{"SERVER", false, true}, {"STATE", false, false}, {"VERDICT", false, false},
-		{"WHY", false, false}, {"PKTS>", true, false}, {"BYTES>", true, false},
-		{"<PKTS", true, false}, {"<BYTES", true, false}};
-	struct table *table = table_create(columns, 12);
+		{"PROTO", false, false}, {"CLIENT", false, true}, {"SERVER", false, true},
+		{"STATE", false, false}, {"VERDICT", false, false}, {"SENT", true, false},
+		{"RECEIVED", true, false}};
+	struct table *table = table_create(columns, 8);
 	json_t *flow, *flows = json_object_get(result, "flows");
+	char text[FORMAT_SIZE];
 	size_t index;
 
 	json_array_foreach (flows, index, flow) {
 		table_add_format(table, "%lld", (long long)format_integer(flow, "vlan"));
-		table_add(table, format_string(flow, "protocol"));
-		table_add(table,
-			json_object_get(flow, "app_protocol") ? format_string(flow, "app_protocol")
-							      : "");
+		add_protocol(table, flow);
 		add_end(table, flow, "client", "client_port");
 		add_end(table, flow, "server", "server_port");
 		table_add(table, format_string(flow, "state"));
-		table_add(table, format_string(flow, "verdict"));
-		if (format_integer(flow, "sid") > 0)
-			table_add_format(
-				table, "rule %lld", (long long)format_integer(flow, "sid"));
-		else if (json_is_true(json_object_get(flow, "alerted")))
-			table_add(table, "alerted");
-		else
-			table_add(table, format_string(flow, "why"));
-		add_amount(table, flow, "packets_to_server", "bytes_to_server");
-		add_amount(table, flow, "packets_to_client", "bytes_to_client");
+		add_verdict(table, flow);
+		table_add(
+			table, format_bytes((double)format_integer(flow, "bytes_to_server"), text));
+		table_add(
+			table, format_bytes((double)format_integer(flow, "bytes_to_client"), text));
 	}
 	format_print_table(table);
 	table_destroy(table);
-	printf("%zu of %lld flows\n", json_array_size(flows),
-		(long long)format_integer(result, "total"));
+	printf("%zu of %lld flows; what the client sent and received; packets with --json\n",
+		json_array_size(flows), (long long)format_integer(result, "total"));
 }
 
 int inspect_flows(struct cli *cli)

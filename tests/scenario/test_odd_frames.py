@@ -13,6 +13,8 @@ import pytest
 
 from tests.scenario import odd_frames
 
+# Of a datagram that never gets whole: no engine that reads it lets it go.
+INCOMPLETE = {"ipv4_tiny_fragment"}
 SENDERS = {"web": "0e0000000001", "app": "0e0000000002", "outside": "0e0000000003",
            "host": "0e0000000004"}
 
@@ -47,7 +49,8 @@ def compare(sent, received, way, in_order=True):
 @pytest.mark.parametrize("mtu", [1500, 9000])
 @pytest.mark.parametrize("engines", ["none", "builtin"])
 def test_odd_frames_pass_unchanged(make_lab, engines, mtu):
-    """G13 G1 G4 G5 G6 G11: more than 60 kinds of frames, from each origin to each destination."""
+    """G13 G1 G4 G5 G6 G11 I6: more than 60 kinds of frames, from each origin to each destination; the
+    builtin engine keeps the fragment whose datagram never comes, and nothing else."""
     lab = make_lab(partitions=("web", "app"), mtu=mtu)
     # The builtin engine holds fragments until it has them all, or until the deadline.
     lab.config["inspection"].update({"engines": [engines], "on-failure": "pass"})
@@ -65,7 +68,8 @@ def test_odd_frames_pass_unchanged(make_lab, engines, mtu):
             wire.send(frame)
         for name, other in ends.items():
             if name != origin:
-                compare(sent, other.drain(0.5), f"{origin} -> {name}", engines == "none")
+                passing = [row for row in sent if engines == "none" or row[0] not in INCOMPLETE]
+                compare(passing, other.drain(0.5), f"{origin} -> {name}", engines == "none")
         assert not [frame for frame in wire.drain(0.05) if frame[6:12] == source], origin
 
 

@@ -166,7 +166,7 @@ def test_both_directions_change_size_under_loss_and_reordering(lab, far, sack):
     namespace, wire = far(loss=0.01, late=0.01, loss_left=0.01)
     lab["web"].run("sysctl", "-qw", f"net.ipv4.tcp_sack={sack}")
     to_server, to_client = blocks(4000, TO_SERVER, 1), blocks(4000, TO_CLIENT, 2)
-    captures = [Capture(lab, "web"), Capture(lab, "far")]
+    captures = [Capture(lab, lab["web"]), Capture(lab, namespace)]
     # With selective acknowledgements in data the segments would get shorter, and cut words.
     at_server, at_client = exchange(lab, namespace, [(to_server, b""), (b"", to_client)] if sack
                                     else [(to_server, to_client)])

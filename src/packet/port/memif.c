@@ -32,6 +32,7 @@ struct memif_socket {
 	uint32_t stranger_count;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
+	bool is_paused; /* there was no descriptor for who came: they wait for the next refresh */
 	uv_poll_t poll;
 };
 
@@ -189,8 +190,16 @@ static int receive_message(int from, struct memif_message *message, int *fd, con
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	*why = "the other end is gone";
-	if (size <= 0)
+	if (size < 0)
 		return -ECONNRESET;
+	if (size == 0) {
+		/* An empty message looks the same, and may have brought a descriptor. */
+		(void)take_descriptors(&header, fd);
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+		return -ECONNRESET;
+	}
 	*why = "a message of another size, type or number of descriptors";
 	if (take_descriptors(&header, fd) && !(header.msg_flags & MSG_TRUNC)
 		&& memif_message_decode(bytes, (size_t)size, message) == 0)
@@ -326,8 +335,12 @@ static void on_arrival(uv_poll_t *poll, int status, int events)
 	struct connection *connection;
 	struct memif_message hello;
 
-	if (fd < 0)
+	if (fd < 0) {
+		socket->is_paused = errno == EMFILE || errno == ENFILE;
+		if (socket->is_paused)
+			uv_poll_stop(poll);
 		return;
+	}
 	if (socket->stranger_count == STRANGERS_MAX)
 		end(list_entry(socket->strangers.next, struct connection, siblings),
 			"others came, and this one said nothing");
@@ -393,7 +406,13 @@ static struct memif_socket *open_socket(const struct memif_setup *setup, struct 
 		return NULL;
 	}
 	socket->poll.data = socket;
-	uv_poll_init(setup->loop, &socket->poll, socket->fd);
+	if (uv_poll_init(setup->loop, &socket->poll, socket->fd) < 0) {
+		error_set(error, -EIO, "%s cannot be watched", setup->path);
+		close(socket->fd);
+		(void)unlink(setup->path);
+		free(socket);
+		return NULL;
+	}
 	uv_poll_start(&socket->poll, UV_READABLE, on_arrival);
 	list_append(&sockets, &socket->siblings);
 	return socket;
@@ -501,6 +520,10 @@ bool memif_refresh(struct memif *memif)
 
 	if (fault)
 		refuse(memif->connection, fault);
+	if (memif->socket && memif->socket->is_paused) {
+		memif->socket->is_paused = false;
+		uv_poll_start(&memif->socket->poll, UV_READABLE, on_arrival);
+	}
 	if (memif->setup.is_client && !memif->connection
 		&& clock_monotonic_ns() >= memif->closed_until_ns)
 		connect_client(memif);

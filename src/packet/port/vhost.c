@@ -67,8 +67,8 @@ static bool vhost_refresh(struct port *port)
 
 	vhost_device_look(((struct vhost *)port->backend)->device, &state);
 	__atomic_store_n(&port->tx_queue_count, state.tx_queue_count, __ATOMIC_RELAXED);
-	if (state.is_up)
-		__atomic_store_n(&port->offloads, guest_offloads(state.features), __ATOMIC_RELAXED);
+	/* None while it is down: the next guest may take less. */
+	__atomic_store_n(&port->offloads, guest_offloads(state.features), __ATOMIC_RELAXED);
 	return state.is_up;
 }
 

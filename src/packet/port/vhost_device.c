@@ -37,6 +37,9 @@
  * locked, a worker. */
 #define RECEIVE_TIMEOUT_US 100000
 #define SEND_TIMEOUT_US    1000
+/* Of one device: a front end that starts again, while its end has not been noticed. Librte_vhost
+ * has room for 1,024 in all, so nobody may have more. */
+#define CONNECTIONS_MAX 4
 
 /* Features that no device has: UDP fragmentation offload has no equal in an mbuf. */
 #define FEATURES_NEVER (1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VIRTIO_NET_F_HOST_UFO)
@@ -130,6 +133,12 @@ uint16_t vhost_device_send(
 
 /* --- What librte_vhost tells --- */
 
+static void tell_news(void)
+{
+	if (__atomic_load_n(&watch.is_running, __ATOMIC_RELAXED))
+		uv_async_send(&watch.async);
+}
+
 /* Which queues workers may use, of what is known. Under lock. */
 static void set_queues(struct vhost_device *device)
 {
@@ -160,17 +169,22 @@ static struct vhost_device *find_device(const char *path)
 	return NULL;
 }
 
-/* Whether the socket is a connection of the device: accepted at its path, or connected to it. */
+/* Whether the socket may be a connection of the device: accepted at its path, or any that was
+ * connected by us. What the listener calls itself is no help for these: it may be relative, or seen
+ * from elsewhere. */
 static bool is_connection_of(int fd, const struct vhost_device *device)
 {
 	struct sockaddr_un own = {0}, other = {0};
-	socklen_t own_size = sizeof(own), other_size = sizeof(other);
-	const struct sockaddr_un *named = device->is_client ? &other : &own;
+	socklen_t own_size = sizeof(own), other_size = sizeof(other), type_size = sizeof(int);
+	int type = 0;
 
 	return getsockname(fd, (struct sockaddr *)&own, &own_size) == 0
 		&& getpeername(fd, (struct sockaddr *)&other, &other_size) == 0
-		&& named->sun_family == AF_UNIX
-		&& strncmp(named->sun_path, device->path, sizeof(named->sun_path)) == 0;
+		&& getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0
+		&& type == SOCK_STREAM && own.sun_family == AF_UNIX
+		&& strncmp(own.sun_path, device->is_client ? "" : device->path,
+			   sizeof(own.sun_path))
+		== 0;
 }
 
 /* Librte_vhost does not tell which descriptor a connection has, and reads from it and writes to it
@@ -196,6 +210,23 @@ static int limit_waiting(const struct vhost_device *device)
 	return count > 0 ? 0 : -ENOENT;
 }
 
+/* Under lock. */
+static int count_connections(const struct vhost_device *device)
+{
+	int count = 0;
+
+	for (int i = 0; i < RTE_MAX_VHOST_DEVICE; i++)
+		count += connections[i].device == device;
+	return count;
+}
+
+static void on_destroy_connection(int handle)
+{
+	pthread_mutex_lock(&lock);
+	connections[handle] = (struct connection){0};
+	pthread_mutex_unlock(&lock);
+}
+
 static int on_new_connection(int handle)
 {
 	char path[DEVICE_ARGUMENT_SIZE];
@@ -205,10 +236,16 @@ static int on_new_connection(int handle)
 		return -1;
 	pthread_mutex_lock(&lock);
 	device = find_device(path);
+	if (device && count_connections(device) >= CONNECTIONS_MAX)
+		device = NULL;
 	connections[handle] = (struct connection){.device = device};
 	pthread_mutex_unlock(&lock);
 	/* Closing the device waits for this to return. */
-	return device ? limit_waiting(device) : -1;
+	if (device && limit_waiting(device) == 0)
+		return 0;
+	/* Librte_vhost does not tell of the end of those that it did not get to keep. */
+	on_destroy_connection(handle);
+	return -1;
 }
 
 static int on_vring_state(int handle, uint16_t ring, int is_enabled)
@@ -223,13 +260,14 @@ static int on_vring_state(int handle, uint16_t ring, int is_enabled)
 	if (device && device->handle == handle)
 		set_queues(device);
 	pthread_mutex_unlock(&lock);
-	uv_async_send(&watch.async);
+	tell_news();
 	return 0;
 }
 
 static int on_new_device(int handle)
 {
 	uint64_t features = 0;
+	uint16_t ring_count;
 	struct vhost_device *device;
 
 	/* Rings are polled: the front end need not tell of what it puts into them. */
@@ -237,15 +275,19 @@ static int on_new_device(int handle)
 		(void)rte_vhost_enable_guest_notification(handle, i, 0);
 	if (rte_vhost_get_negotiated_features(handle, &features) < 0)
 		return -1;
+	ring_count = rte_vhost_get_vring_num(handle);
 	pthread_mutex_lock(&lock);
 	device = connections[handle].device;
+	/* Rings that it had before, and that librte_vhost has freed without a word. */
+	for (uint16_t i = ring_count; i < 2 * VHOST_QUEUES_MAX; i++)
+		connections[handle].is_enabled[i] = false;
 	if (device) {
 		device->handle = handle;
 		device->features = features;
 		set_queues(device);
 	}
 	pthread_mutex_unlock(&lock);
-	uv_async_send(&watch.async);
+	tell_news();
 	return device ? 0 : -1;
 }
 
@@ -261,14 +303,17 @@ static void on_destroy_device(int handle)
 		set_queues(device);
 	}
 	pthread_mutex_unlock(&lock);
-	/* Also of a front end that does not count any more: a walk may have it in hand. */
-	publish_synchronize();
-	uv_async_send(&watch.async);
+	/* Also of a front end that does not count any more: a walk may have it in hand. Not of a
+	 * device that is closed (vhost_device_close()). */
+	if (device)
+		publish_synchronize();
+	tell_news();
 }
 
 static const struct rte_vhost_device_ops callbacks = {
 	.new_connection = on_new_connection,
 	.vring_state_changed = on_vring_state,
+	.destroy_connection = on_destroy_connection,
 	.new_device = on_new_device,
 	.destroy_device = on_destroy_device,
 };
@@ -291,8 +336,8 @@ void vhost_stop(void)
 {
 	if (!watch.is_running)
 		return;
+	__atomic_store_n(&watch.is_running, false, __ATOMIC_RELAXED);
 	uv_close((uv_handle_t *)&watch.async, NULL);
-	watch.is_running = false;
 }
 
 /* --- Life of a device --- */
@@ -317,7 +362,8 @@ static struct vhost_device *create_device(const struct vhost_setup *setup)
 	return device;
 }
 
-static void destroy_device(struct vhost_device *device)
+/* From here on librte_vhost's callbacks know nothing of the device. */
+static void forget_device(struct vhost_device *device)
 {
 	pthread_mutex_lock(&lock);
 	list_remove(&device->siblings);
@@ -326,7 +372,6 @@ static void destroy_device(struct vhost_device *device)
 			connections[i].device = NULL;
 	pthread_mutex_unlock(&lock);
 	device_count--;
-	free(device);
 }
 
 /* From here on front ends are served, if it succeeds. */
@@ -368,7 +413,8 @@ int vhost_device_open(
 		return error_set(error, -ENOMEM, "no memory");
 	result = register_device(setup);
 	if (result < 0) {
-		destroy_device(device);
+		forget_device(device);
+		free(device);
 		return error_set(error, result,
 			"librte_vhost refuses %s (its reason is in the log as dpdk)", setup->path);
 	}
@@ -387,9 +433,13 @@ void vhost_device_close(struct vhost_device *device)
 {
 	if (!device)
 		return;
-	/* Ends connections with on_destroy_device(), and removes our socket. */
+	/* Unregistering holds librte_vhost's own mutex, which a front end's message may wait for
+	 * with rings locked that a worker waits for in turn: nothing may be waited for in there. No
+	 * worker uses the device any more, so nothing has to be. */
+	forget_device(device);
+	/* Ends the connections, and removes our socket. */
 	(void)rte_vhost_driver_unregister(device->path);
-	destroy_device(device);
+	free(device);
 }
 
 bool vhost_device_is_up(const struct vhost_device *device)

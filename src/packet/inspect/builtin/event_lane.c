@@ -49,7 +49,8 @@ struct eve_record *event_lane_reserve(struct event_lane *lane, uint64_t now_ns)
 
 	if (earned > 0) {
 		lane->tokens = RTE_MIN(lane->tokens + earned, (uint64_t)lane->rate);
-		lane->earned_at_ns = now_ns;
+		/* The part of a token that is left counts for the next one. */
+		lane->earned_at_ns = now_ns - elapsed_ns + earned * CLOCK_NS_PER_S / lane->rate;
 	}
 	if (lane->tokens == 0) {
 		/* Relaxed: a statistic; partner is event_lane_lost(). */

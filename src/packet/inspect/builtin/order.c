@@ -338,7 +338,7 @@ static void begin_gap(struct job *job, struct stream *stream)
 	list_append(&job->own->held.queues, &stream->held->link);
 }
 
-/* What was told of and is acknowledged in pieces now: see order_withhold(). */
+/* What was told of and is acknowledged in pieces now: see order_withholds(). */
 static void note_told(struct stream *stream, uint32_t from)
 {
 	if (!stream_before(from, stream->next))

@@ -27,9 +27,13 @@
 #define MSS_DEFAULT      536 /* RFC 9293 section 3.7.1 */
 #define PIECES_MAX       256 /* that one segment may become */
 #define OPTION_SACK      5
+#define PATH_MTU_MIN_V4  552u  /* as Linux (ip_rt_min_pmtu) */
+#define PATH_MTU_MIN_V6  1280u /* RFC 8200 section 5 */
 
 static_assert(BUILTIN_RESIZED_MAX >= PACKET_BYTES_MAX + TRANSLATE_STEP_MAX,
-	"the largest segment with the most that may be added");
+	"the largest segment with the most that it may add; what a repetition of several makes may "
+	"be "
+	"larger, and is refused");
 
 static enum flow_side other(enum flow_side side)
 {
@@ -246,8 +250,8 @@ static struct rte_mbuf *make_piece(
 	return packet;
 }
 
-/* Returns how many; 0: no buffer was free, or there are no bytes. */
-static uint32_t make_pieces(struct job *job, struct rte_mbuf **pieces)
+/* Returns how many; 0: none, for *reason. */
+static uint32_t make_pieces(struct job *job, struct rte_mbuf **pieces, enum drop_reason *reason)
 {
 	const struct translate_map *map = &job->flow->translation->maps[job->side];
 	uint32_t offset = job->decoded.payload_offset, done = 0, count = 0, size, limit;
@@ -258,6 +262,10 @@ static uint32_t make_pieces(struct job *job, struct rte_mbuf **pieces)
 	size = translate_map_apply(map, job->decoded.tcp_sequence,
 		job->frame + job->decoded.payload_offset, job->decoded.payload_size, bytes + offset,
 		BUILTIN_RESIZED_MAX - offset);
+	*reason = DROP_stream_replaced;
+	if (size == TRANSLATE_NO_ROOM)
+		return 0;
+	*reason = DROP_no_memory;
 	limit = payload_limit(job, size);
 	do {
 		struct piece piece = {.index = count, .sequence = sequence + done};
@@ -279,10 +287,11 @@ static uint32_t make_pieces(struct job *job, struct rte_mbuf **pieces)
 static enum verdict send_anew(struct job *job, enum verdict verdict)
 {
 	struct rte_mbuf *pieces[PIECES_MAX + 1];
-	uint32_t count = make_pieces(job, pieces);
+	enum drop_reason reason;
+	uint32_t count = make_pieces(job, pieces, &reason);
 
 	if (count == 0)
-		return refuse(job, DROP_no_memory);
+		return refuse(job, reason);
 	builtin_count(&job->own->counters.resized);
 	if (count == 1 && !job->is_datagram) {
 		rte_pktmbuf_free(*job->packet);
@@ -524,6 +533,9 @@ bool translate_quotation(struct job *job, const struct decoded *about, enum flow
 
 	if (about->protocol != IPPROTO_TCP)
 		return true;
+	/* A forged one must not make hundreds of packets of one. */
+	if (mtu)
+		mtu = RTE_MAX(mtu, about->ip_version == 4 ? PATH_MTU_MIN_V4 : PATH_MTU_MIN_V6);
 	if (mtu && (!flow->path_mtu || mtu < flow->path_mtu))
 		flow->path_mtu = mtu;
 	if (!flow->translation)

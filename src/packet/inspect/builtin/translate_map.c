@@ -230,14 +230,14 @@ uint32_t translate_map_apply(const struct translate_map *map, uint32_t sequence,
 		if (stream_before(stop, at))
 			stop = at;
 		if (stop - at > max - done)
-			return 0;
+			return TRANSLATE_NO_ROOM;
 		memcpy(out + done, payload + (at - sequence), stop - at);
 		done += stop - at;
 		at = stop;
 		if (at == end)
 			break;
 		if (record->new_size > max - done)
-			return 0;
+			return TRANSLATE_NO_ROOM;
 		memcpy(out + done, map->bytes + record->bytes_at, record->new_size);
 		done += record->new_size;
 		at = record->at + record->old_size;

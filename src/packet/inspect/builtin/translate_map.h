@@ -62,6 +62,7 @@ bool translate_map_back_block(const struct translate_map *map, uint32_t *from, u
 /* Whether the segment has bytes that are replaced. */
 bool translate_map_touches(const struct translate_map *map, uint32_t sequence, uint32_t size);
 /* The segment's payload as the receiver gets it, from translate_map_forward(sequence) on. Returns
- * its size; out has room for max bytes, and what does not fit is not written: 0. */
+ * its size, or TRANSLATE_NO_ROOM: more than max bytes, and what is in out is of no use. */
+#define TRANSLATE_NO_ROOM UINT32_MAX
 uint32_t translate_map_apply(const struct translate_map *map, uint32_t sequence,
 	const uint8_t *payload, uint32_t size, uint8_t *out, uint32_t max);

@@ -19,6 +19,7 @@
 
 #include "frames.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
@@ -565,6 +566,39 @@ static void bounds_those_that_say_nothing(void **state)
 	port->ops->close(port);
 }
 
+static uint32_t count_descriptors(void)
+{
+	DIR *folder_of_all = opendir("/proc/self/fd");
+	uint32_t count = 0;
+
+	assert_non_null(folder_of_all);
+	while (readdir(folder_of_all))
+		count++;
+	closedir(folder_of_all);
+	return count;
+}
+
+/* What comes with a message of no bytes has arrived, though it reads like the end. */
+static void keeps_no_descriptor_of_an_empty_message(void **state)
+{
+	struct memif_message message;
+	uint32_t before;
+
+	open_port(port, "", 1);
+	before = count_descriptors();
+	for (int i = 0; i < 5; i++) {
+		int fd = connect_peer();
+
+		assert_true(hear(fd, &message));
+		tell(fd, "", 0, STDERR_FILENO);
+		while (hear(fd, &message))
+			;
+		close(fd);
+	}
+	assert_becomes((uv_run(&loop, UV_RUN_NOWAIT), count_descriptors() == before));
+	port->ops->close(port);
+}
+
 static int set_up(void **state)
 {
 	worker_index = 0;
@@ -602,6 +636,7 @@ int main(void)
 		cmocka_unit_test(closes_the_link_of_a_hostile_peer),
 		cmocka_unit_test(rings_a_peer_that_sleeps_without_waiting_for_it),
 		cmocka_unit_test(bounds_those_that_say_nothing),
+		cmocka_unit_test(keeps_no_descriptor_of_an_empty_message),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -242,6 +242,24 @@ static void connects_to_a_guest_that_listens_later(void **state)
 	(void)unlink(path);
 }
 
+/* The listener may know its socket by another name than we do. */
+static void connects_to_a_socket_by_another_name(void **state)
+{
+	struct error error;
+	uint16_t guest;
+
+	assert_int_equal(symlink(path, other_path), 0);
+	is_client = true;
+	assert_int_equal(open_port(port, other_path, 1, &error), 0);
+	is_client = false;
+	guest = open_guest(",server=1", 1); /* waits for us */
+	assert_true(wait_for_link(port));
+	port->ops->close(port);
+	close_guest(guest);
+	(void)unlink(path);
+	(void)unlink(other_path);
+}
+
 static void make_socket(bool is_served)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -473,6 +491,27 @@ static void front_end_that_stops_in_a_message_holds_up_nobody(void **state)
 	close(fd);
 }
 
+/* Librte_vhost has room for 1,024 connections in all. */
+static void front_end_with_many_connections_has_but_a_few(void **state)
+{
+	struct error error;
+	int fds[20], open = 0;
+	char byte;
+
+	assert_int_equal(open_port(port, path, 1, &error), 0);
+	for (size_t i = 0; i < RTE_DIM(fds); i++)
+		fds[i] = connect_to(path);
+	/* They are taken in turn: when the last one is refused all are settled. */
+	assert_becomes(recv(fds[RTE_DIM(fds) - 1], &byte, 1, MSG_DONTWAIT) == 0);
+	for (size_t i = 0; i < RTE_DIM(fds); i++) {
+		open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0;
+		close(fds[i]);
+	}
+	assert_in_range(open, 1, 4);
+	assert_others_are_served(other_path);
+	port->ops->close(port);
+}
+
 static void front_end_that_reads_no_answers_holds_up_nobody(void **state)
 {
 	struct error error;
@@ -583,11 +622,13 @@ int main(void)
 		cmocka_unit_test(takes_a_guest_that_comes_again),
 		cmocka_unit_test(sends_to_the_queues_that_a_guest_uses),
 		cmocka_unit_test(connects_to_a_guest_that_listens_later),
+		cmocka_unit_test(connects_to_a_socket_by_another_name),
 		cmocka_unit_test(replaces_a_stale_socket_but_no_other_file),
 		cmocka_unit_test(keeps_what_a_walk_uses_until_it_has_ended),
 		cmocka_unit_test(guest_may_go_and_come_under_traffic),
 		cmocka_unit_test(has_room_for_more_guests_than_dpdk_has_devices),
 		cmocka_unit_test(front_end_that_stops_in_a_message_holds_up_nobody),
+		cmocka_unit_test(front_end_with_many_connections_has_but_a_few),
 		cmocka_unit_test(front_end_that_reads_no_answers_holds_up_nobody),
 		cmocka_unit_test(front_end_that_sends_nonsense_harms_nobody),
 	};

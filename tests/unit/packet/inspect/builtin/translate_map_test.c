@@ -133,7 +133,7 @@ static void what_does_not_fit_is_not_written(void **state)
 	open_map(ORDINARY);
 	assert_int_equal(translate_map_apply(
 				 &map, ORDINARY + 10, (const uint8_t *)"abcd", 4, out, sizeof(out)),
-		0);
+		TRANSLATE_NO_ROOM);
 }
 
 static void acknowledged_records_live_on_in_the_difference(void **state)

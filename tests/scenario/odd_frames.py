@@ -55,9 +55,9 @@ def make(mtu=1500):
     frames = {
         "ipv4_udp": ip4(udp / Raw(b"hello")),
         "ipv4_udp_no_checksum": ip4(UDP(sport=1, dport=2, chksum=0) / Raw(b"none")),
-        "ipv4_first_fragment": ip4(udp / Raw(b"f" * 64), flags="MF", id=7),
-        "ipv4_middle_fragment": ip4(Raw(b"m" * 64), flags="MF", frag=9, id=7),
-        "ipv4_last_fragment": ip4(Raw(b"l" * 31), frag=17, id=7),
+        "ipv4_first_fragment": ip4(UDP(sport=4000, dport=4001, len=167, chksum=0) / Raw(b"f" * 64), flags="MF", id=7),
+        "ipv4_middle_fragment": ip4(Raw(b"m" * 64), flags="MF", frag=9, id=7, proto=17),
+        "ipv4_last_fragment": ip4(Raw(b"l" * 31), frag=17, id=7, proto=17),
         "ipv4_tiny_fragment": ip4(Raw(b"t" * 8), flags="MF", id=8),
         "ipv4_options": ip4(udp / Raw(b"opt"), options=[IPOption_Router_Alert()]),
         "ipv4_bad_header_checksum": typed(0x0800, broken_ip),

@@ -68,7 +68,9 @@ def test_odd_frames_pass_unchanged(make_lab, engines, mtu):
             wire.send(frame)
         for name, other in ends.items():
             if name != origin:
-                passing = [row for row in sent if engines == "none" or row[0] not in INCOMPLETE]
+                # Between partitions of a VLAN nothing is inspected, unless configured.
+                is_inspected = engines == "builtin" and {origin, name} != {"web", "app"}
+                passing = [row for row in sent if not is_inspected or row[0] not in INCOMPLETE]
                 compare(passing, other.drain(0.5), f"{origin} -> {name}", engines == "none")
         assert not [frame for frame in wire.drain(0.05) if frame[6:12] == source], origin
 

@@ -32,6 +32,7 @@ struct builtin_counters { /* written by the worker, read relaxed */
 	uint64_t held, gaps_given_up;
 	uint64_t resized, translations_lost;
 	uint64_t bypassed, icmp_related, icmp_unrelated;
+	uint64_t malformed_by[DECODE_MALFORMED_COUNT]; /* malformed, by reason */
 };
 
 /* What was seen, as Suricata counts it; written by the worker, read relaxed. */

@@ -106,6 +106,27 @@ static json_t *messages_to_json(const struct builtin *builtin)
 	return messages;
 }
 
+static uint64_t count_malformed(const struct builtin *builtin, int reason)
+{
+	return sum(builtin,
+		offsetof(struct builtin_counters, malformed_by)
+			+ (size_t)reason * sizeof(uint64_t));
+}
+
+static json_t *describe_malformed(const struct builtin *builtin)
+{
+	json_t *reasons = json_object();
+
+	for (int reason = DECODE_OK + 1; reason < DECODE_MALFORMED_COUNT; reason++) {
+		uint64_t count = count_malformed(builtin, reason);
+
+		if (count)
+			set_number(reasons, decode_malformed_name((enum decode_malformed)reason),
+				count);
+	}
+	return reasons;
+}
+
 json_t *builtin_status(struct inspector *inspector)
 {
 	const struct builtin *builtin = (const struct builtin *)inspector;
@@ -124,6 +145,7 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "anomalies_lost", totals.events_lost[EVENT_LANE_ANOMALIES]);
 	set_number(details, "flow_events_lost", totals.events_lost[EVENT_LANE_FLOWS]);
 	set_number(details, "malformed", SUM(builtin, malformed));
+	json_object_set_new(details, "malformed_by", describe_malformed(builtin));
 	set_number(details, "bad_checksums", SUM(builtin, bad_checksums));
 	set_number(details, "segments_rewritten", SUM(builtin, rewritten));
 	set_number(details, "segments_outside", SUM(builtin, stream_outside));
@@ -164,6 +186,12 @@ void builtin_metrics(struct inspector *inspector, json_t *samples)
 			"Security events beyond the rate limit, or that found no room.",
 			json_pack("{s:s}", "kind", lane_names[kind]),
 			(double)totals.events_lost[kind]);
+	for (int reason = DECODE_OK + 1; reason < DECODE_MALFORMED_COUNT; reason++)
+		packet_metric(samples, "inspect_malformed_total", "counter",
+			"Frames whose headers do not parse.",
+			json_pack("{s:s}", "reason",
+				decode_malformed_name((enum decode_malformed)reason)),
+			(double)count_malformed(builtin, reason));
 	packet_metric(samples, "inspect_segments_rewritten_total", "counter",
 		"TCP segments that brought other bytes than were seen before.", NULL,
 		(double)SUM(builtin, rewritten));

@@ -507,6 +507,7 @@ static enum verdict inspect_whole(struct job *job)
 
 	if (malformed != DECODE_OK) {
 		builtin_count(&job->own->counters.malformed);
+		builtin_count(&job->own->counters.malformed_by[malformed]);
 		job_emit_malformed(job);
 	}
 	/* Hosts ignore options that they cannot read, and take the data. */

@@ -271,6 +271,7 @@ static void malformed_headers_are_told(void **state)
 		.sequence = CLIENT_START - 1,
 		.has_broken_options = true});
 	check_anomaly("decode", "decoder.tcp.opt_invalid_len");
+	assert_int_equal(bench_builtin()->workers[0]->counters.malformed_by[DECODE_TCP_OPTIONS], 1);
 }
 
 /* I9 */

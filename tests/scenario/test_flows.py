@@ -17,6 +17,7 @@ from lab.peers import can_ping, curl, iperf3, nginx
 
 ADDRESS = "192.0.2.10"
 FORBIDDEN = 'drop tcp any any -> any any (msg:"forbidden"; content:"FORBIDDEN"; sid:1; rev:1;)\n'
+CLEAN = 'pass tcp any any -> any 80 (msg:"clean"; content:"/clean"; sid:2; rev:1;)\n'
 BYPASS = 1 << 20
 LARGE = b"x" * (4 * BYPASS) + b"FORBIDDEN\n"
 SMALL = b"x" * (BYPASS // 4) + b"FORBIDDEN\n"
@@ -25,8 +26,8 @@ FAR_MTU = 1200
 IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_MTU = 10, 2, 14  # linux/in.h
 
 
-def start(lab, workers=1, **options):
-    lab.write("rules/lab.rules", FORBIDDEN)
+def start(lab, workers=1, rules=FORBIDDEN, **options):
+    lab.write("rules/lab.rules", rules)
     lab.config["packet"] = {"workers": workers}
     lab.config["inspection"] = {"engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
                                 "stream-depth": "none", **options}
@@ -96,6 +97,19 @@ def test_elephant_passes_uninspected_after_its_bytes(lab):
     assert len(lab.daemon.events(event_type="alert")) == 1
     shown = lab.daemon.command("inspect", "flows").stdout
     assert "http" in shown and "bypass" in shown and "BYTES>" in shown
+
+
+def test_flows_tell_the_rule_that_settled_them(lab):
+    """I2: verdict, reason and sid of a flow that a pass rule settled, and of one that a drop rule did."""
+    nginx(lab, "web", {"clean": b"FORBIDDEN, but passed\n", "other": b"FORBIDDEN\n", "plain": b"a page\n"})
+    start(lab, rules=FORBIDDEN + CLEAN)
+    assert curl(lab.outside, f"http://{ADDRESS}/clean") == (0, b"FORBIDDEN, but passed\n")
+    assert curl(lab.outside, f"http://{ADDRESS}/other", timeout=2)[0] != 0
+    assert curl(lab.outside, f"http://{ADDRESS}/plain") == (0, b"a page\n")
+    settled = [(flow["verdict"], flow["sid"]) for flow in flows(lab, why="rule", server_port=80)]
+    assert sorted(settled) == [("drop", 1), ("pass", 2)]
+    plain, = flows(lab, verdict="inspect", server_port=80)
+    assert "why" not in plain and "sid" not in plain
 
 
 def test_elephant_of_an_unknown_protocol_stays_inspected(lab):

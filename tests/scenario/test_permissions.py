@@ -14,12 +14,15 @@ from lab.netns import stop, wait_until
 
 READER_UID = 61001
 STRANGER_UID = 61002
+OPERATORS_GID = 61010
+READERS_GROUP, READERS_GID = "daemon", 1  # of any Debian
 
 
-def as_user(daemon, uid, *arguments):
-    """`bulkhead …` as another user (without any group)."""
+def as_user(daemon, uid, *arguments, groups=()):
+    """`bulkhead …` as another user, with these supplementary groups alone."""
+    membership = ["--groups", ",".join(map(str, groups))] if groups else ["--clear-groups"]
     return subprocess.run(
-        ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", str(daemon.bulkhead),
+        ["setpriv", "--reuid", str(uid), "--regid", str(uid), *membership, str(daemon.bulkhead),
          "--socket", str(daemon.socket_path), *arguments],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
 
@@ -64,6 +67,18 @@ def test_readers_and_operators_change_while_the_daemon_runs(daemon):
     assert as_user(daemon, STRANGER_UID, "fdb", "--flush").returncode == 0
     permit(operators=[], readers=[])
     assert as_user(daemon, STRANGER_UID, "status").returncode == 1
+
+
+def test_groups_have_the_rights_that_they_are_given(daemon):
+    """`@group`, by number and by name, holds for who has it as a supplementary group, and for nobody else."""
+    daemon.apply(lambda config: config["control"].update(
+        operators=[f"@{OPERATORS_GID}"], readers=[f"@{READERS_GROUP}"]))
+    for groups, reads, changes in (((), 1, 1), ((61011,), 1, 1), ((READERS_GID,), 0, 1),
+                                   ((OPERATORS_GID,), 0, 0), ((61011, OPERATORS_GID), 0, 0)):
+        assert as_user(daemon, STRANGER_UID, "ports", groups=groups).returncode == reads, groups
+        assert as_user(daemon, STRANGER_UID, "fdb", "--flush", groups=groups).returncode == changes, groups
+    daemon.apply(lambda config: config["control"].update(operators=[], readers=[]))
+    assert as_user(daemon, STRANGER_UID, "ports", groups=(READERS_GID, OPERATORS_GID)).returncode == 1
 
 
 def test_a_client_that_stays_loses_its_rights_at_once(daemon):

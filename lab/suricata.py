@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suricata as an engine of the daemon: whether it is there, its section of the configuration, its state."""
 
+import json
 import pathlib
 import shutil
 
-from lab.netns import wait_until
+from lab.netns import run, wait_until
 
 BINARY = "/usr/bin/suricata"
 START_TIMEOUT = 60  # it compiles its rules, and shares the machine
@@ -34,6 +35,12 @@ def wait_running(daemon, timeout=START_TIMEOUT):
         return state["state"] == "running" and state["details"]["version"] and state["rules_loaded"]
     wait_until(is_running, timeout, what="Suricata")
     return row(daemon)
+
+
+def ask(daemon, command):
+    """Suricata's own answer to a command of its socket."""
+    path = daemon.run_folder / "suricata/run/command.sock"
+    return json.loads(run("suricatasc", "-c", command, path))["message"]
 
 
 def program_log(lab):

@@ -23,6 +23,7 @@ from lab.netns import CommandFailed, run, wait_until
 from lab.peers import can_ping, curl, iperf3, nginx, ping
 from tests.scenario import odd_frames
 from tests.scenario.test_odd_frames import SENDERS, compare, unguarded, wires
+from tests.scenario.test_roles import Pinger
 
 pytestmark = pytest.mark.skipif(not suricata.is_installed(),
                                 reason="Suricata is not installed: run tools/setup.sh test on Debian 12")
@@ -34,6 +35,12 @@ FORBIDDEN = ('drop tcp any any -> $HOME_NET 80 (msg:"forbidden"; flow:to_server,
 EVIL = 'drop udp any any -> $HOME_NET 7777 (msg:"evil"; content:"evil-payload"; sid:1000010; rev:1;)\n'
 BULK = ('drop tcp any any -> $HOME_NET 5201 (msg:"bulk"; flow:to_server; content:"evil-in-the-bulk"; '
         'sid:1000011; rev:1;)\n')
+SECRET = ('alert tcp $HOME_NET 80 -> any any (msg:"secret"; flow:to_client,established; content:"secret"; '
+          'replace:"XXXXXX"; sid:1000003; rev:1;)\n')
+REJECT = ('reject tcp any any -> $HOME_NET 80 (msg:"reject"; flow:to_server,established; '
+          'content:"/rejected"; sid:1000004; rev:1;)\n')
+CURL_TIMED_OUT = 28
+DEVICES = ("memif", "vhost-user")
 # What Suricata itself keeps back (stream.drop-invalid), as its records say.
 INVALID = {"tcp_syn_fin"}
 PAGE = b"a page of web\n" * 300
@@ -73,10 +80,12 @@ def flood(lab, count=600):
                              stdout=subprocess.PIPE, text=True)
 
 
-def test_attack_is_stopped_and_told_with_partition_and_origin(lab):
+@pytest.mark.parametrize("device", DEVICES)
+def test_attack_is_stopped_and_told_with_partition_and_origin(lab, device):
     """I7 I9: Suricata keeps the request back; its records are events of ours; both are accounted."""
     access = nginx(lab, "web", {"index.html": PAGE})
-    row = start(lab)
+    row = start(lab, suricata={"device": device})
+    assert row["details"]["device"] == device
     assert row["rules_loaded"] == 1 and row["rules_refused"] == 0
     assert row["details"]["version"].startswith("7.") and row["details"]["pid"] > 0
     assert curl(lab.outside, url("index.html")) == (0, PAGE)
@@ -94,6 +103,40 @@ def test_attack_is_stopped_and_told_with_partition_and_origin(lab):
     assert details(lab)["drop_records"] == {"rules": 1}
     shown = lab.daemon.command("inspect").stdout
     assert "suricata: version 7." in shown and "running" in shown
+
+
+def test_attack_in_a_jumbo_frame_is_stopped(make_lab):
+    """I7 G11: over vhost-user it looks into frames of 9,000 bytes to their end."""
+    lab = make_lab(partitions=("web",), mtu=9000)
+    start(lab, EVIL, suricata={"device": "vhost-user"})
+    outside, web = lab.outside.wire("eth0"), lab["web"].wire("eth0")
+    for payload, arrives in ((b"x" * 8_900 + b"good-payload", True), (b"x" * 8_900 + b"evil-payload", False)):
+        outside.send(Ether(dst="52:54:00:00:10:01", src="52:54:00:00:ff:77")
+                     / IP(src="192.0.2.150", dst=ADDRESS) / UDP(sport=4444, dport=7777) / Raw(payload))
+        seen = web.expect(lambda frame, payload=payload: payload in frame, 2)
+        assert (seen is not None) == arrives, payload[-12:]
+    wait_until(lambda: alerts(lab, 1000010), what="the alert")
+    assert details(lab)["unseen"] == 0 and lab.daemon.drops()["suricata_drop"] == 1
+
+
+def test_replace_rule_alerts_alone(lab):
+    """I7: Suricata replaces under NFQUEUE and IPFW alone, not over DPDK, and says so; the page arrives as it is."""
+    nginx(lab, "web", {"secret.html": b"the secret word\n"})
+    start(lab, SECRET)
+    assert curl(lab.outside, url("secret.html")) == (0, b"the secret word\n")
+    assert "replace" in suricata.program_log(lab)
+    event = wait_until(lambda: alerts(lab, 1000003), what="the alert")[0]
+    assert event["alert"]["action"] == "allowed"
+
+
+def test_rejected_request_is_dropped_without_a_reset(lab):
+    """I7: its process has no network to send resets to: the client runs into its time-out."""
+    access = nginx(lab, "web", {"rejected": PAGE})
+    start(lab, REJECT)
+    assert curl(lab.outside, url("rejected"), timeout=3) == (CURL_TIMED_OUT, b"")
+    event = wait_until(lambda: alerts(lab, 1000004), what="the alert")[0]
+    assert event["alert"]["action"] == "blocked" and lab.daemon.drops()["suricata_drop"] >= 1
+    assert "rejected" not in access.read_text()
 
 
 def test_what_it_keeps_back_stays_back_where_failure_means_pass(lab):
@@ -194,11 +237,12 @@ def test_more_tags_than_it_decodes_are_left_to_the_policy(make_lab, on_failure):
     assert lab.daemon.drops().get("inspect_unseen", 0) == (1 if on_failure == "drop" else 0)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("on_failure", ["drop", "pass"])
-def test_killed_suricata_is_started_again_under_traffic(lab, on_failure):
+def test_killed_suricata_is_started_again_under_traffic(lab, on_failure, device):
     """I7 I4 I5: kill -9: on-failure decides until it is back, told by events; connections go on."""
     nginx(lab, "web", {"index.html": PAGE})
-    start(lab, on_failure=on_failure)
+    start(lab, on_failure=on_failure, suricata={"device": device})
     assert can_ping(lab.outside, ADDRESS)
     old = pid_of(lab)
     before = lab["web"].received()
@@ -258,14 +302,17 @@ def test_rules_are_reloaded_under_traffic_without_loss(lab):
 
 
 def test_killed_packet_role_takes_suricata_with_it(lab):
-    """I7: it never reconnects, so it is started again with the role."""
+    """I7: it never reconnects, so it is started again with the role, under traffic; echoes come again."""
     nginx(lab, "web", {"index.html": PAGE})
     start(lab)
+    pinger = Pinger(lab.outside, ADDRESS)
     old, old_role = pid_of(lab), lab.daemon.kill_role("packet")
     lab.daemon.wait_role("packet", old_role, suricata.START_TIMEOUT)
     suricata.wait_running(lab.daemon)
     assert pid_of(lab) != old and not os.path.exists(f"/proc/{old}")
-    assert can_ping(lab.outside, ADDRESS)
+    pinger.wait_for_more()
+    sent, received = pinger.stop()
+    assert 20 < received < sent
     assert curl(lab.outside, "--path-as-is", ATTACK, timeout=2)[0] != 0
 
 
@@ -311,24 +358,47 @@ def test_unfinished_checksums_and_super_frames_are_inspected(lab):
                for port in lab.daemon.cli("ports")["ports"] if port["name"] == "uplink") > 1000
 
 
-def test_two_workers_have_a_device_each(make_lab):
-    """I7: a pair of hosts stays with one worker, and each direction is seen by the same."""
-    lab = make_lab(partitions=("app", "web"))
-    nginx(lab, "web", {"index.html": PAGE})
-    nginx(lab, "app", {"index.html": PAGE})
-
-    def two(config):
-        config["packet"] = {"workers": 2}
-    start(lab, change=two)
-    for number in range(8):
-        lab.outside.run("ip", "address", "add", f"192.0.2.{150 + number}/24", "dev", "eth0")
+def fetch_and_attack(lab, clients):
+    """From each client a page of each server, and an attack on each, which is stopped."""
+    for client in clients:
         for address in (ADDRESS, "192.0.2.11"):
-            source = f"192.0.2.{150 + number}"
-            assert curl(lab.outside, f"http://{address}/index.html", "--interface", source) == (0, PAGE)
-            assert curl(lab.outside, f"http://{address}/../../etc/passwd", "--interface", source,
-                        "--path-as-is", timeout=1)[0] != 0
+            assert curl(lab.outside, f"http://{address}/index.html", "--interface", client) == (0, PAGE)
+            assert curl(lab.outside, f"http://{address}/../../etc/passwd", "--interface", client,
+                        "--path-as-is", timeout=1)[0] == CURL_TIMED_OUT
+
+
+def seen_of_sessions(lab, count):
+    """What Suricata counted of TCP once it has seen so many connections; before, None."""
+    with contextlib.suppress(CommandFailed):  # it has none in its first second
+        tcp = suricata.ask(lab.daemon, "dump-counters")["tcp"]
+        return tcp if tcp["sessions"] >= count else None
+
+
+def test_two_workers_have_a_device_each(make_lab):
+    """I7: a pair of hosts stays with one worker, and each direction is seen by the same; after its death, too."""
+    lab = make_lab(partitions=("app", "web"))
+    for server in ("web", "app"):
+        nginx(lab, server, {"index.html": PAGE})
+    clients = [f"192.0.2.{150 + number}" for number in range(8)]
+    for client in clients:
+        lab.outside.run("ip", "address", "add", f"{client}/24", "dev", "eth0")
+    more = lab.write("stats.yaml", "%YAML 1.1\n---\nstats: {enabled: yes, interval: 1}\n")
+    start(lab, change=lambda config: config.update(packet={"workers": 2}), suricata={"include": [str(more)]})
+    fetch_and_attack(lab, clients)
     wait_until(lambda: len(alerts(lab, 1000001)) == 16, what="all alerts")
+    # Each fetch is some ten packets; a worker without any has had a fence or two.
+    for device in ("net_memif0", "net_memif1"):
+        wait_until(lambda device=device: suricata.ask(lab.daemon, f"iface-stat {device}")["pkts"] > 30,
+                   what=f"packets of {device}")
+    tcp = wait_until(lambda: seen_of_sessions(lab, 32), what="Suricata's statistics")
+    assert tcp["pkt_on_wrong_thread"] == 0
     assert lab.daemon.cli("inspect")["hold"]["expired"] == 0
+    old = pid_of(lab)
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: suricata.wait_running(lab.daemon)["details"]["pid"] not in (0, old), 20,
+               what="another process")
+    fetch_and_attack(lab, clients[:3])
+    wait_until(lambda: len(alerts(lab, 1000001)) == 22, what="the other alerts")
 
 
 def test_attached_suricata_is_somebody_elses(lab):
@@ -388,6 +458,33 @@ def test_flood_is_bounded_in_flight_and_loses_nothing_silently(lab):
     passed = row["passed"] - before["passed"]
     assert passed + drops.get("inspect_overload", 0) == given
     assert arrived <= count and passed >= arrived - 5
+
+
+def test_stopped_suricata_is_given_no_more_than_the_bound(lab):
+    """I7 I4: of 200 packets it gets 64; the others are counted at once, none is lost silently."""
+    start(lab, EVIL, suricata={"in-flight": 64}, deadline="2s")
+    wire, outside = lab["web"].wire("eth0"), lab.outside.wire("eth0")
+    frame = bytes(Ether(dst="52:54:00:00:10:01", src="52:54:00:00:ff:77")
+                  / IP(src="192.0.2.150", dst=ADDRESS) / UDP(sport=5, dport=9) / Raw(b"flood" * 4))
+    assert can_ping(lab.outside, ADDRESS)
+    pid = pid_of(lab)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(200):
+            outside.send(frame)
+        assert wait_until(lambda: lab.daemon.drops()["inspect_overload"], what="the bound") >= 1
+        assert details(lab)["in_flight"] <= 64
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    suricata.wait_running(lab.daemon)
+    assert can_ping(lab.outside, ADDRESS)
+    wait_until(lambda: details(lab)["in_flight"] == 0, what="the held packets' end")
+    arrived = sum(b"flood" in got for got in wire.drain(0.5))
+    drops = lab.daemon.drops()
+    counted = sum(drops.get(reason, 0) for reason in
+                  ("inspect_overload", "inspect_deadline", "inspect_down", "suricata_drop"))
+    assert drops["inspect_overload"] <= 200 - 64 + 8 and arrived <= 64
+    assert arrived + counted >= 200
 
 
 def test_clean_traffic_is_returned_by_builtin(lab):

@@ -436,7 +436,7 @@ def test_attached_suricata_is_somebody_elses(lab):
         own.wait()
 
 
-def test_flood_is_bounded_in_flight_and_loses_nothing_silently(lab):
+def test_flood_loses_nothing_silently(lab):
     """I7 I4: more than it can take: each packet is passed, or counted by a reason."""
     start(lab, EVIL, suricata={"in-flight": 64}, deadline="2s")
     wire, outside = lab["web"].wire("eth0"), lab.outside.wire("eth0")

@@ -101,3 +101,16 @@ def byte_math():
 def in_streams():
     return (Tcp(sport=40001).client(b"abc").client(b"xdef").packets + Tcp(sport=40002).client(b"xxxxxab").client(b"c").packets
             + Tcp(sport=40003).client(b"xabc").packets)
+
+
+@case('alert udp any any -> any any (msg:"other places"; content:"abc"; isdataat:5; content:"def"; within:3;)',
+      'alert udp any any -> any any (msg:"byte"; content:"abc"; byte_test:1,=,97,0; content:"def"; within:3;)',
+      'alert udp any any -> any any (msg:"pcre"; content:"abc"; pcre:"/xx/"; content:"def"; within:3;)')
+def test_between_relative_ones():
+    return [udp(b"abcxxxabcdef"), udp(b"abcdef", sport=5001)]
+
+
+@case('alert udp any any -> any any (msg:"before"; content:"def"; content:"abc"; distance:-8; within:5;)',
+      'alert udp any any -> any any (msg:"within"; content:"def"; content:"abc"; distance:-9; within:3;)')
+def within_before_the_payload():
+    return [udp(b"abcdef")]

@@ -199,3 +199,76 @@ def fragments_ipv6():
               / UDP(sport=5000, dport=4000) / Raw(b"x" * 1300 + b"EVILWORD" + b"y" * 300))
     pieces = fragment6(packet[IPv6], 1280)
     return [ether(CLIENT6, SERVER6) / piece for piece in pieces]
+
+
+@case(EVIL_UDP)
+def fragments_ipv6_last_first():
+    return list(reversed(fragments_ipv6()))
+
+
+@case(EVIL)
+def data_out_of_window():
+    return Tcp().at(0, b"EVIL").at(0x20000000, b"GOOD").at(4, b"WORD").acknowledge(8).packets
+
+
+@case(EVIL)
+def data_out_of_window_alone():
+    return Tcp().at(0x20000000, b"EVILWORD").client(b"good").packets
+
+
+def stamped(value):
+    return [("NOP", None), ("NOP", None), ("Timestamp", (value, 500))]
+
+
+@case(EVIL)
+def old_timestamp():
+    """A receiver discards what its timestamp shows to be old (RFC 7323 section 5), and takes what comes behind it."""
+    connection = Tcp()
+    for packet, value in zip(connection.packets, (100000, 500, 100001)):
+        packet[TCP].options = [("Timestamp", (value, 0)), *stamped(value)[:2]]
+    return (connection.at(0, b"x", options=stamped(100002)).at(1, b"GOOD", options=stamped(5))
+            .at(1, b"EVIL", options=stamped(100003)).at(5, b"WORD", options=stamped(100004)).acknowledge(9).packets)
+
+
+def pieces_of(*parts, identity=11):
+    """Fragments (offset, more, bytes) of a datagram of UDP; the bytes at 0 start with its header."""
+    return [ether(CLIENT, SERVER) / IP(src=CLIENT, dst=SERVER, id=identity, proto=17, flags="MF" if more else 0,
+                                       frag=offset // 8) / Raw(data) for offset, more, data in parts]
+
+
+def head(size):
+    return bytes(UDP(sport=5000, dport=4000, len=size, chksum=0))
+
+
+@case(EVIL_UDP)
+def fragments_contradict_evil_first():
+    return pieces_of((0, True, head(24)), (8, True, b"EVILWORD"), (8, True, b"GOODWORD"), (16, False, b"yyyyyyyy"))
+
+
+@case(EVIL_UDP)
+def fragments_contradict_evil_second():
+    return pieces_of((0, True, head(24)), (8, True, b"GOODWORD"), (8, True, b"EVILWORD"), (16, False, b"yyyyyyyy"))
+
+
+@case(EVIL_UDP)
+def fragments_overlap_in_part():
+    return pieces_of((0, True, head(32)), (8, True, b"xxxxxxxxGOODWORD"), (16, True, b"EVILWORD"), (24, False, b"yyyyyyyy"))
+
+
+@case(EVIL_UDP)
+def fragments_overlap_the_same():
+    return pieces_of((0, True, head(32)), (8, True, b"xxxxxxxxEVILWORD"), (16, True, b"EVILWORD"), (24, False, b"yyyyyyyy"))
+
+
+@case(EVIL_UDP)
+def three_vlan_tags(tags=3):
+    from scapy.all import Dot1Q
+    packet = ether(CLIENT, SERVER)
+    for number in range(tags):
+        packet = packet / Dot1Q(vlan=10 + number)
+    return [packet / IP(src=CLIENT, dst=SERVER) / UDP(sport=5000, dport=4000) / Raw(b"EVILWORD")]
+
+
+@case(EVIL_UDP)
+def four_vlan_tags():
+    return three_vlan_tags(4)

@@ -56,6 +56,7 @@ class Case:
     group: str
     packets: object  # a function that makes them
     rules: list
+    limits: str      # lines of threshold.config, which our rule files may hold themselves
     settings: dict   # of `inspection`, for our side
 
     @property
@@ -66,13 +67,13 @@ class Case:
 CASES = {}
 
 
-def case(*rules, name=None, **settings):
+def case(*rules, name=None, limits="", **settings):
     """Makes a case of a function that returns packets; sids are given where a rule has none."""
     def add(function):
         numbered = [rule if "sid:" in rule else f"{rule[:-1].rstrip()} sid:{number};)"
                     for number, rule in enumerate(rules, 1)]
         group = function.__module__.rsplit(".", 1)[1].removeprefix("cases_")
-        made = Case(name or function.__name__, group, function, numbered, settings)
+        made = Case(name or function.__name__, group, function, numbered, limits, settings)
         assert made.id not in CASES, f"two cases are named {made.id}"
         CASES[made.id] = made
         return function
@@ -86,10 +87,10 @@ def flow_of(event):
 
 
 def alerts_of(lines):
-    """{(sid, flow, action)} of EVE lines."""
+    """{(sid, flow, action, gid, rev)} of EVE lines."""
     events = [json.loads(line) for line in lines if line.startswith("{")]
-    return {(event["alert"]["signature_id"], flow_of(event), event["alert"]["action"])
-            for event in events if event.get("event_type") == "alert"}
+    return {(event["alert"]["signature_id"], flow_of(event), event["alert"]["action"], event["alert"]["gid"],
+             event["alert"]["rev"]) for event in events if event.get("event_type") == "alert"}
 
 
 # Suricata knows more; what we do not, is nothing to compare.
@@ -110,7 +111,7 @@ def run_ours(folder, settings):
     (folder / "ours.yaml").write_text(json.dumps(config))
     done = subprocess.run(
         [BUILD / "cli/bulkhead", "inspect", "replay", folder / "case.pcap", "--config", folder / "ours.yaml",
-         "--rules", folder / "case.rules", "--delivered", folder / "delivered.pcap"],
+         "--rules", folder / "ours.rules", "--delivered", folder / "delivered.pcap"],
         capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"bulkhead inspect replay: exit {done.returncode}\n{done.stderr}")
@@ -122,7 +123,6 @@ def run_ours(folder, settings):
 def run_suricata(folder):
     (folder / "suricata.yaml").write_text(SURICATA_CONFIG.format(folder=folder))
     (folder / "classification.config").write_text("config classification: misc-attack,Misc Attack,2\n")
-    (folder / "threshold.config").write_text("")
     eve = folder / "eve.json"
     eve.unlink(missing_ok=True)
     done = subprocess.run(
@@ -143,7 +143,10 @@ def write_case(folder, made):
     for number, packet in enumerate(packets):
         packet.time = 1_700_000_000 + number * 0.001 if packet.time > 1_750_000_000 else packet.time
     wrpcap(str(folder / "case.pcap"), packets)
-    (folder / "case.rules").write_text("\n".join(made.rules) + "\n")
+    rules = "\n".join(made.rules) + "\n"
+    (folder / "case.rules").write_text(rules)
+    (folder / "ours.rules").write_text(rules + made.limits)
+    (folder / "threshold.config").write_text(made.limits)
 
 
 @dataclasses.dataclass

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Options, protocols and actions that no other file has, with rules that must not match."""
 
-from scapy.all import ICMP, ICMPv6EchoRequest, IPOption_LSRR, IPOption_NOP, IPOption_RR, IPv6, Raw, UDP, fragment
+from scapy.all import ICMP, ICMPv6EchoRequest, IPOption_LSRR, IPOption_NOP, IPOption_RR, Raw, fragment
 from scapy.layers.sctp import SCTP, SCTPChunkData
 
 from tests.parity.harness import case

@@ -24,8 +24,6 @@ DIFFERENCES = {
     "stream/four_vlan_tags": (OURS, "Suricata does not decode packets with more than three VLAN tags"),
     "options/fragoffset": (EITHER, "a first fragment has ports, and our alert tells them; Suricata's tells none of fragments"),
     "options/ipopts": (OURS, "`any` is \"any IP options are set\" in Suricata's manual; it is not found for one option alone"),
-    "limits/event_filter_to_the_second": (EITHER, "a match exactly `seconds` after the first starts the next count here; it is "
-                                                  "the last one of the old count in Suricata"),
     "limits/rate_filter": (EITHER, "when `timeout` is over the count starts anew here; Suricata goes on with the old count, so that "
                                    "the second match acts again"),
     "deviations/content_outside_of_buffers": (SURICATA, "refused by name: when the two were there together is not kept"),

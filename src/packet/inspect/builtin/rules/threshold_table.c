@@ -144,7 +144,7 @@ static enum threshold_verdict advance(
 		elapsed_ms = 0;
 	if (is_acting && elapsed_ms <= seconds * 1000)
 		return THRESHOLD_CHANGED;
-	if (is_acting || elapsed_ms >= seconds * 1000)
+	if (is_acting || elapsed_ms > seconds * 1000)
 		*count = (struct count){now_ms, 0};
 	if (count->count < ACTING - 1)
 		count->count++;

@@ -36,6 +36,30 @@ static void tells_what_was_counted_before(void **state)
 	threshold_table_destroy(table);
 }
 
+/* As Suricata counts: a match at the last moment of the time belongs to it. */
+static void time_has_its_last_moment(void **state)
+{
+	static const struct rule rule = {.threshold = {.type = RULE_THRESHOLD_LIMIT,
+						 .track = RULE_TRACK_SOURCE,
+						 .count = 1,
+						 .seconds = 5}};
+	static const struct {
+		uint64_t at_ms;
+		enum threshold_verdict verdict;
+	} matches[] = {{1000, THRESHOLD_TELL}, {6000, THRESHOLD_SILENT}, {6001, THRESHOLD_TELL}};
+	struct threshold_table *table = threshold_table_create();
+
+	assert_non_null(table);
+	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++) {
+		const struct detect_context context = {.now_ns = matches[i].at_ms * 1000000};
+		const struct packet_view view = {.context = &context, .source = 1};
+
+		assert_int_equal(threshold_table_count(table, &rule, &rule.threshold, &view),
+			matches[i].verdict);
+	}
+	threshold_table_destroy(table);
+}
+
 /* What pushes a count out of one table does not so in another: it cannot be worked out before. */
 static void addresses_that_push_a_count_out_cannot_be_chosen(void **state)
 {
@@ -122,6 +146,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_what_was_counted_before),
+		cmocka_unit_test(time_has_its_last_moment),
 		cmocka_unit_test(addresses_that_push_a_count_out_cannot_be_chosen),
 		cmocka_unit_test(counts_are_exact_over_workers),
 		cmocka_unit_test(counts_that_make_room_are_counted),

@@ -96,7 +96,7 @@ def test_elephant_passes_uninspected_after_its_bytes(lab):
     assert details(lab)["flows_bypassed"] == 1
     assert len(lab.daemon.events(event_type="alert")) == 1
     shown = lab.daemon.command("inspect", "flows").stdout
-    assert "http" in shown and "bypass" in shown and "BYTES>" in shown
+    assert "tcp/http" in shown and "pass: bypass" in shown and "RECEIVED" in shown
 
 
 def test_flows_tell_the_rule_that_settled_them(lab):

@@ -107,7 +107,7 @@ def larger_than_the_mtu(ips, message, earlier):
 
 def bits_flipped(ips, message, earlier):
     frame = bytearray(ips.seal(PASS, message, message.inner))
-    for _ in range(random.randrange(1, 8)):
+    for _ in range(random.randrange(1, 8)):  # of the sealed message: none of them is believed
         frame[random.randrange(12, len(frame))] ^= 1 << random.randrange(8)
     ips.wire.send(frame)
 

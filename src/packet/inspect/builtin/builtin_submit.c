@@ -23,12 +23,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static enum verdict drop(struct rte_mbuf *packet, enum drop_reason reason)
-{
-	drop_mark(packet, reason);
-	return VERDICT_DROP;
-}
-
 static enum verdict fail(struct rte_mbuf *packet, enum drop_reason reason)
 {
 	drop_mark(packet, reason);
@@ -198,9 +192,7 @@ static void settle_flow(struct job *job, enum flow_verdict verdict)
 	job->flow->verdict = (uint8_t)verdict;
 	job->flow->reason = FLOW_REASON_RULE;
 	job->flow->reason_sid = job->result.decided_by ? job->result.decided_by->sid : 0;
-	for (int side = 0; side < FLOW_SIDES; side++)
-		stream_release(&job->flow->streams[side], flow_table_arena(job->own->flows));
-	app_release(&job->flow->app, flow_table_arena(job->own->flows), true);
+	flow_table_stop_reading(job->own->flows, job->flow);
 }
 
 static enum verdict block(struct job *job)
@@ -246,7 +238,7 @@ static enum verdict decide(struct job *job)
 	bool is_rewritten, is_edited;
 
 	if (!job_apply_rewrite(job) || !job_clear_urgent(job))
-		return drop(*job->packet, DROP_stream_memory);
+		return job_drop(job, DROP_stream_memory);
 	is_rewritten = job->is_urgent || (job->stream && job->step.must_rewrite);
 	run_rules(job);
 	if (rule_action_blocks(job->result.action))
@@ -326,12 +318,12 @@ enum verdict job_inspect_segment(struct job *job)
 	if (job->step.result == STREAM_OUTSIDE) {
 		builtin_count(&job->own->counters.stream_outside);
 		job_emit_anomaly(job, "stream.est_packet_out_of_window");
-		return drop(*job->packet, DROP_stream_window);
+		return job_drop(job, DROP_stream_window);
 	}
 	if (job->step.result == STREAM_NO_MEMORY)
 		return give_up(job);
 	if (job->step.result == STREAM_NEW && !translate_has_room(job))
-		return drop(*job->packet, DROP_stream_replaced);
+		return job_drop(job, DROP_stream_replaced);
 	return decide(job);
 }
 
@@ -350,7 +342,7 @@ static enum verdict inspect_tcp(struct job *job)
 	switch (outcome) {
 	case TCP_FORBIDDEN:
 		builtin_count(&job->own->counters.stream_outside);
-		return drop(*job->packet, DROP_stream_window);
+		return job_drop(job, DROP_stream_window);
 	case TCP_IGNORED:
 		return decide(job);
 	case TCP_TRACKED:
@@ -358,7 +350,7 @@ static enum verdict inspect_tcp(struct job *job)
 	}
 	/* Started over, by this packet: a new connection. */
 	if (job->flow->verdict == FLOW_DROP)
-		return drop(*job->packet, DROP_inspect_flow);
+		return job_drop(job, DROP_inspect_flow);
 	return order_settle(job, job_inspect_segment(job), is_withheld);
 }
 
@@ -385,11 +377,11 @@ static enum verdict inspect_own_flow(struct job *job)
 		statistics_count_flow(&job->own->statistics, &job->decoded);
 	flow_events_note(flow, job->side, &job->decoded, metadata);
 	if (flow->verdict == FLOW_DROP && !may_restart(&job->decoded))
-		return drop(*job->packet,
+		return job_drop(job,
 			flow->reason == FLOW_REASON_TRANSLATION ? DROP_stream_translation
 								: DROP_inspect_flow);
 	if (!translate_in(job))
-		return drop(*job->packet, DROP_no_memory);
+		return job_drop(job, DROP_no_memory);
 	if (flow->verdict == FLOW_PASS && !may_restart(&job->decoded))
 		return VERDICT_PASS;
 	if (job->decoded.protocol == IPPROTO_TCP)
@@ -420,7 +412,7 @@ static struct flow *find_related(struct job *job, const struct decoded *about)
 				translate_quoted(flow, sender, about->tcp_sequence))))
 		return NULL;
 	/* The error goes to the one that sent the packet. */
-	job->side = sender == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
+	job->side = flow_other_side(sender);
 	return flow;
 }
 
@@ -431,7 +423,7 @@ static enum verdict inspect_unrelated(struct job *job)
 
 	if (verdict == VERDICT_DROP || !job->settings->drops_unrelated)
 		return verdict;
-	return drop(*job->packet, DROP_inspect_unrelated);
+	return job_drop(job, DROP_inspect_unrelated);
 }
 
 /* An error gets the verdict of the flow that it is about; one about no flow makes none, and rules
@@ -446,11 +438,11 @@ static enum verdict inspect_icmp_error(struct job *job, const struct decoded *ab
 	}
 	builtin_count(&job->own->counters.icmp_related);
 	if (flow->verdict == FLOW_DROP)
-		return drop(*job->packet, DROP_inspect_flow);
+		return job_drop(job, DROP_inspect_flow);
 	job->flow = flow;
 	job->is_about_flow = true;
-	if (!translate_quotation(job, about, job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT))
-		return drop(*job->packet, DROP_no_memory);
+	if (!translate_quotation(job, about, flow_other_side(job->side)))
+		return job_drop(job, DROP_no_memory);
 	if (flow->verdict == FLOW_PASS)
 		return VERDICT_PASS;
 	return decide(job);
@@ -473,7 +465,7 @@ static enum verdict inspect_apart(struct job *job, enum drop_reason reason)
 
 	if (verdict == VERDICT_DROP || !job->settings->drops_malformed)
 		return verdict;
-	return drop(*job->packet, reason);
+	return job_drop(job, reason);
 }
 
 static bool has_bad_checksum(struct job *job)
@@ -607,7 +599,7 @@ static enum verdict inspect_fragment(struct job *job)
 			job->decoded.ip_version == 4 ? "decoder.ipv4.frag_overlap"
 						     : "decoder.ipv6.frag_overlap");
 		release_datagram(job->own, datagram, VERDICT_DROP, DROP_inspect_fragment);
-		return drop(packet, DROP_inspect_fragment);
+		return job_drop(job, DROP_inspect_fragment);
 	case FRAGMENT_FULL:
 		break;
 	}

@@ -44,7 +44,5 @@ void bypass_flow(struct job *job)
 	flow->verdict = FLOW_PASS;
 	flow->reason = FLOW_REASON_BYPASS;
 	builtin_count(&job->own->counters.bypassed);
-	for (int side = 0; side < FLOW_SIDES; side++)
-		stream_release(&flow->streams[side], flow_table_arena(job->own->flows));
-	app_release(&flow->app, flow_table_arena(job->own->flows), true);
+	flow_table_stop_reading(job->own->flows, flow);
 }

@@ -316,6 +316,13 @@ const struct flow *flow_table_next(const struct flow_table *table, uint32_t *ind
 	return NULL;
 }
 
+void flow_table_stop_reading(struct flow_table *table, struct flow *flow)
+{
+	for (int side = 0; side < FLOW_SIDES; side++)
+		stream_release(&flow->streams[side], table->arena);
+	app_release(&flow->app, table->arena, true);
+}
+
 bool flow_table_reclaim(struct flow_table *table)
 {
 	bool has_freed = false;

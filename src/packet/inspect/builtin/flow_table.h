@@ -46,6 +46,11 @@ enum flow_end {
 
 enum flow_side { FLOW_CLIENT, FLOW_SERVER, FLOW_SIDES };
 
+static inline enum flow_side flow_other_side(enum flow_side side)
+{
+	return side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
+}
+
 /* Addresses and ports in an order that both directions agree on. No padding. */
 struct flow_key {
 	uint8_t addresses[2][16];
@@ -120,6 +125,8 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, enum flow_s
 void flow_table_age(struct flow_table *table, uint64_t now_ns);
 /* The same, for a worker that has no packets: now and then, and then more of them. */
 void flow_table_age_idle(struct flow_table *table, uint64_t now_ns);
+/* Nothing of the flow is read any more: the memory of its streams and messages goes back. */
+void flow_table_stop_reading(struct flow_table *table, struct flow *flow);
 /* Lets go of histories that are not needed; whether there was one. A bounded step. */
 bool flow_table_reclaim(struct flow_table *table);
 

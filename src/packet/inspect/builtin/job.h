@@ -2,6 +2,7 @@
 /* One packet under inspection: what builtin_submit.c and its neighbours hand each other. Worker. */
 #pragma once
 
+#include "packet/engine/drop.h"
 #include "packet/inspect/builtin/builtin.h"
 
 /* One packet (or one datagram of several). */
@@ -27,6 +28,13 @@ struct job {
 	struct app_summary app_summary; /* of the message that rules matched */
 	bool has_app_summary;
 };
+
+/* The verdict of a packet that is dropped. */
+static inline enum verdict job_drop(struct job *job, enum drop_reason reason)
+{
+	drop_mark(*job->packet, reason);
+	return VERDICT_DROP;
+}
 
 /* For a burst. */
 void job_init(struct job *job, struct builtin *builtin, uint16_t worker);

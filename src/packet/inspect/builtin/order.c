@@ -32,12 +32,6 @@ static struct held_list *list_of(struct job *job)
 	return list;
 }
 
-static enum verdict refuse(struct job *job, enum drop_reason reason)
-{
-	drop_mark(*job->packet, reason);
-	return VERDICT_DROP;
-}
-
 static enum failure_policy policy_of(struct rte_mbuf *packet)
 {
 	return inspect_failure_policy(publish_read(&inspect_chain), packet);
@@ -121,8 +115,7 @@ static void acknowledge(uint16_t worker, struct flow *flow, enum flow_side side,
 	const struct decoded *decoded, struct rte_mbuf *held)
 {
 	struct stream *stream = &flow->streams[side];
-	const struct stream *receiver =
-		&flow->streams[side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
+	const struct stream *receiver = &flow->streams[flow_other_side(side)];
 	struct decoded own = *decoded;
 	uint8_t frame[ORDER_FRAME_SIZE];
 	uint32_t size;
@@ -244,11 +237,11 @@ enum verdict order_hold(struct job *job)
 	if (stream_is_outside(job->stream, segment.from, decoded->payload_size)) {
 		builtin_count(&job->own->counters.stream_outside);
 		job_emit_anomaly(job, "stream.est_packet_out_of_window");
-		return refuse(job, DROP_stream_window);
+		return job_drop(job, DROP_stream_window);
 	}
 	/* A datagram in fragments is not one packet: its sender has to repeat it. */
 	if (job->is_datagram || !unify(job, &segment))
-		return refuse(job, DROP_stream_gap);
+		return job_drop(job, DROP_stream_gap);
 	packet = *job->packet;
 	switch (add(job, &segment)) {
 	case HELD_TAKEN:
@@ -256,12 +249,12 @@ enum verdict order_hold(struct job *job)
 		answer_or_wait(job, packet);
 		return VERDICT_HELD;
 	case HELD_REPEATED:
-		return refuse(job, DROP_stream_repeated);
+		return job_drop(job, DROP_stream_repeated);
 	case HELD_FULL:
 		break;
 	}
 	builtin_count(&job->own->counters.stream_no_memory);
-	return refuse(job, DROP_stream_gap);
+	return job_drop(job, DROP_stream_gap);
 }
 
 /* ---- going on ---- */
@@ -316,7 +309,7 @@ static enum verdict inspect_again(struct job *job, struct rte_mbuf **packet)
 	job_open(job, packet);
 	packet_metadata(*packet)->flags &= (uint8_t)~PACKET_IS_IN_STREAM;
 	if (job->flow->verdict == FLOW_DROP)
-		return refuse(job, DROP_inspect_flow);
+		return job_drop(job, DROP_inspect_flow);
 	renew_timestamp(job);
 	if (job->flow->verdict == FLOW_PASS)
 		return VERDICT_PASS;
@@ -384,8 +377,8 @@ bool order_withholds(struct job *job)
 {
 	const struct decoded *decoded = &job->decoded;
 	struct stream *own = &job->flow->streams[job->side];
-	struct stream *peer =
-		&job->flow->streams[job->side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT];
+	struct stream *peer = &job->flow->streams[flow_other_side(job->side)];
+	uint32_t sack_size;
 
 	if (is_repetition_of_told(own, decoded))
 		own->flags &= (uint16_t)~STREAM_HAS_TOLD;
@@ -393,7 +386,7 @@ bool order_withholds(struct job *job)
 		return false;
 	if (decoded->tcp_flags == TCP_ACK && decoded->payload_size == 0
 		&& stream_before(peer->acked, decoded->tcp_acknowledgement)
-		&& !tcp_has_sack(decoded))
+		&& !tcp_find_sack(decoded, &sack_size))
 		return true;
 	peer->flags &= (uint16_t)~STREAM_HAS_TOLD;
 	return false;
@@ -404,7 +397,7 @@ enum verdict order_settle(struct job *job, enum verdict verdict, bool is_withhel
 	if (verdict == VERDICT_HELD || verdict == VERDICT_DROP || verdict == VERDICT_FAILED)
 		return verdict;
 	if (is_withheld)
-		return refuse(job, DROP_stream_acknowledged);
+		return job_drop(job, DROP_stream_acknowledged);
 	note_timestamp(job);
 	return verdict;
 }
@@ -424,7 +417,7 @@ static void skip_acknowledged(struct job *job, struct flow *flow, enum flow_side
 static enum verdict queue_up(struct job *job, enum verdict verdict)
 {
 	if (job_ready_room(job->own) == 0)
-		return refuse(job, DROP_stream_gap);
+		return job_drop(job, DROP_stream_gap);
 	job_make_ready(job->own, *job->packet, verdict);
 	job->flow->ready_until = job->own->ready_head;
 	return VERDICT_HELD;

@@ -20,9 +20,10 @@
 struct tcp_options {
 	uint8_t scale; /* RFC 7323 section 2.2; 0 when there is none, which means the same */
 	uint16_t mss;  /* 0: none */
-	bool permits_sack, has_sack, has_timestamps;
+	bool permits_sack, has_timestamps;
 	uint32_t timestamp, timestamp_echo;
-	uint32_t timestamp_at; /* in the frame */
+	uint32_t timestamp_at, sack_at; /* in the frame */
+	uint32_t sack_size;
 };
 
 static void read_option(struct bytes *options, uint8_t kind, uint8_t size, struct tcp_options *out)
@@ -38,8 +39,6 @@ static void read_option(struct bytes *options, uint8_t kind, uint8_t size, struc
 	}
 	if (kind == OPTION_SACK_OK && size == 2)
 		out->permits_sack = true;
-	if (kind == OPTION_SACK)
-		out->has_sack = true;
 	if (kind == OPTION_TIMESTAMPS && size == 10) {
 		out->timestamp = bytes_read_u32(&value);
 		out->timestamp_echo = bytes_read_u32(&value);
@@ -58,6 +57,7 @@ static void read_options(const struct decoded *decoded, struct tcp_options *out)
 		decoded->payload_offset - decoded->l4_offset - HEADER_SIZE);
 	while (bytes_left(&options) > 0) {
 		uint8_t kind = bytes_read_u8(&options), size;
+		uint32_t value_at;
 
 		if (kind == OPTION_END)
 			break;
@@ -66,9 +66,13 @@ static void read_options(const struct decoded *decoded, struct tcp_options *out)
 		size = bytes_read_u8(&options);
 		if (size < 2 || size - 2u > bytes_left(&options))
 			break;
+		value_at = decoded->payload_offset - (uint32_t)bytes_left(&options);
 		if (kind == OPTION_TIMESTAMPS && size == 10)
-			out->timestamp_at =
-				decoded->payload_offset - (uint32_t)bytes_left(&options);
+			out->timestamp_at = value_at;
+		if (kind == OPTION_SACK && out->sack_size <= 2) {
+			out->sack_at = value_at - 2;
+			out->sack_size = size;
+		}
 		read_option(&options, kind, size, out);
 	}
 }
@@ -81,17 +85,13 @@ uint32_t tcp_timestamp_at(const struct decoded *decoded)
 	return options.timestamp_at;
 }
 
-bool tcp_has_sack(const struct decoded *decoded)
+uint32_t tcp_find_sack(const struct decoded *decoded, uint32_t *size)
 {
 	struct tcp_options options;
 
 	read_options(decoded, &options);
-	return options.has_sack;
-}
-
-static enum flow_side other(enum flow_side side)
-{
-	return side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
+	*size = options.sack_size;
+	return options.sack_at;
 }
 
 /* A sender may forge its peer's segments to make us believe they were acknowledged; they come in
@@ -174,7 +174,7 @@ static void begin_anew(struct flow_table *table, struct flow *flow, enum flow_si
 {
 	struct arena *arena = flow_table_arena(table);
 
-	flow_table_restart(table, flow, other(*side));
+	flow_table_restart(table, flow, flow_other_side(*side));
 	*side = FLOW_SERVER;
 	stream_sync(&flow->streams[FLOW_SERVER], arena, decoded->tcp_sequence + 1, true);
 	stream_sync(&flow->streams[FLOW_CLIENT], arena, decoded->tcp_acknowledgement, true);
@@ -191,7 +191,7 @@ static void begin_anew(struct flow_table *table, struct flow *flow, enum flow_si
 static enum tcp_outcome track_syn_ack(struct flow_table *table, struct flow *flow,
 	enum flow_side *side, const struct decoded *decoded)
 {
-	struct stream *own = &flow->streams[*side], *peer = &flow->streams[other(*side)];
+	struct stream *own = &flow->streams[*side], *peer = &flow->streams[flow_other_side(*side)];
 	uint32_t start = peer->next - (uint32_t)peer->position;
 
 	if ((own->flags & STREAM_SAW_SYN)
@@ -221,7 +221,7 @@ static enum tcp_outcome track_syn_ack(struct flow_table *table, struct flow *flo
 static enum tcp_outcome track_rst(struct flow_table *table, struct flow *flow, enum flow_side side,
 	const struct decoded *decoded, bool is_trusted)
 {
-	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
+	struct stream *own = &flow->streams[side], *peer = &flow->streams[flow_other_side(side)];
 	uint32_t sequence = decoded->tcp_sequence;
 
 	if (!(own->flags & STREAM_IS_SYNCED)) {
@@ -258,7 +258,7 @@ static bool track_acknowledgement(struct flow_table *table, struct stream *own, 
 static enum tcp_outcome track_plain(struct flow_table *table, struct flow *flow,
 	enum flow_side side, const struct decoded *decoded, const struct tcp_settings *settings)
 {
-	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
+	struct stream *own = &flow->streams[side], *peer = &flow->streams[flow_other_side(side)];
 
 	/* Receivers discard what acknowledges nothing (RFC 9293 section 3.10.7.4). */
 	if (!(decoded->tcp_flags & TCP_ACK))
@@ -303,8 +303,8 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 	const char **anomaly)
 {
 	uint8_t flags = decoded->tcp_flags;
-	bool is_trusted =
-		is_from_its_side(&flow->streams[*side], &flow->streams[other(*side)], ingress);
+	bool is_trusted = is_from_its_side(
+		&flow->streams[*side], &flow->streams[flow_other_side(*side)], ingress);
 	enum tcp_outcome outcome;
 
 	if (flags & TCP_RST)
@@ -318,8 +318,8 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 	*anomaly = outcome == TCP_TRACKED ? NULL : anomaly_of(flow, flags, is_trusted);
 	if (outcome == TCP_TRACKED && is_trusted && (flags & TCP_ACK)) {
 		note_offer(&flow->streams[*side], decoded);
-		if (!track_acknowledgement(
-			    table, &flow->streams[*side], &flow->streams[other(*side)], decoded))
+		if (!track_acknowledgement(table, &flow->streams[*side],
+			    &flow->streams[flow_other_side(*side)], decoded))
 			*anomaly = "stream.pkt_invalid_ack";
 	}
 	return outcome;
@@ -328,7 +328,7 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side,
 	const struct decoded *decoded)
 {
-	struct stream *own = &flow->streams[side], *peer = &flow->streams[other(side)];
+	struct stream *own = &flow->streams[side], *peer = &flow->streams[flow_other_side(side)];
 
 	if (!(decoded->tcp_flags & TCP_FIN) || !(own->flags & STREAM_IS_SYNCED))
 		return;

@@ -36,8 +36,10 @@ enum tcp_outcome tcp_track(struct flow_table *table, struct flow *flow, enum flo
 
 /* Where in the frame its timestamp's value is (RFC 7323); 0: it has none. */
 uint32_t tcp_timestamp_at(const struct decoded *decoded);
-/* Whether it brings selective acknowledgements (RFC 2018, RFC 2883). */
-bool tcp_has_sack(const struct decoded *decoded);
+/* Where in the frame its selective acknowledgements begin, with kind and size of the option (RFC
+ * 2018, RFC 2883), and their *size, 2 where it is empty;
+ * 0: it brings none. */
+uint32_t tcp_find_sack(const struct decoded *decoded, uint32_t *size);
 
 /* After the segment was let through: FIN and the states that follow from it. */
 void tcp_settle(struct flow_table *table, struct flow *flow, enum flow_side side,

@@ -24,9 +24,8 @@
 #define IPV4_HEADER_SIZE 20
 #define IPV6_HEADER_SIZE 40
 #define IP_SIZE_MAX      65535
-#define MSS_DEFAULT      536 /* RFC 9293 section 3.7.1 */
-#define PIECES_MAX       256 /* that one segment may become */
-#define OPTION_SACK      5
+#define MSS_DEFAULT      536   /* RFC 9293 section 3.7.1 */
+#define PIECES_MAX       256   /* that one segment may become */
 #define PATH_MTU_MIN_V4  552u  /* as Linux (ip_rt_min_pmtu) */
 #define PATH_MTU_MIN_V6  1280u /* RFC 8200 section 5 */
 
@@ -34,17 +33,6 @@ static_assert(BUILTIN_RESIZED_MAX >= PACKET_BYTES_MAX + TRANSLATE_STEP_MAX,
 	"the largest segment with the most that it may add; what a repetition of several makes may "
 	"be "
 	"larger, and is refused");
-
-static enum flow_side other(enum flow_side side)
-{
-	return side == FLOW_CLIENT ? FLOW_SERVER : FLOW_CLIENT;
-}
-
-static enum verdict refuse(struct job *job, enum drop_reason reason)
-{
-	drop_mark(*job->packet, reason);
-	return VERDICT_DROP;
-}
 
 /* ---- headers in place ---- */
 
@@ -109,28 +97,10 @@ static void map_blocks(const struct translate_map *map, uint8_t *option, uint32_
 	memset(option + (kept > 2 ? kept : 0), 1, size - (kept > 2 ? kept : 0));
 }
 
-/* Where the option is in the frame, and its size; 0: there is none. */
-static uint32_t find_blocks(const struct decoded *decoded, uint32_t *size)
-{
-	uint32_t at = decoded->l4_offset + TCP_HEADER_SIZE, end = decoded->payload_offset;
-
-	while (at + 1 < end && decoded->frame[at] != 0) {
-		uint32_t step = decoded->frame[at] == 1 ? 1 : decoded->frame[at + 1];
-
-		if (step == 0 || at + step > end)
-			return 0;
-		*size = step;
-		if (decoded->frame[at] == OPTION_SACK && step > 2)
-			return at;
-		at += step;
-	}
-	return 0;
-}
-
 /* Not by what only claims to be the receiver's word (tcp.c). */
 static bool is_from_its_side(const struct job *job)
 {
-	const struct stream *peer = &job->flow->streams[other(job->side)];
+	const struct stream *peer = &job->flow->streams[flow_other_side(job->side)];
 
 	return !(peer->flags & STREAM_HAS_INGRESS) || peer->ingress != job_ingress(*job->packet);
 }
@@ -143,9 +113,11 @@ bool translate_in(struct job *job)
 
 	if (likely(!translation) || (job->decoded.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_ACK)
 		return true;
-	map = &translation->maps[other(job->side)];
+	map = &translation->maps[flow_other_side(job->side)];
 	acknowledgement = translate_map_back(map, job->decoded.tcp_acknowledgement);
-	blocks_at = find_blocks(&job->decoded, &size);
+	blocks_at = tcp_find_sack(&job->decoded, &size);
+	if (size <= 2)
+		blocks_at = 0;
 	if (acknowledgement != job->decoded.tcp_acknowledgement || blocks_at) {
 		if (!may_write(job))
 			return false;
@@ -291,7 +263,7 @@ static enum verdict send_anew(struct job *job, enum verdict verdict)
 	uint32_t count = make_pieces(job, pieces, &reason);
 
 	if (count == 0)
-		return refuse(job, reason);
+		return job_drop(job, reason);
 	builtin_count(&job->own->counters.resized);
 	if (count == 1 && !job->is_datagram) {
 		rte_pktmbuf_free(*job->packet);
@@ -300,7 +272,7 @@ static enum verdict send_anew(struct job *job, enum verdict verdict)
 	}
 	if (job_ready_room(job->own) < count) {
 		rte_pktmbuf_free_bulk(pieces, count);
-		return refuse(job, DROP_inspect_overload);
+		return job_drop(job, DROP_inspect_overload);
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (verdict == VERDICT_FAILED)
@@ -309,7 +281,7 @@ static enum verdict send_anew(struct job *job, enum verdict verdict)
 	}
 	job->flow->ready_until = job->own->ready_head;
 	if (job->is_datagram)
-		return refuse(job, DROP_stream_fragment);
+		return job_drop(job, DROP_stream_fragment);
 	rte_pktmbuf_free(*job->packet);
 	return VERDICT_HELD;
 }
@@ -356,7 +328,7 @@ enum verdict translate_out(struct job *job, enum verdict verdict)
 	if (sequence == decoded->tcp_sequence)
 		return verdict;
 	if (!may_write(job))
-		return refuse(job, DROP_no_memory);
+		return job_drop(job, DROP_no_memory);
 	put_number(job, 4, sequence);
 	return verdict;
 }
@@ -503,7 +475,7 @@ void translate_answer(const struct flow *flow, enum flow_side side, enum answer_
 	/* The answer's sequence number, in the name of the other end. */
 	if (target == ANSWER_TO_SOURCE)
 		decoded->tcp_acknowledgement = translate_map_forward(
-			&translation->maps[other(side)], decoded->tcp_acknowledgement);
+			&translation->maps[flow_other_side(side)], decoded->tcp_acknowledgement);
 	else
 		decoded->tcp_sequence =
 			translate_map_forward(&translation->maps[side], decoded->tcp_sequence);
@@ -547,7 +519,7 @@ bool translate_quotation(struct job *job, const struct decoded *about, enum flow
 	/* More than eight bytes of it need not be there (RFC 792). */
 	if (at + 12 <= job->decoded.l3_end)
 		network_store32(job->frame + at + 8,
-			translate_map_forward(&flow->translation->maps[other(sender)],
+			translate_map_forward(&flow->translation->maps[flow_other_side(sender)],
 				network_load32(job->frame + at + 8)));
 	job_finish_change(job);
 	return true;
@@ -574,10 +546,11 @@ static void send_reset(const struct translation *translation, enum answer_target
  * of what is on its way, nobody knows. So that of all, and that of none. */
 static void reset_end(const struct translation *translation, enum answer_target target)
 {
-	enum flow_side sender =
-		target == ANSWER_TO_DESTINATION ? translation->side : other(translation->side);
+	enum flow_side sender = target == ANSWER_TO_DESTINATION
+		? translation->side
+		: flow_other_side(translation->side);
 	const struct translate_map *map = &translation->maps[sender];
-	uint32_t acknowledgement = translation->maps[other(sender)].sent;
+	uint32_t acknowledgement = translation->maps[flow_other_side(sender)].sent;
 
 	send_reset(translation, target, translate_map_forward(map, map->sent), acknowledgement);
 	if (map->acked != map->sent)
@@ -619,8 +592,6 @@ void translate_lose_all(struct builtin_worker *own)
 		flow->verdict = FLOW_DROP;
 		flow->reason = FLOW_REASON_TRANSLATION;
 		order_forget(own, flow);
-		for (int side = 0; side < FLOW_SIDES; side++)
-			stream_release(&flow->streams[side], flow_table_arena(own->flows));
-		app_release(&flow->app, flow_table_arena(own->flows), true);
+		flow_table_stop_reading(own->flows, flow);
 	}
 }

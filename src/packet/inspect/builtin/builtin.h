@@ -27,18 +27,18 @@ struct builtin_settings {
 };
 
 struct builtin_counters { /* written by the worker, read relaxed */
-	uint64_t malformed, bad_checksums, rewritten, edited, rejected;
+	uint64_t bad_checksums, rewritten, edited, rejected;
 	uint64_t stream_outside, stream_no_memory, fragments_refused, fragments_incomplete;
 	uint64_t held, gaps_given_up;
 	uint64_t resized, translations_lost;
 	uint64_t bypassed, icmp_related, icmp_unrelated;
-	uint64_t malformed_by[DECODE_MALFORMED_COUNT]; /* malformed, by reason */
+	uint64_t malformed_by[DECODE_MALFORMED_COUNT];
 };
 
 /* What was seen, as Suricata counts it; written by the worker, read relaxed. */
 struct builtin_statistics {
 	uint64_t packets, bytes, largest;
-	uint64_t ethernet, arp, ipv4, ipv6, vlan, vlan_in_vlan;
+	uint64_t arp, ipv4, ipv6, vlan, vlan_in_vlan;
 	uint64_t tcp, udp, sctp, icmpv4, icmpv6;
 	uint64_t tcp_syn, tcp_syn_ack, tcp_rst, tcp_urgent;
 	uint64_t fragments_ipv4, fragments_ipv6, reassembled_ipv4, reassembled_ipv6;

@@ -19,19 +19,7 @@
 
 /* ---- sums over workers ---- */
 
-static uint64_t sum(const struct builtin *builtin, size_t offset)
-{
-	uint64_t total = 0;
-
-	for (uint16_t i = 0; i < builtin->worker_count; i++)
-		total += __atomic_load_n(
-			(const uint64_t *)(const void
-					*)((const char *)&builtin->workers[i]->counters + offset),
-			__ATOMIC_RELAXED);
-	return total;
-}
-
-#define SUM(builtin, field) sum(builtin, offsetof(struct builtin_counters, field))
+#define SUM(builtin, field) statistics_sum(builtin, offsetof(struct builtin_worker, counters.field))
 
 static const char *const lane_names[EVENT_LANE_COUNT] = {
 	[EVENT_LANE_ALERTS] = "alert",
@@ -84,33 +72,23 @@ static json_t *messages_to_json(const struct builtin *builtin)
 		const char *name;
 		size_t offset;
 	} rows[] = {
-		{"http_requests", offsetof(struct app_counters, http_requests)},
-		{"http_responses", offsetof(struct app_counters, http_responses)},
-		{"http_smuggling", offsetof(struct app_counters, http_smuggling)},
-		{"http_malformed", offsetof(struct app_counters, http_malformed)},
-		{"http_encoding", offsetof(struct app_counters, http_encoding)},
-		{"tls_hellos", offsetof(struct app_counters, tls_hellos)},
-		{"tls_malformed", offsetof(struct app_counters, tls_malformed)},
-		{"dns_messages", offsetof(struct app_counters, dns_messages)},
-		{"dns_malformed", offsetof(struct app_counters, dns_malformed)},
-		{"gaps", offsetof(struct app_counters, gaps)},
-		{"beyond_limits", offsetof(struct app_counters, limits)},
+		{"http_requests", offsetof(struct builtin_worker, app_counters.http_requests)},
+		{"http_responses", offsetof(struct builtin_worker, app_counters.http_responses)},
+		{"http_smuggling", offsetof(struct builtin_worker, app_counters.http_smuggling)},
+		{"http_malformed", offsetof(struct builtin_worker, app_counters.http_malformed)},
+		{"http_encoding", offsetof(struct builtin_worker, app_counters.http_encoding)},
+		{"tls_hellos", offsetof(struct builtin_worker, app_counters.tls_hellos)},
+		{"tls_malformed", offsetof(struct builtin_worker, app_counters.tls_malformed)},
+		{"dns_messages", offsetof(struct builtin_worker, app_counters.dns_messages)},
+		{"dns_malformed", offsetof(struct builtin_worker, app_counters.dns_malformed)},
+		{"gaps", offsetof(struct builtin_worker, app_counters.gaps)},
+		{"beyond_limits", offsetof(struct builtin_worker, app_counters.limits)},
 	};
 	json_t *messages = json_object();
 
 	for (size_t i = 0; i < RTE_DIM(rows); i++)
-		set_number(messages, rows[i].name,
-			sum(builtin,
-				offsetof(struct builtin_worker, app_counters) + rows[i].offset
-					- offsetof(struct builtin_worker, counters)));
+		set_number(messages, rows[i].name, statistics_sum(builtin, rows[i].offset));
 	return messages;
-}
-
-static uint64_t count_malformed(const struct builtin *builtin, int reason)
-{
-	return sum(builtin,
-		offsetof(struct builtin_counters, malformed_by)
-			+ (size_t)reason * sizeof(uint64_t));
 }
 
 static json_t *describe_malformed(const struct builtin *builtin)
@@ -118,7 +96,7 @@ static json_t *describe_malformed(const struct builtin *builtin)
 	json_t *reasons = json_object();
 
 	for (int reason = DECODE_OK + 1; reason < DECODE_MALFORMED_COUNT; reason++) {
-		uint64_t count = count_malformed(builtin, reason);
+		uint64_t count = statistics_malformed_by(builtin, (enum decode_malformed)reason);
 
 		if (count)
 			set_number(reasons, decode_malformed_name((enum decode_malformed)reason),
@@ -144,7 +122,7 @@ json_t *builtin_status(struct inspector *inspector)
 	set_number(details, "events_lost", totals.events_lost[EVENT_LANE_ALERTS]);
 	set_number(details, "anomalies_lost", totals.events_lost[EVENT_LANE_ANOMALIES]);
 	set_number(details, "flow_events_lost", totals.events_lost[EVENT_LANE_FLOWS]);
-	set_number(details, "malformed", SUM(builtin, malformed));
+	set_number(details, "malformed", statistics_malformed(builtin));
 	json_object_set_new(details, "malformed_by", describe_malformed(builtin));
 	set_number(details, "bad_checksums", SUM(builtin, bad_checksums));
 	set_number(details, "segments_rewritten", SUM(builtin, rewritten));
@@ -191,7 +169,7 @@ void builtin_metrics(struct inspector *inspector, json_t *samples)
 			"Frames whose headers do not parse.",
 			json_pack("{s:s}", "reason",
 				decode_malformed_name((enum decode_malformed)reason)),
-			(double)count_malformed(builtin, reason));
+			(double)statistics_malformed_by(builtin, (enum decode_malformed)reason));
 	packet_metric(samples, "inspect_segments_rewritten_total", "counter",
 		"TCP segments that brought other bytes than were seen before.", NULL,
 		(double)SUM(builtin, rewritten));

@@ -498,7 +498,6 @@ static enum verdict inspect_whole(struct job *job)
 	enum decode_malformed malformed = job->decoded.malformed;
 
 	if (malformed != DECODE_OK) {
-		builtin_count(&job->own->counters.malformed);
 		builtin_count(&job->own->counters.malformed_by[malformed]);
 		job_emit_malformed(job);
 	}

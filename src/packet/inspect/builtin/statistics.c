@@ -55,7 +55,6 @@ static void count_ip(struct builtin_statistics *statistics, const struct decoded
 void statistics_count_packet(struct builtin_statistics *statistics, const struct decoded *decoded)
 {
 	builtin_count(&statistics->packets);
-	builtin_count(&statistics->ethernet);
 	__atomic_store_n(
 		&statistics->bytes, statistics->bytes + decoded->frame_size, __ATOMIC_RELAXED);
 	if (decoded->frame_size > statistics->largest)
@@ -103,8 +102,7 @@ static const struct {
 } rows[] = {
 	FIELD("decoder", "pkts", statistics.packets),
 	FIELD("decoder", "bytes", statistics.bytes),
-	FIELD("decoder", "invalid", counters.malformed),
-	FIELD("decoder", "ethernet", statistics.ethernet),
+	FIELD("decoder", "ethernet", statistics.packets),
 	FIELD("decoder", "arp", statistics.arp),
 	FIELD("decoder", "ipv4", statistics.ipv4),
 	FIELD("decoder", "ipv6", statistics.ipv6),
@@ -148,13 +146,28 @@ static uint64_t read_field(const struct builtin_worker *own, size_t offset)
 		(const uint64_t *)(const void *)((const char *)own + offset), __ATOMIC_RELAXED);
 }
 
-static uint64_t sum(const struct builtin *builtin, size_t offset)
+uint64_t statistics_sum(const struct builtin *builtin, size_t offset)
 {
 	uint64_t total = 0;
 
 	for (uint16_t i = 0; i < builtin->worker_count; i++)
 		total += read_field(builtin->workers[i], offset);
 	return total;
+}
+
+uint64_t statistics_malformed(const struct builtin *builtin)
+{
+	uint64_t total = 0;
+
+	for (int reason = DECODE_OK + 1; reason < DECODE_MALFORMED_COUNT; reason++)
+		total += statistics_malformed_by(builtin, (enum decode_malformed)reason);
+	return total;
+}
+
+uint64_t statistics_malformed_by(const struct builtin *builtin, enum decode_malformed reason)
+{
+	return statistics_sum(builtin,
+		offsetof(struct builtin_worker, counters.malformed_by) + reason * sizeof(uint64_t));
 }
 
 static void set_number(json_t *object, const char *key, uint64_t value)
@@ -181,8 +194,9 @@ static json_t *group_of(json_t *stats, const char *path)
 static void set_sizes(const struct builtin *builtin, json_t *stats)
 {
 	json_t *decoder = group_of(stats, "decoder");
-	uint64_t packets = sum(builtin, offsetof(struct builtin_worker, statistics.packets));
-	uint64_t bytes = sum(builtin, offsetof(struct builtin_worker, statistics.bytes));
+	uint64_t packets =
+		statistics_sum(builtin, offsetof(struct builtin_worker, statistics.packets));
+	uint64_t bytes = statistics_sum(builtin, offsetof(struct builtin_worker, statistics.bytes));
 	uint64_t largest = 0, active = 0, evicted = 0, memory = 0;
 
 	for (uint16_t i = 0; i < builtin->worker_count; i++) {
@@ -194,6 +208,7 @@ static void set_sizes(const struct builtin *builtin, json_t *stats)
 		evicted += flow_table_evicted(own->flows);
 		memory += arena_used(flow_table_arena(own->flows));
 	}
+	set_number(decoder, "invalid", statistics_malformed(builtin));
 	set_number(decoder, "avg_pkt_size", packets ? bytes / packets : 0);
 	set_number(decoder, "max_pkt_size", largest);
 	set_number(group_of(stats, "flow"), "active", active);
@@ -261,8 +276,8 @@ json_t *statistics_event(const struct builtin *builtin)
 	set_number(stats, "uptime", (clock_monotonic_ns() - builtin->started_ns) / CLOCK_NS_PER_S);
 	set_capture(stats);
 	for (size_t i = 0; i < RTE_DIM(rows); i++)
-		set_number(
-			group_of(stats, rows[i].group), rows[i].name, sum(builtin, rows[i].offset));
+		set_number(group_of(stats, rows[i].group), rows[i].name,
+			statistics_sum(builtin, rows[i].offset));
 	set_sizes(builtin, stats);
 	set_verdicts(builtin, stats);
 	set_ruleset(builtin, stats);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "packet/inspect/builtin/detect.h"
+#include "packet/inspect/json_number.h"
 #include "wire/network.h"
 
 #include <arpa/inet.h>
@@ -119,11 +120,6 @@ static void set_string(json_t *object, const char *key, const char *value)
 {
 	if (value)
 		json_object_set_new(object, key, json_string(value));
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
 static void set_address(

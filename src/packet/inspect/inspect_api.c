@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "packet/inspect/appliance/appliance.h"
 #include "packet/inspect/inspect.h"
+#include "packet/inspect/json_number.h"
 #include "packet/packet_module.h"
 
 #include <string.h>
@@ -58,11 +59,6 @@ static struct hold_totals add_up(void)
 		}
 	}
 	return totals;
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
 static json_t *engine_to_json(struct inspector *engine)

@@ -6,6 +6,7 @@
 #include "packet/inspect/builtin/flow_events.h"
 #include "packet/inspect/builtin/statistics.h"
 #include "packet/inspect/inspect_names.h"
+#include "packet/inspect/json_number.h"
 #include "packet/link/link.h"
 #include "packet/packet_module.h"
 #include "schema/api_schema.h"
@@ -48,11 +49,6 @@ static struct totals add_up(const struct builtin *builtin)
 			totals.events_lost[kind] += event_lane_lost(&own->lanes[kind]);
 	}
 	return totals;
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
 static uint64_t figure(const struct builtin *builtin, const char *key)

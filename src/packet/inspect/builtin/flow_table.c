@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/inspect/builtin/flow_table.h"
+#include "packet/inspect/json_number.h"
 
 #include "base/clock.h"
 #include "base/id.h"
@@ -564,11 +565,6 @@ static bool is_shown(const struct flow *flow, const struct flow_filter *filter)
 	return filter->ip_version == key->ip_version
 		&& (memcmp(filter->address, key->addresses[0], 16) == 0
 			|| memcmp(filter->address, key->addresses[1], 16) == 0);
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
 static void set_end(json_t *object, const char *key, const char *port_key,

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/tcp.h"
+#include "packet/inspect/json_number.h"
 #include "packet/port/port.h"
 #include "wire/eth.h"
 
@@ -168,11 +169,6 @@ uint64_t statistics_malformed_by(const struct builtin *builtin, enum decode_malf
 {
 	return statistics_sum(builtin,
 		offsetof(struct builtin_worker, counters.malformed_by) + reason * sizeof(uint64_t));
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
 /* The object at "flow.end.state", made where it is missing. */

@@ -6,6 +6,7 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
+#include <rte_memcpy.h>
 
 #define POOL_SHARE_PERCENT 60 /* of EAL's memory; rings, tables and drivers have the rest */
 #define POOL_CACHE_COUNT   512
@@ -67,4 +68,28 @@ void pool_close(void)
 {
 	rte_mempool_free(packet_pool);
 	packet_pool = NULL;
+}
+
+int pool_append(
+	struct rte_mbuf *packet, struct rte_mbuf **last, const uint8_t *bytes, uint32_t size)
+{
+	while (size > 0) {
+		uint16_t room = rte_pktmbuf_tailroom(*last);
+		uint16_t part = (uint16_t)RTE_MIN(size, (uint32_t)room);
+
+		if (part == 0) {
+			(*last)->next = rte_pktmbuf_alloc(packet_pool);
+			if (!(*last)->next)
+				return -ENOMEM;
+			*last = (*last)->next;
+			packet->nb_segs++;
+			continue;
+		}
+		rte_memcpy(rte_pktmbuf_mtod_offset(*last, void *, (*last)->data_len), bytes, part);
+		(*last)->data_len = (uint16_t)((*last)->data_len + part);
+		packet->pkt_len += part;
+		bytes += part;
+		size -= part;
+	}
+	return 0;
 }

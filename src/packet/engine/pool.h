@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 
+#include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <stdint.h>
 
@@ -23,3 +24,8 @@ void pool_close(void);
 
 /* Another pool of the same kind; NULL with rte_errno. Freed with rte_mempool_free(). */
 struct rte_mempool *pool_create(const char *name, uint32_t count);
+
+/* Appends bytes to a packet, in as many buffers of packet_pool as they need; *last is its last
+ * segment, and moves along. -ENOMEM: a part of them was appended. Worker. */
+int pool_append(
+	struct rte_mbuf *packet, struct rte_mbuf **last, const uint8_t *bytes, uint32_t size);

@@ -175,31 +175,6 @@ static bool is_sound(const struct part *parts, uint16_t count)
 	return total <= FRAME_SIZE_MAX && !parts[count - 1].has_next;
 }
 
-/* Appends bytes to the packet, whose last segment is *last. */
-static int append(
-	struct rte_mbuf *packet, struct rte_mbuf **last, const uint8_t *bytes, uint32_t size)
-{
-	while (size > 0) {
-		uint16_t room = rte_pktmbuf_tailroom(*last);
-		uint16_t part = (uint16_t)RTE_MIN(size, (uint32_t)room);
-
-		if (part == 0) {
-			(*last)->next = rte_pktmbuf_alloc(packet_pool);
-			if (!(*last)->next)
-				return -ENOMEM;
-			*last = (*last)->next;
-			packet->nb_segs++;
-			continue;
-		}
-		rte_memcpy(rte_pktmbuf_mtod_offset(*last, void *, (*last)->data_len), bytes, part);
-		(*last)->data_len = (uint16_t)((*last)->data_len + part);
-		packet->pkt_len += part;
-		bytes += part;
-		size -= part;
-	}
-	return 0;
-}
-
 /* What is left of a packet that cannot be one. */
 static void make_invalid(struct rte_mbuf *packet)
 {
@@ -229,7 +204,7 @@ static void take_packet(
 		return;
 	}
 	for (uint16_t i = 0; i < count; i++) {
-		if (append(packet, &last, parts[i].bytes, parts[i].size) == 0)
+		if (pool_append(packet, &last, parts[i].bytes, parts[i].size) == 0)
 			continue;
 		make_invalid(packet); /* no memory */
 		return;

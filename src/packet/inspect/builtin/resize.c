@@ -80,21 +80,7 @@ struct rte_mbuf *resize_make_packet(struct rte_mbuf *old, const uint8_t *frame, 
 {
 	struct rte_mbuf *packet = rte_pktmbuf_alloc(packet_pool), *last = packet;
 
-	while (last && size > 0) {
-		uint16_t part = (uint16_t)RTE_MIN(size, (uint32_t)rte_pktmbuf_tailroom(last));
-
-		memcpy(rte_pktmbuf_mtod(last, uint8_t *), frame, part);
-		last->data_len = part;
-		packet->pkt_len += part;
-		frame += part;
-		size -= part;
-		if (size == 0)
-			break;
-		last->next = rte_pktmbuf_alloc(packet_pool);
-		last = last->next;
-		packet->nb_segs += last != NULL;
-	}
-	if (!last) {
+	if (!packet || pool_append(packet, &last, frame, size) < 0) {
 		rte_pktmbuf_free(packet);
 		return NULL;
 	}

@@ -107,23 +107,9 @@ static struct rte_mbuf *make_packet(const uint8_t *frame, uint32_t size)
 {
 	struct rte_mbuf *head = rte_pktmbuf_alloc(packet_pool), *last = head;
 
-	for (uint32_t at = 0; head && at < size;) {
-		uint32_t part = RTE_MIN(size - at, (uint32_t)rte_pktmbuf_tailroom(last));
-
-		if (part == 0) {
-			last->next = rte_pktmbuf_alloc(packet_pool);
-			if (!last->next) {
-				rte_pktmbuf_free(head);
-				return NULL;
-			}
-			last = last->next;
-			head->nb_segs++;
-			continue;
-		}
-		memcpy(rte_pktmbuf_mtod_offset(last, uint8_t *, last->data_len), frame + at, part);
-		last->data_len = (uint16_t)(last->data_len + part);
-		head->pkt_len += part;
-		at += part;
+	if (head && pool_append(head, &last, frame, size) < 0) {
+		rte_pktmbuf_free(head);
+		return NULL;
 	}
 	return head;
 }

@@ -438,15 +438,12 @@ static void put_socket(struct memif_socket *socket)
 
 /* --- Interfaces --- */
 
-static void note_unreachable(struct memif *memif, int code)
+static void note_unreachable(struct memif *memif)
 {
-	if (code == EACCES)
-		snprintf(memif->problem, sizeof(memif->problem),
-			"the packet role's user (uid %u) may not write to the socket %s; give it "
-			"to that user or to a group of his",
-			(unsigned int)getuid(), memif->path);
-	else /* that it is not there yet is no problem: the other side makes it */
-		memif->problem[0] = '\0';
+	struct error error = {0};
+
+	(void)socket_file_find_problem(memif->path, &error);
+	snprintf(memif->problem, sizeof(memif->problem), "%s", error.text);
 }
 
 static void connect_client(struct memif *memif)
@@ -460,7 +457,7 @@ static void connect_client(struct memif *memif)
 		return;
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", memif->path);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		note_unreachable(memif, errno);
+		note_unreachable(memif);
 	else
 		connection = make_connection(memif->setup.loop, fd);
 	if (!connection) {

@@ -7,6 +7,8 @@ import random
 import select
 import threading
 
+from lab.netns import veth
+
 
 class LossyWire:
     """Between `left` and `right` of the namespace. Frames with TCP data that go right are lost with
@@ -65,3 +67,15 @@ class LossyWire:
     def close(self):
         self.is_open = False
         self.thread.join()
+
+
+def far_host(lab, address, **wire):
+    """A host `far` in outside's place, behind a LossyWire of the given kind; returns its namespace and the wire.
+    What is on the wire, and before web, are frames of ordinary size with whole checksums."""
+    namespace = lab.namespace("far")
+    veth(namespace, "eth0", lab.outside, "eth1")
+    namespace.address("eth0", f"{address}/24", "52:54:00:00:ff:02")
+    namespace.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off", "tx", "off")
+    lab["web"].run("ethtool", "-K", "eth0", "gro", "off", "tso", "off", "gso", "off", "tx", "off")
+    lab.outside.run("ip", "address", "flush", "dev", "eth0")
+    return namespace, LossyWire(lab.outside, "eth1", "eth0", **wire)

@@ -7,6 +7,7 @@
                                     └── ips: a program that answers with everything wrong that can be thought of
 """
 
+import collections
 import os
 import random
 import re
@@ -207,23 +208,28 @@ def exchange(lab, wires, rounds):
     return got
 
 
+def anything_of(attacks):
+    """(the answer to one request or frame: one of the attacks, by SEED; how often each was tried)"""
+    random.seed(SEED)
+    counts = collections.Counter()
+
+    def respond(ips, message):
+        attack = random.choice(attacks)
+        counts[attack.__name__] += 1
+        attack(ips, message, ips.seen[:-1])
+    return respond, counts
+
+
 def test_turned_appliance_reaches_nobody_else(lab, turned):
     """I10 I8 G3: whatever it returns, each frame gets to its own addressee in its own VLAN, at most once; its
     addresses are those it was sent with; nothing is left behind in memory."""
-    random.seed(SEED)
-    counts = {}
-
-    def respond(ips, message):
-        attack = random.choice([pass_it, *ATTACKS])
-        counts[attack.__name__] = counts.get(attack.__name__, 0) + 1
-        attack(ips, message, ips.seen[:-1])
-
+    respond, counts = anything_of([pass_it, *ATTACKS])
     ips = turned(respond, deadline="300ms")
     wires = {name: lab[name].wire("eth0") for name in ("web", "db")}
     exchange(lab, wires, 20)  # so that memory has been touched once
     before = packet_memory(lab.daemon)
     got = exchange(lab, wires, ROUNDS)
-    assert all(counts.get(attack.__name__, 0) > 5 for attack in ATTACKS), counts
+    assert all(counts[attack.__name__] > 5 for attack in ATTACKS), counts
     for name, frames in got.items():
         numbers = [number_of(frame) for frame in frames if number_of(frame) is not None]
         assert len(numbers) == len(set(numbers)), "delivered twice"

@@ -17,8 +17,7 @@ import time
 
 import pytest
 
-from lab.lossy import LossyWire
-from lab.netns import veth
+from lab.lossy import far_host
 from lab.peers import can_ping
 from tests.scenario.test_streams import ADDRESS, FAR, Capture, engine_details
 
@@ -49,16 +48,11 @@ def far(lab):
         lab.write("rules/lab.rules", RULES)
         lab.config["inspection"] = {"engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
                                     "stream-depth": "none"}
-        namespace = lab.namespace("far")
-        veth(namespace, "eth0", lab.outside, "eth1")
-        namespace.address("eth0", f"{FAR}/24", "52:54:00:00:ff:02")
-        namespace.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off", "tx", "off")
-        lab["web"].run("ethtool", "-K", "eth0", "gro", "off", "tso", "off", "gso", "off", "tx", "off")
-        lab.outside.run("ip", "address", "flush", "dev", "eth0")
-        wires.append(LossyWire(lab.outside, "eth1", "eth0", **wire))
+        namespace, line = far_host(lab, FAR, **wire)
+        wires.append(line)
         lab.start()
         assert can_ping(namespace, ADDRESS)
-        return namespace, wires[0]
+        return namespace, line
     yield begin
     for wire in wires:
         wire.close()

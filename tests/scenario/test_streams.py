@@ -14,8 +14,8 @@ import threading
 
 import pytest
 
-from lab.lossy import LossyWire
-from lab.netns import veth, wait_until
+from lab.lossy import far_host
+from lab.netns import wait_until
 from lab.peers import can_ping
 
 FAR = "192.0.2.110"
@@ -36,17 +36,11 @@ def far(lab):
         lab.config["inspection"] = {
             "engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
             "stream-depth": "none", "stream-gap-timeout": "20s", "variables": {"HOME_NET": ["192.0.2.0/24"]}}
-        namespace = lab.namespace("far")
-        veth(namespace, "eth0", lab.outside, "eth1")
-        namespace.address("eth0", f"{FAR}/24", "52:54:00:00:ff:02")
-        # What is on the wire are frames of ordinary size with whole checksums.
-        namespace.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off", "tx", "off")
-        lab["web"].run("ethtool", "-K", "eth0", "gro", "off", "tso", "off", "gso", "off", "tx", "off")
-        lab.outside.run("ip", "address", "flush", "dev", "eth0")
-        wires.append(LossyWire(lab.outside, "eth1", "eth0", **wire))
+        namespace, line = far_host(lab, FAR, **wire)
+        wires.append(line)
         lab.start()
         assert can_ping(namespace, ADDRESS)
-        return namespace, wires[0]
+        return namespace, line
     yield begin
     for wire in wires:
         wire.close()

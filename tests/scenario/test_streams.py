@@ -6,6 +6,7 @@ gets of it, on its wire and in its socket.
     192.0.2.110                                   builtin                           192.0.2.10
 """
 
+import collections
 import hashlib
 import os
 import socket
@@ -74,6 +75,20 @@ class Capture:
         done = subprocess.run(["tshark", "-r", str(self.path), "-Y", wanted], text=True,
                               capture_output=True, timeout=120, check=True)
         return len(done.stdout.splitlines())
+
+    def count_unseen(self):
+        """Acknowledgements of what was not on the wire before. Tshark's own (tcp.analysis.ack_lost_segment) takes a
+        segment for none that begins within what was there."""
+        done = subprocess.run(
+            ["tshark", "-r", str(self.path), "-o", "tcp.relative_sequence_numbers:TRUE", "-Y", "tcp.flags.ack == 1",
+             "-T", "fields", "-e", "tcp.stream", "-e", "tcp.srcport", "-e", "tcp.nxtseq", "-e", "tcp.ack",
+             "-e", "tcp.dstport"], text=True, capture_output=True, timeout=120, check=True)
+        seen, count = collections.defaultdict(lambda: 1), 0
+        for line in done.stdout.splitlines():
+            stream, source, end, acknowledged, destination = line.split("\t")
+            seen[stream, source] = max(seen[stream, source], int(end))
+            count += int(acknowledged) > seen[stream, destination]
+        return count
 
     def acknowledgements(self, port=9000):
         """What the server sent: its number, and the blocks that are acknowledged selectively."""

@@ -420,6 +420,40 @@ def addresses():
           [(case, f"{value:.2f}", f"{value / first:.2f}") for case, value in ours.items()])
 
 
+def many_ports():
+    """Forwarding between two guests beside many more ports, and what those cost while nobody sends"""
+    rows = []
+    for title, count, device in (("2 ports", 0, None), ("1,000 TAPs beside", 1000, "tap:bench{}"),
+                                 ("400 guests' sockets beside", 400, "vhost-user:{folder}/idle{}.sock")):
+        rates_of, shares = [], []
+        for number in range(RUNS):
+            print(f"   run {number + 1} of {RUNS}: {title}", file=sys.stderr, flush=True)
+            with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
+                os.chmod(folder, 0o755)
+                forwarder = Bulkhead(pathlib.Path(folder))
+                forwarder.daemon.config["partitions"].update({
+                    f"idle{index}": {"adapters": {"eth0": {
+                        "attach": device.format(index, folder=forwarder.sockets[0].parent), "vlan": 10}}}
+                    for index in range(count)})
+                forwarder.daemon.write_config()
+                try:
+                    forwarder.start()
+                    rates_of.append(measure(forwarder.sockets)["mpps"])
+                    shares.append(idle_share(forwarder)["packet"])
+                finally:
+                    forwarder.close()
+        rows.append((title, f"{max(rates_of):.2f}", f"{min(shares):.2f}"))
+    table("Mpps at 64 bytes; % of a core that the packet role uses when idle", ("ports", "Mpps", "idle"), rows)
+
+
+def idle_share(forwarder, seconds=10):
+    """{role: % of a core} over a while without packets."""
+    roles = forwarder.daemon.cli("status")["roles"]
+    before = {role["name"]: cpu_seconds(role["pid"]) for role in roles}
+    time.sleep(seconds)
+    return {role["name"]: (cpu_seconds(role["pid"]) - before[role["name"]]) * 100 / seconds for role in roles}
+
+
 def footprint():
     """Start time, memory and idle CPU"""
     with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as folder:
@@ -429,12 +463,9 @@ def footprint():
             begin = time.monotonic()
             forwarder.start()
             started = time.monotonic() - begin
-            roles = forwarder.daemon.cli("status")["roles"]
-            before = {role["name"]: cpu_seconds(role["pid"]) for role in roles}
-            time.sleep(10)
-            rows = [(role["name"], f"{resident_mb(role['pid']):.0f}",
-                     f"{(cpu_seconds(role['pid']) - before[role['name']]) * 10:.2f}")
-                    for role in roles]
+            shares = idle_share(forwarder)
+            rows = [(role["name"], f"{resident_mb(role['pid']):.0f}", f"{shares[role['name']]:.2f}")
+                    for role in forwarder.daemon.cli("status")["roles"]]
         finally:
             forwarder.close()
     table(f"Started in {started:.2f} s; idle for 10 s", ("role", "resident MB", "% of a core"), rows)
@@ -450,7 +481,7 @@ def resident_mb(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, footprint)
+BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint)
 
 
 def main():

@@ -2,8 +2,9 @@
 /*
  * The workers' loop. A walk that received nothing is followed by others for SPIN_NS, since the next
  * packet of a conversation is often near; then by naps that double up to nap-max. A nap waits on
- * descriptors too (worker_watch()), so that traffic of kernel devices ends it at once. While it
- * naps a worker is offline for publication.
+ * descriptors too (worker_watch()), so that traffic of kernel devices ends it at once; a worker
+ * that does not nap asks for them all, with one system call, every LOOK_US. While it naps a worker
+ * is offline for publication.
  */
 #include "packet/engine/worker.h"
 
@@ -21,10 +22,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,7 +37,12 @@
 #define REST_FACTOR    8
 #define TIMER_SLACK_NS 1000 /* the kernel's default of 50 us would be most of a nap */
 #define HANDLERS_MAX   16
-#define NAP_EVENTS_MAX 8
+#define EVENTS_MAX     64 /* of one look; the rest comes with the next */
+/* How long arrivals at a kernel device may go unnoticed by a busy worker. A system call costs about
+ * 300 ns. */
+#define LOOK_NS (10 * CLOCK_NS_PER_US)
+/* Those above are asked without being ready: a port needs one, and there are PORTS_MAX. */
+#define DESCRIPTORS_MAX 65536
 
 struct worker {
 	/* The worker's own. */
@@ -57,6 +65,8 @@ struct worker {
 };
 
 __thread uint16_t worker_index = WORKERS_MAX;
+
+__thread struct worker_readiness worker_readiness;
 
 static struct worker workers[WORKERS_MAX];
 static uint16_t count; /* control thread; workers while they run */
@@ -119,6 +129,31 @@ void worker_unwatch(uint16_t index, int fd)
 		epoll_ctl(workers[index].epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
+/* An event of a descriptor that is closed by now makes one that has its number be asked once. */
+static void take_events(struct worker *worker, const struct epoll_event *events, int event_count)
+{
+	uint64_t wakes;
+
+	for (int i = 0; i < event_count; i++) {
+		int fd = events[i].data.fd;
+
+		if (fd == worker->wake_fd) {
+			if (read(fd, &wakes, sizeof(wakes)) < 0)
+				continue; /* taken already; edge-triggered, so harmless */
+		} else if (fd < worker_readiness.count) {
+			worker_readiness.drained[fd / 64] &= ~(1ULL << (fd % 64));
+		}
+	}
+}
+
+/* What arrived, without waiting. */
+static void look(struct worker *worker)
+{
+	struct epoll_event events[EVENTS_MAX];
+
+	take_events(worker, events, epoll_wait(worker->epoll_fd, events, EVENTS_MAX, 0));
+}
+
 static void wake(struct worker *worker)
 {
 	uint64_t one = 1;
@@ -134,8 +169,8 @@ static void nap(struct worker *worker, uint64_t nap_ns)
 {
 	struct timespec timeout = {.tv_sec = (time_t)(nap_ns / CLOCK_NS_PER_S),
 		.tv_nsec = (long)(nap_ns % CLOCK_NS_PER_S)};
-	struct epoll_event events[NAP_EVENTS_MAX];
-	uint64_t started_ns = clock_monotonic_ns(), wakes;
+	struct epoll_event events[EVENTS_MAX];
+	uint64_t started_ns = clock_monotonic_ns();
 	int ready;
 
 	/* In one order with those of tell_others(): either the other sees the nap, or its news are
@@ -146,15 +181,14 @@ static void nap(struct worker *worker, uint64_t nap_ns)
 		return;
 	}
 	rte_rcu_qsbr_thread_offline(publish_rcu, worker->index);
-	ready = epoll_pwait2(worker->epoll_fd, events, NAP_EVENTS_MAX, &timeout, NULL);
-	if (unlikely(ready < 0 && errno == ENOSYS))
+	ready = epoll_pwait2(worker->epoll_fd, events, EVENTS_MAX, &timeout, NULL);
+	if (unlikely(ready < 0 && errno == ENOSYS)) {
 		nanosleep(&timeout, NULL); /* Linux before 5.11: no wake-up by descriptors */
+		ready = epoll_wait(worker->epoll_fd, events, EVENTS_MAX, 0);
+	}
 	rte_rcu_qsbr_thread_online(publish_rcu, worker->index);
 	__atomic_store_n(&worker->is_napping, false, __ATOMIC_RELAXED);
-	for (int i = 0; i < ready; i++)
-		if (events[i].data.fd == worker->wake_fd
-			&& read(worker->wake_fd, &wakes, sizeof(wakes)) < 0)
-			break; /* taken already; edge-triggered, so harmless */
+	take_events(worker, events, ready);
 	COUNT(worker->statistics.naps, 1);
 	COUNT(worker->statistics.nap_ns, clock_monotonic_ns() - started_ns);
 }
@@ -180,7 +214,8 @@ static void tell_others(struct worker *worker)
 struct idleness {
 	uint64_t since; /* TSC of the first walk without packets; 0: there was none yet */
 	uint64_t nap_ns;
-	uint64_t spin_cycles, rest_cycles;
+	uint64_t looked; /* TSC when descriptors were asked for */
+	uint64_t spin_cycles, rest_cycles, look_cycles;
 };
 
 /* What follows a walk without packets. */
@@ -204,6 +239,7 @@ static void idle(struct worker *worker, struct idleness *idleness)
 		idleness->nap_ns = nap_max_ns;
 	nap(worker, idleness->nap_ns);
 	idleness->nap_ns *= 2;
+	idleness->looked = rte_rdtsc();
 }
 
 static void run(struct worker *worker)
@@ -211,6 +247,7 @@ static void run(struct worker *worker)
 	struct idleness idleness = {
 		.spin_cycles = rte_get_tsc_hz() / (CLOCK_NS_PER_S / SPIN_NS),
 		.rest_cycles = rte_get_tsc_hz() / (CLOCK_NS_PER_S / REST_AFTER_NS),
+		.look_cycles = rte_get_tsc_hz() / (CLOCK_NS_PER_S / LOOK_NS),
 	};
 
 	/* Acquire; pairs with the release in workers_stop(). */
@@ -218,7 +255,13 @@ static void run(struct worker *worker)
 		/* Acquire; pairs with the exchange in worker_swap_graph(). */
 		struct graph *graph = __atomic_load_n(&worker->graph, __ATOMIC_ACQUIRE);
 		uint64_t started = rte_rdtsc();
-		uint32_t packets = graph ? graph_walk(graph) : 0;
+		uint32_t packets;
+
+		if (started - idleness.looked > idleness.look_cycles) {
+			look(worker);
+			idleness.looked = started;
+		}
+		packets = graph ? graph_walk(graph) : 0;
 
 		rte_rcu_qsbr_quiescent(publish_rcu, worker->index);
 		COUNT(worker->statistics.walks, 1);
@@ -242,6 +285,20 @@ static void report_start(struct worker *worker, int status)
 	pthread_mutex_unlock(&start_lock);
 }
 
+/* Without memory, and above the bound, descriptors count as ready. */
+static void open_readiness(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	worker_readiness.count = (int)RTE_MIN(limit.rlim_cur, (rlim_t)DESCRIPTORS_MAX);
+	worker_readiness.drained =
+		calloc((size_t)worker_readiness.count / 64 + 1, sizeof(*worker_readiness.drained));
+	if (!worker_readiness.drained)
+		worker_readiness.count = 0;
+}
+
 static void *worker_main(void *argument)
 {
 	struct worker *worker = argument;
@@ -257,8 +314,10 @@ static void *worker_main(void *argument)
 	}
 	rte_rcu_qsbr_thread_register(publish_rcu, worker->index);
 	rte_rcu_qsbr_thread_online(publish_rcu, worker->index);
+	open_readiness();
 	report_start(worker, 0);
 	run(worker);
+	free(worker_readiness.drained);
 	rte_rcu_qsbr_thread_offline(publish_rcu, worker->index);
 	rte_rcu_qsbr_thread_unregister(publish_rcu, worker->index);
 	rte_thread_unregister();
@@ -268,7 +327,6 @@ static void *worker_main(void *argument)
 static int open_descriptors(struct worker *worker)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	event.data.fd = worker->wake_fd;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <rte_common.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WORKERS_MAX 16
@@ -28,9 +29,32 @@ int worker_add_control_handler(void (*handle)(void *context), void *context);
 uint16_t worker_count(void);
 
 /*
- * Lets arrivals on fd end the nap of a worker at once, instead of after packet.nap-max: for devices
- * with a descriptor (TAP, packet socket, AF_XDP). Edge-triggered; the worker goes on polling
- * through the port. Closing fd removes it, if it was not duplicated. Control thread.
+ * Lets arrivals on fd be known to a worker, also while it naps: for devices with a descriptor (TAP,
+ * packet socket, AF_XDP). Edge-triggered. Closing fd removes it, if it was not duplicated. Control
+ * thread.
  */
 int worker_watch(uint16_t index, int fd);
 void worker_unwatch(uint16_t index, int fd);
+
+/*
+ * Which watched descriptors have something, as the calling worker knows: so that a system call is
+ * spent on those that do, however many there are. One that was drained is ready again when
+ * something arrives; any other one is ready. Worker threads.
+ */
+struct worker_readiness {
+	int count; /* of descriptors that there are bits for; 0: all are ready */
+	uint64_t *drained;
+};
+extern __thread struct worker_readiness worker_readiness;
+
+static inline bool worker_is_ready(int fd)
+{
+	return fd >= worker_readiness.count
+		|| !(worker_readiness.drained[fd / 64] >> (fd % 64) & 1);
+}
+
+static inline void worker_set_drained(int fd)
+{
+	if (fd < worker_readiness.count)
+		worker_readiness.drained[fd / 64] |= 1ULL << (fd % 64);
+}

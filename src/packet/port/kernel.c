@@ -22,7 +22,6 @@
 #include <linux/if_tun.h>
 #include <net/ethernet.h>
 #include <net/if.h>
-#include <rte_cycles.h>
 #include <rte_ether.h>
 #include <rte_malloc.h>
 #include <string.h>
@@ -36,13 +35,9 @@
 #define OVERFLOW_SIZE      (68 * 1024)      /* what of a frame does not fit into the first buffer */
 #define SEND_VECTORS_MAX   256
 #define SOCKET_BUFFER_SIZE (16 * 1024 * 1024) /* some 200 super-frames */
-/* While other ports keep the worker busy an empty queue is not asked again for so long: a system
- * call costs about 300 ns. */
-#define EMPTY_PAUSE_US 10
 
 struct kernel_queue {
 	int fd;
-	uint64_t poll_after_tsc;
 	uint16_t buffer_count;
 	struct rte_mbuf *buffers[PORT_BURST]; /* allocated ahead, for the next receive */
 	uint8_t *overflow;                    /* PORT_BURST areas of OVERFLOW_SIZE */
@@ -190,17 +185,6 @@ static uint16_t forget_buffers(struct kernel_queue *queue, uint16_t used)
 	return used;
 }
 
-static bool is_paused(struct kernel_queue *queue)
-{
-	return rx_is_busy && rte_rdtsc() < queue->poll_after_tsc;
-}
-
-static void note_load(struct kernel_queue *queue, bool is_empty)
-{
-	queue->poll_after_tsc =
-		is_empty ? rte_rdtsc() + rte_get_tsc_hz() / 1000000 * EMPTY_PAUSE_US : 0;
-}
-
 static uint16_t packet_socket_rx_burst(
 	struct port *port, uint16_t queue_id, struct rte_mbuf **packets, uint16_t count)
 {
@@ -208,8 +192,6 @@ static uint16_t packet_socket_rx_burst(
 	uint16_t taken = 0;
 	int received;
 
-	if (is_paused(queue))
-		return 0;
 	count = refill(queue, RTE_MIN(count, PORT_BURST));
 	for (uint16_t i = 0; i < count; i++) {
 		set_receive_vectors(queue, i);
@@ -219,7 +201,8 @@ static uint16_t packet_socket_rx_burst(
 			.msg_controllen = sizeof(queue->receive_controls[i])};
 	}
 	received = recvmmsg(queue->fd, queue->receive, count, MSG_DONTWAIT, NULL);
-	note_load(queue, received < count);
+	if (received < 0 && errno == EAGAIN)
+		worker_set_drained(queue->fd);
 	for (int i = 0; i < received; i++) {
 		struct rte_mbuf *packet = take_frame(queue, (uint16_t)i, queue->receive[i].msg_len,
 			queue->receive[i].msg_hdr.msg_flags & MSG_TRUNC, false);
@@ -240,8 +223,6 @@ static uint16_t tap_rx_burst(
 	struct kernel_queue *queue = &((struct kernel *)port->backend)->queues[queue_id];
 	uint16_t taken = 0, used = 0;
 
-	if (is_paused(queue))
-		return 0;
 	count = refill(queue, RTE_MIN(count, PORT_BURST));
 	for (; used < count; used++) {
 		struct rte_mbuf *packet;
@@ -249,15 +230,17 @@ static uint16_t tap_rx_burst(
 
 		set_receive_vectors(queue, used);
 		size = readv(queue->fd, queue->receive_vectors[used], 3);
-		if (size < 0)
+		if (size < 0) {
+			if (errno == EAGAIN)
+				worker_set_drained(queue->fd);
 			break;
+		}
 		packet = take_frame(queue, used, (uint32_t)size, false, true);
 		if (packet)
 			packets[taken++] = packet;
 		else
 			port->counters[worker_index].rx_errors++;
 	}
-	note_load(queue, used < count);
 	forget_buffers(queue, used);
 	return taken;
 }

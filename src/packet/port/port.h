@@ -90,6 +90,7 @@ struct port {
 	uint8_t queue_count; /* receive queues, and the most that transmit may use */
 	bool is_wire;        /* frames leave for an Ethernet wire: runts are padded (G13) */
 	bool is_linear;      /* packets are sent in one segment where they fit into one */
+	bool is_watched;     /* arrivals at its descriptors are told to the workers */
 	bool is_ethdev;      /* with the ethdev backend: */
 	uint16_t ethdev_id;
 	void *backend; /* the backend's own state */
@@ -143,11 +144,10 @@ struct rx_plan {
 	struct rx_poll {
 		struct port *port;
 		uint16_t queue;
+		int fd; /* that arrivals are told of; -1: of none */
 	} polls[];
 };
 extern struct rx_plan *rx_plans[WORKERS_MAX]; /* read with publish_read(&rx_plans[worker_index]) */
-/* Worker: whether its last walk took packets in. */
-extern __thread bool rx_is_busy;
 
 /*
  * Control thread. The port of that name, borrowed; NULL: not found. While a configuration change is

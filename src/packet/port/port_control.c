@@ -92,9 +92,10 @@ no_memory:
 	return NULL;
 }
 
-/* Arrivals end the naps of the workers that poll the port. */
+/* Arrivals are told to the workers that poll the port, and end their naps. No worker polls it. */
 static void watch_queues(struct port *port, bool is_watched)
 {
+	port->is_watched = is_watched && port->ops->descriptor;
 	for (uint16_t i = 0; port->ops->descriptor && i < port->queue_count; i++) {
 		uint16_t worker = port_queue_worker(port, i);
 		int fd = port->ops->descriptor(port, i);
@@ -102,9 +103,11 @@ static void watch_queues(struct port *port, bool is_watched)
 		if (!is_watched)
 			worker_unwatch(worker, fd);
 		else if (worker_watch(worker, fd) < 0)
-			log_warning("port_not_watched", log_str("port", port->config.name),
-				log_str("problem", "its packets may wait for packet.nap-max"));
+			port->is_watched = false;
 	}
+	if (is_watched && port->ops->descriptor && !port->is_watched)
+		log_warning("port_not_watched", log_str("port", port->config.name),
+			log_str("problem", "its packets may wait for packet.nap-max"));
 }
 
 /* What is behind a port that no worker polls any more. */

@@ -56,6 +56,15 @@ static void free_table(void *table)
 		free(table);
 }
 
+static struct rx_poll make_poll(struct port *port, uint16_t queue)
+{
+	return (struct rx_poll){
+		.port = port,
+		.queue = queue,
+		.fd = port->is_watched ? port->ops->descriptor(port, queue) : -1,
+	};
+}
+
 static struct rx_plan *make_plan(uint16_t worker, bool (*is_polled)(const struct port *port))
 {
 	struct rx_plan *plan;
@@ -71,7 +80,7 @@ static struct rx_plan *make_plan(uint16_t worker, bool (*is_polled)(const struct
 			continue;
 		for (uint16_t queue = 0; queue < ports[i]->queue_count; queue++)
 			if (port_queue_worker(ports[i], queue) == worker)
-				plan->polls[plan->count++] = (struct rx_poll){ports[i], queue};
+				plan->polls[plan->count++] = make_poll(ports[i], queue);
 	}
 	return plan;
 }

@@ -18,8 +18,6 @@
 /* Nodes may read so much of a packet without looking for a next segment. */
 #define CONTIGUOUS_SIZE 256
 
-__thread bool rx_is_busy;
-
 enum rx_edge {
 	RX_EDGE_PHYSICAL = PORT_PHYSICAL,
 	RX_EDGE_PARTITION = PORT_PARTITION,
@@ -120,12 +118,13 @@ static uint16_t rx_process(
 	start = *turn < plan->count ? *turn : 0;
 	for (uint32_t i = 0; i < plan->count && total < WALK_PACKETS_MAX; i++) {
 		uint32_t at = start + i < plan->count ? start + i : start + i - plan->count;
+		const struct rx_poll *poll = &plan->polls[at];
 
-		total = (uint16_t)(total
-			+ receive(graph, node, plan->polls[at].port, plan->polls[at].queue));
 		*turn = at + 1;
+		if (poll->fd >= 0 && !worker_is_ready(poll->fd))
+			continue;
+		total = (uint16_t)(total + receive(graph, node, poll->port, poll->queue));
 	}
-	rx_is_busy = total > 0;
 	return total;
 }
 

@@ -47,6 +47,22 @@ extern struct rte_node_register drop_node, handoff_node, handoff_rx_node;
 static uint64_t
 	misplaced; /* atomic: packets inspected by a worker that does not own their pair of hosts */
 
+/* What worker 0 says of a descriptor; all atomic. */
+static int asked_fd = -1;
+static int answer; /* worker_is_ready() of it, or -1: not asked yet */
+static bool should_drain;
+
+static void answer_of_descriptor(void)
+{
+	int fd = __atomic_load_n(&asked_fd, __ATOMIC_ACQUIRE);
+
+	if (worker_index != 0 || fd < 0)
+		return;
+	if (__atomic_exchange_n(&should_drain, false, __ATOMIC_ACQ_REL))
+		worker_set_drained(fd);
+	__atomic_store_n(&answer, worker_is_ready(fd), __ATOMIC_RELEASE);
+}
+
 static uint16_t source_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
@@ -54,6 +70,7 @@ static uint16_t source_process(
 
 	(void)objects;
 	(void)count;
+	answer_of_descriptor();
 	if (!__atomic_load_n(&source_is_on, __ATOMIC_RELAXED)
 		|| rte_pktmbuf_alloc_bulk(packet_pool, packets, BURST) != 0)
 		return 0;
@@ -392,6 +409,44 @@ static void descriptor_ends_a_nap_at_once(void **state)
 	close(pipe_fds[1]);
 }
 
+static int answer_now(void)
+{
+	uint64_t walks = walks_of_first();
+
+	assert_becomes(walks_of_first() > walks + 1);
+	return __atomic_load_n(&answer, __ATOMIC_ACQUIRE);
+}
+
+static void drain_asked(void)
+{
+	__atomic_store_n(&should_drain, true, __ATOMIC_RELEASE);
+	assert_becomes(!__atomic_load_n(&should_drain, __ATOMIC_ACQUIRE));
+}
+
+/* Whether the worker naps or is busy with packets. */
+static void drained_descriptor_is_ready_when_something_arrives(void **state)
+{
+	int pipe_fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(worker_watch(0, pipe_fds[0]), 0);
+	__atomic_store_n(&asked_fd, pipe_fds[0], __ATOMIC_RELEASE);
+	assert_true(answer_now());
+	for (int is_busy = 0; is_busy <= 1; is_busy++) {
+		__atomic_store_n(&source_is_on, is_busy, __ATOMIC_RELAXED);
+		drain_asked();
+		assert_false(answer_now());
+		assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+		assert_becomes(answer_now());
+	}
+	__atomic_store_n(&source_is_on, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&asked_fd, -1, __ATOMIC_RELEASE);
+	worker_unwatch(0, pipe_fds[0]);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +458,7 @@ int main(void)
 		cmocka_unit_test(frees_retired_objects_after_a_grace_period),
 		cmocka_unit_test(idle_workers_nap),
 		cmocka_unit_test(descriptor_ends_a_nap_at_once),
+		cmocka_unit_test(drained_descriptor_is_ready_when_something_arrives),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

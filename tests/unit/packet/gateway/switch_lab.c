@@ -162,7 +162,7 @@ static void publish_ports(void)
 		table->ports[port->index] = port;
 		if (port->index >= table->count)
 			table->count = (uint16_t)(port->index + 1);
-		plan->polls[plan->count++] = (struct rx_poll){port, 0};
+		plan->polls[plan->count++] = (struct rx_poll){.port = port, .fd = -1};
 	}
 	port_table = table;
 	rx_plans[0] = plan;

@@ -312,6 +312,11 @@ def run_bulkhead_engine(folder, capture, rules):
     return seconds, count_alerts(output.read_text().splitlines())
 
 
+def run_reading(folder, capture, _):
+    """The same of reading the capture and nothing else, which both do by libpcap."""
+    return cpu_time_of([BUILD / "tests/bench/engine-bench", capture], folder / "reading.out"), {}
+
+
 def run_suricata_engine(folder, capture, rules):
     """The same of Suricata, one worker, in line."""
     (folder / "engine.yaml").write_text(ENGINE_SURICATA.format(folder=folder))
@@ -359,7 +364,7 @@ def engines():
     """The builtin engine beside Suricata: the same captures, the same rules, one worker each"""
     if not lab_suricata.is_installed():
         raise Unavailable("Suricata is not installed: run tools/setup.sh bench on Debian 12")
-    runners = {"bulkhead": run_bulkhead_engine, "Suricata": run_suricata_engine}
+    runners = {"bulkhead": run_bulkhead_engine, "Suricata": run_suricata_engine, "reading": run_reading}
     rows = []
     with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as name:
         folder = pathlib.Path(name)
@@ -375,14 +380,17 @@ def engines():
                         for size, (path, _) in enumerate((small, large)):
                             taken, alerts[engine] = runner(folder, path, rules)
                             seconds[engine][size] = min(seconds[engine][size], taken)
-                rates = {engine: (large[1] - small[1]) / (most - least) / 1e6
-                         for engine, (least, most) in seconds.items()}
+                spent = {engine: most - least for engine, (least, most) in seconds.items()}
+                rates = {engine: (large[1] - small[1]) / value / 1e6 for engine, value in spent.items()}
+                without = (spent["Suricata"] - spent["reading"]) / (spent["bulkhead"] - spent["reading"])
                 same = alerts["bulkhead"] == alerts["Suricata"]
                 rows.append((kind, f"{count:,}", f"{rates['bulkhead']:.3f}", f"{rates['Suricata']:.3f}",
-                             f"{rates['bulkhead'] / rates['Suricata']:.2f}", sum(alerts["bulkhead"].values()),
+                             f"{rates['reading']:.3f}", f"{rates['bulkhead'] / rates['Suricata']:.2f}",
+                             f"{without:.2f}", sum(alerts["bulkhead"].values()),
                              sum(alerts["Suricata"].values()), "yes" if same else "no"))
     table("Million packets per second of CPU, reading the capture included; alerts of the whole capture",
-          ("traffic", "rules", "bulkhead", "Suricata", "ratio", "alerts", "Suricata's", "same"), rows)
+          ("traffic", "rules", "bulkhead", "Suricata", "reading alone", "ratio", "without reading", "alerts",
+           "Suricata's", "same"), rows)
 
 
 # What the recorded run does now and then, so that there are alerts to be the same.

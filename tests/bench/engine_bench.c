@@ -3,9 +3,10 @@
  * The builtin engine as a worker runs it, in bursts, fed from a capture: what the engine takes,
  * without ports. Reading the capture is part of the time, as it is of `suricata -r`'s.
  *
- *	engine-bench CAPTURE RULES
+ *	engine-bench CAPTURE [RULES]
  *
- * Events go to standard output, one a line.
+ * Events go to standard output, one a line. Without rules the capture is read and nothing else:
+ *that part of the time which both engines have.
  */
 #include "control/config/config.h"
 #include "packet/engine/metadata.h"
@@ -82,6 +83,15 @@ static void run(pcap_t *capture, struct replay_output *output)
 	replay_burst(packets, count, output);
 }
 
+static void read_only(pcap_t *capture)
+{
+	struct pcap_pkthdr *header;
+	const uint8_t *bytes;
+
+	while (pcap_next_ex(capture, &header, &bytes) == 1)
+		continue;
+}
+
 int main(int argc, char **argv)
 {
 	struct replay_output output = {.eve = stdout};
@@ -90,17 +100,22 @@ int main(int argc, char **argv)
 	pcap_t *capture;
 	json_t *settings;
 
-	if (argc != 3)
-		return fail("usage: engine-bench CAPTURE RULES");
+	if (argc != 2 && argc != 3)
+		return fail("usage: engine-bench CAPTURE [RULES]");
+	capture = pcap_open_offline(argv[1], text);
+	if (!capture)
+		return fail(text);
+	if (argc == 2) {
+		read_only(capture);
+		pcap_close(capture);
+		return 0;
+	}
 	settings = make_settings(argv[2]);
 	if (!settings)
 		return 1;
 	if (replay_open(settings, &error) < 0)
 		return fail(error.text);
 	json_decref(settings);
-	capture = pcap_open_offline(argv[1], text);
-	if (!capture)
-		return fail(text);
 	run(capture, &output);
 	replay_drain(&output);
 	pcap_close(capture);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "wire/eth.h"
+#include "wire/ip_address.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,11 +18,6 @@
 #define GENEVE_IS_CRITICAL 0x80   /* of an option's type: who does not know it must drop */
 #define GENEVE_CLASS_MIN   0xfff0 /* to 0xffff: experimental (section 7) */
 #define GENEVE_SOURCE_MIN  49152  /* RFC 8926 section 3.3: entropy in the dynamic range */
-
-struct geneve_address {
-	uint8_t version;   /* 4, 6; 0: none */
-	uint8_t bytes[16]; /* IPv4 in the first four, the rest zero */
-};
 
 enum geneve_fault {
 	GENEVE_FINE,
@@ -38,7 +34,7 @@ enum geneve_fault {
 };
 
 struct geneve {
-	struct geneve_address source, destination;
+	struct ip_address source, destination;
 	uint16_t source_port;
 	uint32_t network;      /* VNI */
 	bool is_control;       /* the O bit */
@@ -55,7 +51,7 @@ enum geneve_fault geneve_parse(const uint8_t *frame, size_t captured, size_t siz
 
 struct geneve_headers {
 	const uint8_t *source_mac, *destination_mac;
-	const struct geneve_address *source, *destination; /* of one version */
+	const struct ip_address *source, *destination; /* of one version */
 	uint16_t source_port;
 	uint32_t network;
 	bool is_control;

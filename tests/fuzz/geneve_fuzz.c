@@ -46,7 +46,7 @@ static void resolve(struct rte_mbuf *packet, uint8_t version)
 		.port = port.index,
 		.local = {version, {10, 0, 0, 1}},
 		.peer_count = 1};
-	end->peers[0].hop = (struct geneve_address){version, {10, 0, 0, 2}};
+	end->peers[0].hop = (struct ip_address){version, {10, 0, 0, 2}};
 	if (link_resolve(&table, &port, packet)
 		&& memcmp(rte_pktmbuf_mtod(packet, const uint8_t *) + 6, port.mac, 6) != 0)
 		abort();

@@ -26,6 +26,7 @@ enum origin_kind {
 	ORIGIN_HOST, /* the host's own socket layer */
 	ORIGIN_DECRYPTED,
 	ORIGIN_REMOTE, /* another host's gateway wants it inspected, and back */
+	ORIGIN_TARGET, /* a target's answer to a client, on its way through the distributor */
 	ORIGIN_KIND_COUNT,
 };
 
@@ -49,6 +50,7 @@ enum packet_flag {
 	PACKET_IS_NEWS = 1 << 5, /* its source address is to be learned after inspection */
 	PACKET_IS_REFUSED = 1 << 6,   /* ORIGIN_REMOTE, and dropped here: drop_reason says why */
 	PACKET_IS_IN_STREAM = 1 << 7, /* held behind a gap: does not go on before its verdict */
+	PACKET_IS_FOR_VIPA = 1 << 8,  /* addressed to a virtual address: `service` is valid */
 };
 
 /* What the host that a packet of ORIGIN_REMOTE came from wants back with the verdict. */
@@ -60,19 +62,30 @@ struct remote_tag {
 	uint8_t key;         /* id of the key it used */
 };
 
-struct packet_metadata {
-	struct origin origin;     /* by origin_tag; ingress_port already by rx */
-	uint16_t vlan;            /* by *_input: the VLAN the frame belongs to */
-	uint16_t egress_port;     /* by forwarding nodes, for tx */
-	uint32_t pair_hash;       /* symmetric over VLAN and the pair of hosts; by origin_tag, for
-				     handoff */
-	uint8_t tci_bits;         /* PCP and DEI of the tag that came in (TCI >> 12) */
-	uint8_t priority;         /* IEEE 802.1p 0..7, in force */
-	uint8_t flags;            /* enum packet_flag */
-	uint8_t drop_reason;      /* enum drop_reason, set by whoever picks the drop edge */
-	uint32_t trace_id;        /* valid with PACKET_IS_TRACED */
-	struct remote_tag remote; /* of ORIGIN_REMOTE; by geneve_input */
+/* What a packet to or from a virtual address (VIPA) carries through inspection. */
+struct service_tag {
+	uint32_t sa;     /* ORIGIN_DECRYPTED: index of the SA that it came in by */
+	uint16_t vipa;   /* index of the virtual address */
+	uint16_t target; /* ORIGIN_TARGET: index of the target that sent it */
 };
+
+struct packet_metadata {
+	struct origin origin; /* by origin_tag; ingress_port already by rx */
+	uint16_t vlan;        /* by *_input: the VLAN the frame belongs to */
+	uint16_t egress_port; /* by forwarding nodes, for tx */
+	uint32_t pair_hash;   /* symmetric over VLAN and the pair of hosts; by origin_tag, for
+				 handoff */
+	uint8_t tci_bits : 4; /* PCP and DEI of the tag that came in (TCI >> 12) */
+	uint8_t priority : 4; /* IEEE 802.1p 0..7, in force */
+	uint8_t drop_reason;  /* enum drop_reason, set by whoever picks the drop edge */
+	uint16_t flags;       /* enum packet_flag */
+	uint32_t trace_id;    /* valid with PACKET_IS_TRACED */
+	union {
+		struct remote_tag remote;   /* of ORIGIN_REMOTE; by geneve_input */
+		struct service_tag service; /* with PACKET_IS_FOR_VIPA, and of ORIGIN_TARGET */
+	};
+};
+
 /*
  * The dynamic field's place is asked for instead of given, so that it is a constant and no load on
  * each access: the first byte of the mbuf's room for 32-bit fields. EAL and the buses have taken

@@ -12,6 +12,7 @@ static const char *const kind_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_HOST] = "host",
 	[ORIGIN_DECRYPTED] = "decrypted",
 	[ORIGIN_REMOTE] = "remote",
+	[ORIGIN_TARGET] = "target",
 };
 
 void names_format_port(uint16_t index, char *out, size_t size)

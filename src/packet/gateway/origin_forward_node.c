@@ -201,7 +201,7 @@ static void learn(const struct gateway_walk *walk, struct rte_mbuf *packet)
 {
 	struct packet_metadata *metadata = packet_metadata(packet);
 
-	metadata->flags &= (uint8_t)~PACKET_IS_NEWS;
+	metadata->flags &= (uint16_t)~PACKET_IS_NEWS;
 	fdb_report(walk->learner, fdb_key(metadata->vlan, packet_frame(packet) + ETH_ADDRESS_SIZE),
 		metadata->origin.ingress_port, metadata->origin.ingress_generation, walk->epoch);
 }

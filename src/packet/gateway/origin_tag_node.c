@@ -18,6 +18,7 @@ static const char *const kind_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_HOST] = "host",
 	[ORIGIN_DECRYPTED] = "decrypted",
 	[ORIGIN_REMOTE] = "remote",
+	[ORIGIN_TARGET] = "target",
 };
 
 static const uint8_t kinds[PORT_KIND_COUNT] = {

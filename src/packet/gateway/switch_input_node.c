@@ -85,7 +85,7 @@ static inline enum drop_reason check(
 		    &port->state->rate_in, rte_pktmbuf_pkt_len(packet), metadata->priority)))
 		return DROP_rate_in;
 	if (unlikely(metadata->flags & PACKET_IS_NEWS)) {
-		metadata->flags &= (uint8_t)~PACKET_IS_NEWS;
+		metadata->flags &= (uint16_t)~PACKET_IS_NEWS;
 		fdb_report(walk->learner, candidate->source, metadata->origin.ingress_port,
 			port->generation, walk->epoch);
 	}

@@ -22,6 +22,7 @@ static const char *const origin_names[ORIGIN_KIND_COUNT] = {
 	[ORIGIN_HOST] = "host",
 	[ORIGIN_DECRYPTED] = "decrypted",
 	[ORIGIN_REMOTE] = "remote",
+	[ORIGIN_TARGET] = "target",
 };
 
 static const char *const type_names[EVE_TYPE_COUNT] = {

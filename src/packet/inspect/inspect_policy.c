@@ -101,6 +101,7 @@ struct inspect_chain *inspect_policy_create(const json_t *document, struct error
 		[ORIGIN_HOST] = "host",
 		[ORIGIN_DECRYPTED] = "default",
 		[ORIGIN_REMOTE] = "default",
+		[ORIGIN_TARGET] = "default",
 	};
 	const json_t *config = json_object_get(document, "inspection");
 	const json_t *on_failure = json_object_get(config, "on-failure");

@@ -30,8 +30,8 @@ enum link_role {
 };
 
 struct link_peer {
-	struct geneve_address address;
-	struct geneve_address hop; /* who is asked for the hardware address: it, or a router */
+	struct ip_address address;
+	struct ip_address hop; /* who is asked for the hardware address: it, or a router */
 	uint64_t mac;              /* with LINK_MAC_KNOWN, or 0; any worker writes it, relaxed */
 	bool is_static;            /* mac is configured */
 };
@@ -49,7 +49,7 @@ struct link_keys {
 struct link_end {
 	bool is_used;
 	uint16_t port; /* index; PORT_NONE: the adapter is not there */
-	struct geneve_address local;
+	struct ip_address local;
 	uint16_t peer_count;
 	struct link_peer peers[LINK_PEERS_MAX];
 	struct secret *secret; /* struct link_keys */
@@ -93,7 +93,7 @@ static inline struct port *link_port(const struct link_end *end)
 }
 
 /* Index of the peer with that address, or -1. */
-int link_find_peer(const struct link_end *end, const struct geneve_address *address);
+int link_find_peer(const struct link_end *end, const struct ip_address *address);
 
 /* False: it is not known. */
 static inline bool link_peer_mac(const struct link_peer *peer, uint8_t mac[6])

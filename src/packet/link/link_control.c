@@ -68,9 +68,9 @@ static const char *text_of(const json_t *section, const char *key)
 	return json_string_value(json_object_get(section, key));
 }
 
-static bool parse_address(const char *text, struct geneve_address *out)
+static bool parse_address(const char *text, struct ip_address *out)
 {
-	*out = (struct geneve_address){.version = 0};
+	*out = (struct ip_address){.version = 0};
 	if (text && inet_pton(AF_INET, text, out->bytes) == 1)
 		out->version = 4;
 	else if (text && inet_pton(AF_INET6, text, out->bytes) == 1)
@@ -262,7 +262,7 @@ static void link_commit(void)
 void link_peer_text(enum link_role role, uint16_t index, char text[LINK_TEXT_SIZE])
 {
 	const struct link_end *end = link_end_of(link_table, role);
-	const struct geneve_address *address;
+	const struct ip_address *address;
 
 	static_assert(LINK_TEXT_SIZE >= INET6_ADDRSTRLEN, "the longest address fits");
 	text[0] = '\0';

@@ -19,12 +19,12 @@
 #define ND_HOP_LIMIT     255
 #define ND_FRAME_SIZE    (ETH_HEADER_SIZE + IPV6_HEADER_SIZE + ND_SIZE + ND_OPTION_SIZE)
 
-static bool is_same(const struct geneve_address *a, const struct geneve_address *b)
+static bool is_same(const struct ip_address *a, const struct ip_address *b)
 {
 	return a->version == b->version && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-int link_find_peer(const struct link_end *end, const struct geneve_address *address)
+int link_find_peer(const struct link_end *end, const struct ip_address *address)
 {
 	for (uint16_t i = 0; i < end->peer_count; i++)
 		if (is_same(&end->peers[i].address, address))
@@ -130,7 +130,7 @@ bool link_write_question(struct rte_mbuf *packet, const struct link_end *end,
 /* ---- questions and answers of others ---- */
 
 static struct link_end *find_local(
-	struct link_table *table, uint16_t port, const struct geneve_address *local)
+	struct link_table *table, uint16_t port, const struct ip_address *local)
 {
 	for (int role = 0; role < LINK_ROLE_COUNT; role++) {
 		struct link_end *end = link_end_of(table, (enum link_role)role);
@@ -143,7 +143,7 @@ static struct link_end *find_local(
 
 /* Of hops that we ask for alone; an appliance's clients are learned from what they authenticate. */
 static void learn_answer(struct link_table *table, uint16_t port,
-	const struct geneve_address *sender, const uint8_t mac[6])
+	const struct ip_address *sender, const uint8_t mac[6])
 {
 	struct link_end *end = link_end_of(table, LINK_CLIENT);
 
@@ -155,7 +155,7 @@ static void learn_answer(struct link_table *table, uint16_t port,
 static bool resolve_arp(struct link_table *table, const struct port *port, struct rte_mbuf *packet)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(packet, uint8_t *);
-	struct geneve_address sender = {.version = 4}, target = {.version = 4};
+	struct ip_address sender = {.version = 4}, target = {.version = 4};
 	const struct link_end *end;
 	struct arp arp;
 
@@ -202,7 +202,7 @@ static bool answer_nd(struct rte_mbuf *packet, const struct link_end *end, const
 static bool resolve_nd(struct link_table *table, const struct port *port, struct rte_mbuf *packet)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(packet, const uint8_t *, ETH_HEADER_SIZE);
-	struct geneve_address target = {.version = 6};
+	struct ip_address target = {.version = 6};
 	const struct link_end *end;
 	uint8_t type;
 	struct nd nd;

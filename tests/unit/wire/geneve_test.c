@@ -13,8 +13,8 @@
 #define TYPE  0x81
 
 static const uint8_t macs[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
-static const struct geneve_address v4[2] = {{4, {198, 51, 100, 1}}, {4, {198, 51, 100, 2}}};
-static const struct geneve_address v6[2] = {
+static const struct ip_address v4[2] = {{4, {198, 51, 100, 1}}, {4, {198, 51, 100, 2}}};
+static const struct ip_address v6[2] = {
 	{6, {0x20, 0x01, 0x0d, 0xb8, [15] = 1}}, {6, {0x20, 0x01, 0x0d, 0xb8, [15] = 2}}};
 static uint8_t frame[2048];
 static uint32_t frame_size;
@@ -23,7 +23,7 @@ static struct geneve parsed;
 /* A frame with 60 bytes of payload and an option of 32. */
 static uint8_t *make(int version, uint8_t type)
 {
-	const struct geneve_address *ends = version == 4 ? v4 : v6;
+	const struct ip_address *ends = version == 4 ? v4 : v6;
 	uint8_t option[32];
 	const struct geneve_headers headers = {.source_mac = macs[0],
 		.destination_mac = macs[1],

@@ -25,7 +25,7 @@ static bool make_writable(struct job *job)
 	if (!copy)
 		return false;
 	*packet_metadata(copy) = *packet_metadata(*job->packet);
-	packet_metadata(copy)->flags &= (uint8_t)~PACKET_IS_COPY;
+	packet_metadata(copy)->flags &= (uint16_t)~PACKET_IS_COPY;
 	if (!job->is_copied) {
 		job->is_copied = copy->nb_segs > 1;
 		job->frame = job->is_copied

@@ -307,7 +307,7 @@ static void renew_timestamp(struct job *job)
 static enum verdict inspect_again(struct job *job, struct rte_mbuf **packet)
 {
 	job_open(job, packet);
-	packet_metadata(*packet)->flags &= (uint8_t)~PACKET_IS_IN_STREAM;
+	packet_metadata(*packet)->flags &= (uint16_t)~PACKET_IS_IN_STREAM;
 	if (job->flow->verdict == FLOW_DROP)
 		return job_drop(job, DROP_inspect_flow);
 	renew_timestamp(job);

@@ -85,7 +85,7 @@ struct rte_mbuf *resize_make_packet(struct rte_mbuf *old, const uint8_t *frame, 
 		return NULL;
 	}
 	*packet_metadata(packet) = *packet_metadata(old);
-	packet_metadata(packet)->flags &= (uint8_t)~PACKET_IS_COPY;
+	packet_metadata(packet)->flags &= (uint16_t)~PACKET_IS_COPY;
 	return packet;
 }
 

@@ -31,10 +31,10 @@ static void set_ends(uint8_t version)
 	memset(&table, 0, sizeof(table));
 	end->is_used = true;
 	end->port = port.index;
-	end->local = (struct geneve_address){version, {10, 0, 0, 1, [15] = version == 6}};
+	end->local = (struct ip_address){version, {10, 0, 0, 1, [15] = version == 6}};
 	end->peer_count = 1;
 	end->peers[0].address =
-		(struct geneve_address){version, {10, 0, 0, 2, [15] = version == 6}};
+		(struct ip_address){version, {10, 0, 0, 2, [15] = version == 6}};
 	end->peers[0].hop = end->peers[0].address;
 }
 

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A security association, and the table in which workers find inbound ones (SAD, RFC 4301 section
+ * 4.4.2). The table is a fixed array of chains: readers take no lock; the control thread links and
+ * unlinks with single stores, and frees what it unlinked after a grace period (publish.h).
+ * rte_hash would do no more for keys that we draw at random, and needs a defer queue of its own.
+ *
+ * Fields are grouped by who writes them.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "packet/engine/publish.h"
+#include "packet/ipsec/replay.h"
+#include "packet/ipsec/sa_control.h"
+#include "packet/ipsec/sa_crypto.h"
+#include "wire/eth.h"
+
+#include <rte_common.h>
+#include <rte_spinlock.h>
+
+#define SA_BUCKETS        16384 /* a power of two */
+#define SA_INDEX_NONE     UINT32_MAX
+#define SA_OUTER_SIZE_MAX 48 /* IPv6 and UDP */
+
+/* What is put in front of ESP, and how the other end is told from others. Immutable: replaced as a
+ * whole when an end moves. */
+struct sa_outer {
+	struct ip_address source, destination;
+	bool has_encapsulation;
+	uint16_t source_port, destination_port;
+	uint8_t ip_size;                  /* of the IP header */
+	uint8_t size;                     /* with UDP's */
+	uint8_t bytes[SA_OUTER_SIZE_MAX]; /* lengths, checksums and TOS are filled in */
+};
+
+/* What workers count; any of them, by atomic addition, once a burst. */
+struct sa_counters {
+	uint64_t packets, bytes; /* bytes: as ESP's payload, without padding */
+	uint64_t last_used_s;    /* monotonic; 0: never */
+	uint64_t replays, forged, refused;
+};
+
+/* Told by workers, taken by the control thread: a flag that is set last and cleared first. */
+struct sa_mapping {
+	bool is_news;
+	struct ip_address source;
+	uint16_t source_port;
+};
+
+struct sa {
+	/* Constant while workers can see it. */
+	uint32_t spi_wire; /* as in the packet: network order */
+	uint32_t index;    /* of sa_at() */
+	uint32_t generation;
+	uint8_t direction, mode;
+	bool has_esn, copies_df, copies_ecn, copies_dscp;
+	struct sa_crypto crypto;
+	uint64_t iv_key[2]; /* of AES-CBC: IVs nobody can foresee (RFC 3602 section 3) */
+	uint64_t iv_base;   /* of counter modes: IV of sequence number 0 */
+	struct sa_lifetime lifetime;
+	uint32_t request;
+	uint16_t selector_count;
+	struct sa_selector *selectors;
+	/* Written by the control thread, read by workers. */
+	struct sa *next;        /* of the bucket; acquire, release */
+	struct sa_outer *outer; /* publish_read() */
+	bool is_over;           /* hard lifetime; relaxed */
+	uint64_t sequence_max;  /* outbound: the last one that may be sent; relaxed */
+	/* Written by workers. */
+	uint64_t sequence __rte_cache_aligned; /* outbound: the last one sent; atomic */
+	bool is_sequence_over;                 /* a packet met sequence_max; relaxed */
+	struct sa_counters counters;
+	rte_spinlock_t lock __rte_cache_aligned; /* of what follows */
+	struct replay_window window;
+	struct sa_mapping mapping;
+	/* The control thread's. */
+	struct sa_name name __rte_cache_aligned;
+	uint32_t owner;
+	uint8_t integrity;
+	uint16_t cipher_key_size, integrity_key_size;
+	uint8_t *key; /* SA_KEY_SIZE_MAX bytes of the secret of all: cipher's, then integrity's */
+	uint64_t added_ns;     /* monotonic */
+	uint64_t kept_highest; /* inbound: what the last kept state promises */
+	uint64_t last_highest; /* at the last tick */
+	uint64_t came;         /* numbers between the last two */
+	bool is_soft_told, is_hard_told;
+	struct ip_address told_source; /* of a mapping that was told, and when */
+	uint16_t told_port;
+	uint64_t told_ns;
+	uint64_t bits[]; /* of the window */
+};
+
+/* ---- workers ---- */
+
+extern struct sa **sa_buckets; /* [SA_BUCKETS]; NULL: ipsec is off */
+
+static inline uint32_t sa_bucket(uint32_t spi_wire)
+{
+	/* SPIs are drawn at random, here or by the configuration's author. */
+	return (spi_wire * 0x9e3779b1U) >> 18 & (SA_BUCKETS - 1);
+}
+
+/* NULL: there is no such SA. Valid until the end of the walk. */
+static inline struct sa *sa_find_inbound(uint32_t spi_wire, const struct ip_address *destination)
+{
+	struct sa *sa = publish_read(&sa_buckets[sa_bucket(spi_wire)]);
+
+	while (sa) {
+		const struct sa_outer *outer = publish_read(&sa->outer);
+
+		if (sa->spi_wire == spi_wire
+			&& ip_address_is_equal(&outer->destination, destination))
+			return sa;
+		sa = publish_read(&sa->next);
+	}
+	return NULL;
+}
+
+/* ---- control thread ---- */
+
+/* Room for so many SAs and their keys. */
+int sa_table_open(uint32_t sas_max, struct error *error);
+/* The workers have ended. */
+void sa_table_close(void);
+bool sa_table_is_open(void);
+uint32_t sa_table_count(void);
+uint32_t sa_table_max(void);
+
+/* The next used index from `from` on; NULL: none. */
+struct sa *sa_next(uint32_t from);
+struct sa *sa_at(uint32_t index);
+struct sa *sa_find(const struct sa_name *name);
+/* The outbound SA that a policy means: by SPI, when there is one, and request; the newest. */
+struct sa *sa_find_outbound(uint32_t owner, uint32_t request, uint32_t spi);
+
+/* What sa_add() does, with what was kept of an earlier life. */
+struct sa_past {
+	uint64_t sequence; /* outbound: never to be sent again */
+	uint64_t floor;    /* inbound: never to be accepted again */
+	uint64_t iv_base;
+	uint64_t packets, bytes;
+	uint64_t added_ns;
+	bool is_soft_told;
+};
+int sa_add_with_past(
+	const struct sa_parameters *parameters, const struct sa_past *past, struct error *error);
+/* Of an SA, for the state that is kept; pointers are borrowed. */
+void sa_describe(const struct sa *sa, struct sa_parameters *out);
+
+/* Lifetimes, reservations and news from workers: what a timer has to do. now_ns: monotonic. */
+void sa_tick(uint64_t now_ns);
+/* Only the news: workers asked for it. */
+void sa_take_news(void *context);
+
+/*
+ * What a state that is kept for a next life of this process has to promise (sa_state.c): outbound,
+ * no worker of this life sends a number above `sequence`, inbound the next life accepts none up to
+ * `highest`. When the state is kept, sa_promise_kept() lets workers go so far. A new SA may begin
+ * at once: a life that ends before any state has it takes it along. RFC 4303 section 3.3.3, and
+ * D16.
+ */
+struct sa_promise {
+	uint64_t sequence, highest;
+};
+struct sa_promise sa_promise(const struct sa *sa);
+void sa_promise_kept(uint32_t index, uint32_t generation, const struct sa_promise *promise);
+uint64_t sa_first_sequence_max(const struct sa *sa);
+
+/* Told, on the control thread, when what is to be kept has changed. */
+void sa_set_changed(void (*changed)(void));
+void sa_note_changed(void);
+
+/* NULL: nobody wants to know. */
+const struct sa_events *sa_events(void);

@@ -28,6 +28,9 @@ extern struct rte_node_register host_input_node;
 extern struct rte_node_register switch_forward_node;
 extern struct rte_node_register origin_tag_node;
 extern struct rte_node_register origin_forward_node;
+/* IPsec. */
+extern struct rte_node_register ipsec_input_node;
+extern struct rte_node_register ipsec_output_node;
 /* Inspection. */
 extern struct rte_node_register inspect_node;
 extern struct rte_node_register inspect_return_node; /* source: held packets that got a verdict */

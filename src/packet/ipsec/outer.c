@@ -51,10 +51,6 @@ struct sa_outer *outer_create(const struct sa_parameters *parameters)
 		memcpy(ip + 8, outer->source.bytes, 16);
 		memcpy(ip + 24, outer->destination.bytes, 16);
 	}
-	if (outer->has_encapsulation) {
-		network_store16(ip + outer->ip_size, outer->source_port);
-		network_store16(ip + outer->ip_size + 2, outer->destination_port);
-	}
 	return outer;
 }
 
@@ -66,18 +62,24 @@ static void write_ipv4_checksum(uint8_t *ip)
 	network_store16(ip + IPV4_CHECKSUM, checksum_finish(checksum_add(0, ip, size)));
 }
 
-/* Over IPv4 there is none, which RFC 3948 section 2.1 asks for. IPv6 without one would be dropped
- * by who was not told (RFC 8200 section 8.1). */
-static void write_udp_checksum(uint8_t *ip, uint32_t udp_size)
+void outer_write_udp(
+	uint8_t *ip, uint32_t ip_header_size, const struct sa_outer *outer, uint32_t esp_size)
 {
+	uint32_t udp_size = ESP_UDP_SIZE + esp_size, sum;
 	const uint8_t pseudo[8] = {
 		0, 0, (uint8_t)(udp_size >> 8), (uint8_t)udp_size, 0, 0, 0, IPPROTO_UDP};
-	uint8_t *udp = ip + IPV6_HEADER_SIZE;
-	uint32_t sum = checksum_add(0, ip + 8, 32);
+	uint8_t *udp = ip + ip_header_size;
 	uint16_t checksum;
 
+	network_store16(udp, outer->source_port);
+	network_store16(udp + 2, outer->destination_port);
+	network_store16(udp + 4, (uint16_t)udp_size);
 	network_store16(udp + 6, 0);
-	sum = checksum_add(sum, pseudo, sizeof(pseudo));
+	/* Over IPv4 there is none, which RFC 3948 section 2.1 asks for. IPv6 without one would be
+	 * dropped by who was not told (RFC 8200 section 8.1). */
+	if (ip[0] >> 4 == 4)
+		return;
+	sum = checksum_add(checksum_add(0, ip + 8, 32), pseudo, sizeof(pseudo));
 	checksum = checksum_finish(checksum_add(sum, udp, udp_size));
 	network_store16(udp + 6, checksum ? checksum : 0xffff);
 }
@@ -87,22 +89,20 @@ void outer_write(uint8_t *out, const struct sa_outer *outer, const struct outer_
 {
 	uint32_t size = outer->size + esp_size;
 
-	memcpy(out, outer->bytes, outer->size);
-	if (outer->has_encapsulation)
-		network_store16(out + outer->ip_size + 4, (uint16_t)(ESP_UDP_SIZE + esp_size));
+	memcpy(out, outer->bytes, outer->ip_size);
 	if (outer->source.version == 6) {
 		network_store16(out + IPV6_LENGTH, (uint16_t)(size - IPV6_HEADER_SIZE));
 		out[0] = (uint8_t)(0x60 | choice->tos >> 4);
 		out[1] = (uint8_t)(choice->tos << 4);
-		if (outer->has_encapsulation)
-			write_udp_checksum(out, ESP_UDP_SIZE + esp_size);
-		return;
+	} else {
+		out[IPV4_TOS] = choice->tos;
+		network_store16(out + IPV4_LENGTH, (uint16_t)size);
+		network_store16(out + IPV4_ID, choice->id);
+		out[IPV4_FLAGS] = choice->has_df ? IPV4_DF : 0;
+		write_ipv4_checksum(out);
 	}
-	out[IPV4_TOS] = choice->tos;
-	network_store16(out + IPV4_LENGTH, (uint16_t)size);
-	network_store16(out + IPV4_ID, choice->id);
-	out[IPV4_FLAGS] = choice->has_df ? IPV4_DF : 0;
-	write_ipv4_checksum(out);
+	if (outer->has_encapsulation)
+		outer_write_udp(out, outer->ip_size, outer, esp_size);
 }
 
 uint8_t ip_traffic_class(const uint8_t *ip)

@@ -26,6 +26,11 @@ struct outer_choice {
 void outer_write(uint8_t *out, const struct sa_outer *outer, const struct outer_choice *choice,
 	uint32_t esp_size);
 
+/* Writes UDP's header between an IP header and ESP: for transport mode, whose IP header is the
+ * packet's own. ip_header_size: with extensions. */
+void outer_write_udp(
+	uint8_t *ip, uint32_t ip_header_size, const struct sa_outer *outer, uint32_t esp_size);
+
 /* Traffic class of an IP header (TOS of IPv4). */
 uint8_t ip_traffic_class(const uint8_t *ip);
 /* Sets it, and keeps an IPv4 header's checksum right. */

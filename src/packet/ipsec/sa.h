@@ -19,9 +19,9 @@
 #include <rte_common.h>
 #include <rte_spinlock.h>
 
-#define SA_BUCKETS        16384 /* a power of two */
-#define SA_INDEX_NONE     UINT32_MAX
-#define SA_OUTER_SIZE_MAX 48 /* IPv6 and UDP */
+#define SA_BUCKETS      16384 /* a power of two */
+#define SA_INDEX_NONE   UINT32_MAX
+#define SA_OUTER_IP_MAX 40
 
 /* What is put in front of ESP, and how the other end is told from others. Immutable: replaced as a
  * whole when an end moves. */
@@ -29,9 +29,9 @@ struct sa_outer {
 	struct ip_address source, destination;
 	bool has_encapsulation;
 	uint16_t source_port, destination_port;
-	uint8_t ip_size;                  /* of the IP header */
-	uint8_t size;                     /* with UDP's */
-	uint8_t bytes[SA_OUTER_SIZE_MAX]; /* lengths, checksums and TOS are filled in */
+	uint8_t ip_size;                /* of the IP header */
+	uint8_t size;                   /* with UDP's */
+	uint8_t bytes[SA_OUTER_IP_MAX]; /* lengths, checksum and TOS are filled in */
 };
 
 /* What workers count; any of them, by atomic addition, once a burst. */
@@ -67,9 +67,9 @@ struct sa {
 	struct sa_outer *outer; /* publish_read() */
 	bool is_over;           /* hard lifetime; relaxed */
 	uint64_t sequence_max;  /* outbound: the last one that may be sent; relaxed */
+	uint32_t path_mtu;      /* outbound: workers lower it, time raises it; 0: not known */
 	/* Written by workers. */
 	uint64_t sequence __rte_cache_aligned; /* outbound: the last one sent; atomic */
-	bool is_sequence_over;                 /* a packet met sequence_max; relaxed */
 	struct sa_counters counters;
 	rte_spinlock_t lock __rte_cache_aligned; /* of what follows */
 	struct replay_window window;
@@ -88,12 +88,14 @@ struct sa {
 	struct ip_address told_source; /* of a mapping that was told, and when */
 	uint16_t told_port;
 	uint64_t told_ns;
+	uint32_t tick_path_mtu; /* as the last tick saw it, and since when */
+	uint64_t path_mtu_ns;
 	uint64_t bits[]; /* of the window */
 };
 
 /* ---- workers ---- */
 
-extern struct sa **sa_buckets; /* [SA_BUCKETS]; NULL: ipsec is off */
+extern struct sa **sa_buckets; /* [SA_BUCKETS], of all SAs */
 
 static inline uint32_t sa_bucket(uint32_t spi_wire)
 {
@@ -101,15 +103,17 @@ static inline uint32_t sa_bucket(uint32_t spi_wire)
 	return (spi_wire * 0x9e3779b1U) >> 18 & (SA_BUCKETS - 1);
 }
 
-/* NULL: there is no such SA. Valid until the end of the walk. */
-static inline struct sa *sa_find_inbound(uint32_t spi_wire, const struct ip_address *destination)
+/* NULL: there is no such SA. Valid until the end of the walk. Outbound ones are looked for when an
+ * ICMP message tells of a packet of theirs; policies know theirs. */
+static inline struct sa *sa_look_up(
+	enum sa_direction direction, uint32_t spi_wire, const struct ip_address *destination)
 {
 	struct sa *sa = publish_read(&sa_buckets[sa_bucket(spi_wire)]);
 
 	while (sa) {
 		const struct sa_outer *outer = publish_read(&sa->outer);
 
-		if (sa->spi_wire == spi_wire
+		if (sa->spi_wire == spi_wire && sa->direction == direction
 			&& ip_address_is_equal(&outer->destination, destination))
 			return sa;
 		sa = publish_read(&sa->next);

@@ -135,11 +135,13 @@ struct sa *sa_next(uint32_t from)
 
 struct sa *sa_find(const struct sa_name *name)
 {
-	for (struct sa *sa = sa_next(0); sa; sa = sa_next(sa->index + 1))
-		if (sa->name.spi == name->spi
-			&& ip_address_is_equal(&sa->name.destination, &name->destination))
-			return sa;
-	return NULL;
+	struct sa *sa = table.sas ? sa_buckets[sa_bucket(rte_cpu_to_be_32(name->spi))] : NULL;
+
+	while (sa
+		&& !(sa->name.spi == name->spi
+			&& ip_address_is_equal(&sa->name.destination, &name->destination)))
+		sa = sa->next;
+	return sa;
 }
 
 struct sa *sa_find_outbound(uint32_t owner, uint32_t request, uint32_t spi)
@@ -346,16 +348,16 @@ static struct sa *create_sa(
 	return sa;
 }
 
-static void link_inbound(struct sa *sa)
+static void link_sa(struct sa *sa)
 {
 	struct sa **bucket = &sa_buckets[sa_bucket(sa->spi_wire)];
 
 	sa->next = *bucket;
-	/* Release: the SA is whole; pairs with sa_find_inbound(). */
+	/* Release: the SA is whole; pairs with sa_look_up(). */
 	__atomic_store_n(bucket, sa, __ATOMIC_RELEASE);
 }
 
-static void unlink_inbound(struct sa *sa)
+static void unlink_sa(struct sa *sa)
 {
 	struct sa **at = &sa_buckets[sa_bucket(sa->spi_wire)];
 
@@ -424,9 +426,8 @@ int sa_add_with_past(
 	reserved = find_reserved(&parameters->name);
 	if (reserved)
 		forget_reserved((uint32_t)(reserved - table.reserved));
-	if (sa->direction == SA_INBOUND)
-		link_inbound(sa);
-	else
+	link_sa(sa);
+	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, false);
 	sa_note_changed();
 	return 0;
@@ -508,9 +509,8 @@ static void remove_sa(struct sa *sa)
 {
 	sa->generation = 0;
 	table.count--;
-	if (sa->direction == SA_INBOUND)
-		unlink_inbound(sa);
-	else
+	unlink_sa(sa);
+	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, true);
 	publish_retire(sa, destroy_sa);
 }

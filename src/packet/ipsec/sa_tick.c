@@ -21,6 +21,8 @@
 #define SEQUENCE_SOFT (UINT32_MAX - (UINT32_MAX >> 3))
 #define TOLD_NS       CLOCK_NS_PER_S /* between two events of the same news */
 
+#define PATH_MTU_NS (600 * CLOCK_NS_PER_S)
+
 static struct sa_events events;
 static bool has_events;
 
@@ -129,6 +131,19 @@ static void check_lifetime(struct sa *sa, uint64_t now_ns)
 	}
 }
 
+/* RFC 1191 section 6.3: after ten minutes the path is tried again. */
+static void age_path_mtu(struct sa *sa, uint64_t now_ns)
+{
+	uint32_t path_mtu = __atomic_load_n(&sa->path_mtu, __ATOMIC_RELAXED);
+
+	if (path_mtu != sa->tick_path_mtu) {
+		sa->tick_path_mtu = path_mtu;
+		sa->path_mtu_ns = now_ns;
+	} else if (path_mtu && now_ns - sa->path_mtu_ns > PATH_MTU_NS) {
+		__atomic_store_n(&sa->path_mtu, 0, __ATOMIC_RELAXED);
+	}
+}
+
 /* ---- news ---- */
 
 static bool is_told(const struct sa *sa, const struct sa_mapping *mapping, uint64_t now_ns)
@@ -182,6 +197,7 @@ void sa_tick(uint64_t now_ns)
 		sa->came = highest - RTE_MIN(sa->last_highest, highest);
 		sa->last_highest = highest;
 		wants |= wants_promise(sa);
+		age_path_mtu(sa, now_ns);
 		check_lifetime(sa, now_ns);
 		sa = sa_next(index + 1);
 	}

@@ -60,7 +60,7 @@ static struct sa *found(uint32_t spi, uint32_t destination)
 {
 	struct ip_address address = ipv4(destination);
 
-	return sa_find_inbound(rte_cpu_to_be_32(spi), &address);
+	return sa_look_up(SA_INBOUND, rte_cpu_to_be_32(spi), &address);
 }
 
 /* ---- SAs ---- */

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ipsec_output: what a VIPA sends, as policy has it (D5; RFC 4301 section 5.1): protected, passed
+ * or discarded. What would get too big is cut before it is protected, or its sender is told.
+ * Workers.
+ */
+#include "base/clock.h"
+#include "packet/engine/drop_count.h"
+#include "packet/engine/nodes.h"
+#include "packet/engine/pool.h"
+#include "packet/engine/worker.h"
+#include "packet/ipsec/ipsec_packet.h"
+#include "packet/port/offload.h"
+#include "wire/checksum.h"
+#include "wire/icmp_error.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <rte_ip_frag.h>
+
+#define PIECES_MAX    32 /* of one packet: a jumbo frame over the least MTU of IPv4 */
+#define DONT_FRAGMENT 0x40
+
+enum ipsec_output_edge {
+	IPSEC_OUTPUT_EDGE_VIPA_OUTPUT,
+	IPSEC_OUTPUT_EDGE_TO_TARGET, /* which is told that its packet is too big */
+	IPSEC_OUTPUT_EDGE_DROP,
+	IPSEC_OUTPUT_EDGE_COUNT,
+};
+
+/* One call of the node. */
+struct output {
+	struct rte_graph *graph;
+	struct rte_node *node;
+	const struct ipsec_settings *settings;
+	uint32_t mtu;
+	uint64_t now_s;
+};
+
+/* A packet that is to be protected, as it was. */
+struct around {
+	const struct sa_outer *outer;
+	uint8_t ethernet[ETH_HEADER_SIZE];
+	uint32_t header_size; /* transport mode: of its IP header with extensions */
+	uint8_t traffic_class;
+	bool has_df;
+};
+
+struct burst {
+	uint16_t count;
+	struct sa *sas[ESP_BURST];
+	struct esp_work works[ESP_BURST];
+	struct around around[ESP_BURST];
+};
+
+/* Cut before they are protected: one worker cuts one packet at a time. */
+static struct rte_mbuf *segments[WORKERS_MAX][OFFLOAD_SEGMENTS_MAX];
+
+static void drop(const struct output *output, struct rte_mbuf *packet, enum drop_reason reason)
+{
+	trace_step(packet, "ipsec_output", "drop: %s", drop_descriptions[reason].name);
+	drop_mark(packet, reason);
+	node_forward(output->graph, output->node, IPSEC_OUTPUT_EDGE_DROP, packet);
+}
+
+static void pass(const struct output *output, struct rte_mbuf *packet)
+{
+	node_forward(output->graph, output->node, IPSEC_OUTPUT_EDGE_VIPA_OUTPUT, packet);
+}
+
+/* ---- policy ---- */
+
+/* Whether ESP may stand behind the packet's headers. */
+static bool has_plain_headers(struct rte_mbuf *packet, const struct decoded *decoded)
+{
+	return ip_next_header(rte_pktmbuf_mtod_offset(packet, uint8_t *, ETH_HEADER_SIZE),
+		decoded->ip_payload_offset - ETH_HEADER_SIZE);
+}
+
+/* NULL: the packet is done with. */
+static struct sa *choose(
+	const struct output *output, struct rte_mbuf *packet, const struct decoded *decoded)
+{
+	struct policy_packet wanted;
+	struct policy *policy;
+	struct sa *sa;
+
+	if (decoded->malformed || !decoded->ip_version || decoded->l3_offset != ETH_HEADER_SIZE) {
+		drop(output, packet, DROP_ipsec_malformed);
+		return NULL;
+	}
+	policy_packet_of(decoded, &wanted);
+	policy = policy_find(POLICY_OUTBOUND, &wanted);
+	if (policy)
+		/* Relaxed: a statistic. */
+		__atomic_add_fetch(&policy->packets, 1, __ATOMIC_RELAXED);
+	if (policy ? policy->action == POLICY_BYPASS : output->settings->bypasses) {
+		trace_step(packet, "ipsec_output", "bypasses IPsec");
+		pass(output, packet);
+		return NULL;
+	}
+	if (!policy || policy->action == POLICY_DISCARD) {
+		drop(output, packet, DROP_ipsec_policy);
+		return NULL;
+	}
+	sa = publish_read(&policy->sa);
+	if (unlikely(!sa)) {
+		policy_ask(policy, &wanted);
+		drop(output, packet, DROP_ipsec_no_sa);
+	} else if (unlikely(sa->mode == SA_TRANSPORT
+			   && (decoded->is_fragment || !has_plain_headers(packet, decoded)))) {
+		/* RFC 4301 section 4.1: fragments are nothing for transport mode. */
+		drop(output, packet, DROP_ipsec_fragment);
+		sa = NULL;
+	}
+	return sa;
+}
+
+/* ---- size ---- */
+
+static uint32_t protected_size(const struct sa *sa, const struct decoded *decoded)
+{
+	const struct sa_outer *outer = publish_read(&sa->outer);
+	uint32_t ip_size = decoded->l3_end - ETH_HEADER_SIZE;
+	uint32_t kept = decoded->ip_payload_offset - ETH_HEADER_SIZE;
+
+	if (sa->mode == SA_TUNNEL)
+		return outer->size + esp_size_of(sa, ip_size);
+	return kept + (outer->size - outer->ip_size) + esp_size_of(sa, ip_size - kept);
+}
+
+/* The largest IP packet that fits into mtu bytes when it is protected. */
+static uint32_t inner_mtu(const struct sa *sa, const struct decoded *decoded, uint32_t mtu)
+{
+	const struct sa_outer *outer = publish_read(&sa->outer);
+	uint32_t alignment = sa->crypto.alignment;
+	uint32_t kept = sa->mode == SA_TUNNEL ? 0 : decoded->ip_payload_offset - ETH_HEADER_SIZE;
+	uint32_t around = ESP_HEADER_SIZE + sa->crypto.iv_size + sa->crypto.icv_size + kept
+		+ (sa->mode == SA_TUNNEL ? outer->size : outer->size - outer->ip_size);
+
+	if (mtu < around + alignment)
+		return 0;
+	return (mtu - around) / alignment * alignment - ESP_TAIL_SIZE + kept;
+}
+
+static bool may_be_cut(const struct decoded *decoded)
+{
+	return decoded->ip_version == 4 && !(decoded->frame[ETH_HEADER_SIZE + 6] & DONT_FRAGMENT);
+}
+
+static void tell_sender(const struct output *output, struct rte_mbuf *packet,
+	const struct decoded *decoded, uint32_t mtu)
+{
+	struct rte_mbuf *answer = rte_pktmbuf_alloc(packet_pool);
+	size_t size = 0;
+
+	if (answer)
+		size = icmp_error_write_too_big(rte_pktmbuf_mtod(answer, uint8_t *),
+			rte_pktmbuf_tailroom(answer), decoded, mtu);
+	if (size > 0) {
+		answer->data_len = (uint16_t)size;
+		answer->pkt_len = (uint32_t)size;
+		*packet_metadata(answer) = *packet_metadata(packet);
+		node_forward(output->graph, output->node, IPSEC_OUTPUT_EDGE_TO_TARGET, answer);
+	} else {
+		rte_pktmbuf_free(answer);
+	}
+	drop(output, packet, DROP_ipsec_too_big);
+}
+
+static void protect_all(const struct output *output, struct rte_mbuf **packets, uint16_t count);
+static void protect_burst(const struct output *output, struct burst *burst);
+
+/* RFC 4301 section 7, and DF of tunnels: pieces fit, and need not be put together by the peer's
+ * IPsec. */
+static void cut(const struct output *output, struct rte_mbuf *packet, const struct decoded *decoded,
+	uint32_t mtu)
+{
+	struct packet_metadata metadata = *packet_metadata(packet);
+	uint32_t size = decoded->l3_end - ETH_HEADER_SIZE;
+	struct rte_mbuf *pieces[PIECES_MAX], *whole;
+	uint8_t ethernet[ETH_HEADER_SIZE];
+	enum drop_reason reason;
+	int count;
+
+	whole = ipsec_make_room(packet, 0, 0, &reason);
+	if (!whole) {
+		drop(output, packet, reason);
+		return;
+	}
+	memcpy(ethernet, rte_pktmbuf_mtod(whole, uint8_t *), sizeof(ethernet));
+	rte_pktmbuf_adj(whole, ETH_HEADER_SIZE);
+	rte_pktmbuf_trim(whole, (uint16_t)(whole->pkt_len - size));
+	count = rte_ipv4_fragment_copy_nonseg_packet(
+		whole, pieces, PIECES_MAX, (uint16_t)mtu, packet_pool);
+	if (count <= 0) {
+		drop(output, whole, count == -ENOMEM ? DROP_no_memory : DROP_ipsec_too_big);
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		uint8_t *ip = rte_pktmbuf_mtod(pieces[i], uint8_t *);
+
+		ip_set_traffic_class(ip, ip_traffic_class(ip)); /* for the checksum's sake */
+		memcpy(rte_pktmbuf_prepend(pieces[i], ETH_HEADER_SIZE), ethernet, sizeof(ethernet));
+		*packet_metadata(pieces[i]) = metadata;
+	}
+	rte_pktmbuf_free(whole);
+	protect_all(output, pieces, (uint16_t)count);
+}
+
+/* False: the packet is done with. */
+static bool fits(const struct output *output, struct burst *burst, const struct sa *sa,
+	struct rte_mbuf *packet, const struct decoded *decoded)
+{
+	uint32_t path = __atomic_load_n(&sa->path_mtu, __ATOMIC_RELAXED);
+	uint32_t mtu = path ? RTE_MIN(path, output->mtu) : output->mtu, inner;
+
+	if (likely(protected_size(sa, decoded) <= mtu))
+		return true;
+	inner = inner_mtu(sa, decoded, mtu);
+	if (!may_be_cut(decoded)) {
+		tell_sender(output, packet, decoded, inner);
+		return false;
+	}
+	/* Transport mode: the pieces are made behind it, of ESP (RFC 4301 section 4.1). */
+	if (sa->mode == SA_TRANSPORT)
+		return true;
+	protect_burst(output, burst); /* the pieces must not overtake what came before */
+	cut(output, packet, decoded, inner);
+	return false;
+}
+
+/* ---- around ESP ---- */
+
+/* Gives the packet to the burst. */
+static void take(
+	struct burst *burst, struct sa *sa, struct rte_mbuf *packet, const struct decoded *decoded)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(packet, uint8_t *), *ip = frame + ETH_HEADER_SIZE;
+	uint32_t ip_size = decoded->l3_end - ETH_HEADER_SIZE;
+	struct around *around = &burst->around[burst->count];
+	struct esp_work *work = &burst->works[burst->count];
+
+	*around = (struct around){.outer = publish_read(&sa->outer),
+		.traffic_class = ip_traffic_class(ip),
+		.has_df = !may_be_cut(decoded)};
+	memcpy(around->ethernet, frame, sizeof(around->ethernet));
+	*work = (struct esp_work){.packet = packet, .at = ip, .size = ip_size};
+	work->next_header = decoded->ip_version == 4 ? ESP_NEXT_IPV4 : ESP_NEXT_IPV6;
+	if (sa->mode == SA_TRANSPORT) {
+		around->header_size = decoded->ip_payload_offset - ETH_HEADER_SIZE;
+		work->at += around->header_size;
+		work->size -= around->header_size;
+		work->next_header = *ip_next_header(ip, around->header_size);
+		/* ESP's header comes where the IP header is: that one goes to its new place. */
+		memmove(ip - esp_room_before(sa) - (around->outer->size - around->outer->ip_size),
+			ip, around->header_size);
+	}
+	burst->sas[burst->count++] = sa;
+}
+
+/* Sets where the frame begins and how long it is; returns its IP header's place. */
+static uint8_t *set_frame(const struct esp_work *work, const struct around *around, uint32_t before)
+{
+	struct rte_mbuf *packet = work->packet;
+	uint8_t *frame = work->at - before - ETH_HEADER_SIZE;
+
+	packet->data_off = (uint16_t)(frame - (uint8_t *)packet->buf_addr);
+	packet->data_len = (uint16_t)(ETH_HEADER_SIZE + before + work->size);
+	packet->pkt_len = packet->data_len;
+	memcpy(frame, around->ethernet, sizeof(around->ethernet));
+	return frame + ETH_HEADER_SIZE;
+}
+
+static void put_tunnel_around(
+	const struct sa *sa, const struct esp_work *work, const struct around *around)
+{
+	const struct sa_outer *outer = around->outer;
+	struct outer_choice choice = {
+		.id = (uint16_t)work->sequence, .has_df = sa->copies_df && around->has_df};
+	uint8_t *ip = set_frame(work, around, outer->size);
+
+	if (sa->copies_dscp)
+		choice.tos |= (uint8_t)(around->traffic_class & ~ECN_MASK);
+	if (sa->copies_ecn)
+		choice.tos |= (uint8_t)(around->traffic_class & ECN_MASK);
+	outer_write(ip, outer, &choice, work->size);
+	network_store16(ip - ETH_HEADER_SIZE + ETH_TYPE_OFFSET,
+		outer->source.version == 4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+}
+
+static void put_transport_around(const struct esp_work *work, const struct around *around)
+{
+	uint32_t udp_size = around->outer->size - around->outer->ip_size;
+	uint32_t header_size = around->header_size;
+	uint8_t *ip = set_frame(work, around, header_size + udp_size);
+
+	ip_set_payload(ip, ip_next_header(ip, header_size), udp_size ? IPPROTO_UDP : ESP_PROTOCOL,
+		header_size + udp_size + work->size);
+	if (udp_size)
+		outer_write_udp(ip, header_size, around->outer, work->size);
+}
+
+static void protect_burst(const struct output *output, struct burst *burst)
+{
+	ipsec_by_sa(burst->sas, burst->works, burst->count, output->now_s, esp_seal);
+	for (uint16_t i = 0; i < burst->count; i++) {
+		const struct sa *sa = burst->sas[i];
+		struct esp_work *work = &burst->works[i];
+
+		if (unlikely(work->reason != DROP_none)) {
+			drop(output, work->packet, (enum drop_reason)work->reason);
+			continue;
+		}
+		if (sa->mode == SA_TUNNEL)
+			put_tunnel_around(sa, work, &burst->around[i]);
+		else
+			put_transport_around(work, &burst->around[i]);
+		trace_step(work->packet, "ipsec_output", "SPI 0x%x, number %lu: protected",
+			sa->name.spi, (unsigned long)work->sequence);
+		pass(output, work->packet);
+	}
+	burst->count = 0;
+}
+
+static void protect(const struct output *output, struct burst *burst, struct rte_mbuf *packet)
+{
+	enum drop_reason reason;
+	struct rte_mbuf *roomy;
+	struct decoded decoded;
+	struct sa *sa;
+
+	decode_headers(rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len, packet->pkt_len,
+		&decoded);
+	sa = choose(output, packet, &decoded);
+	if (!sa || unlikely(!fits(output, burst, sa, packet, &decoded)))
+		return;
+	roomy = ipsec_make_room(packet, esp_room_before(sa) + SA_OUTER_IP_MAX + ESP_UDP_SIZE,
+		ESP_ROOM_BEHIND, &reason);
+	if (unlikely(!roomy)) {
+		drop(output, packet, reason);
+		return;
+	}
+	decoded.frame = rte_pktmbuf_mtod(roomy, const uint8_t *);
+	take(burst, sa, roomy, &decoded);
+}
+
+static void protect_all(const struct output *output, struct rte_mbuf **packets, uint16_t count)
+{
+	struct burst burst = {.count = 0};
+
+	for (uint16_t i = 0; i < count; i++) {
+		protect(output, &burst, packets[i]);
+		if (burst.count == ESP_BURST)
+			protect_burst(output, &burst);
+	}
+	if (burst.count > 0)
+		protect_burst(output, &burst);
+}
+
+/* ---- the node ---- */
+
+/* Checksums that the sender left to others have to be right inside of ESP, and super-frames are
+ * cut. */
+static void finish_offloads(const struct output *output, struct rte_mbuf *packet)
+{
+	uint16_t port = packet_metadata(packet)->origin.ingress_port;
+	int count =
+		offload_finish(packet, packet_pool, segments[worker_index], OFFLOAD_SEGMENTS_MAX);
+
+	if (unlikely(count < 0)) /* the packet is freed */
+		drop_note(port, count == -ENOMEM ? DROP_no_memory : DROP_rx_malformed, 1);
+	else
+		protect_all(output, segments[worker_index], (uint16_t)count);
+}
+
+static uint32_t port_mtu(const struct ipsec_settings *settings)
+{
+	const struct port_table *ports = publish_read(&port_table);
+	const struct port *port = ports && settings->physical_port < ports->count
+		? ports->ports[settings->physical_port]
+		: NULL;
+
+	/* Without a way out vipa_output drops all. */
+	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : IPSEC_SIZE_MAX;
+}
+
+static uint16_t ipsec_output_process(
+	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
+{
+	struct output output = {.graph = graph,
+		.node = node,
+		.settings = publish_read(&ipsec_settings),
+		.now_s = clock_monotonic_ns() / CLOCK_NS_PER_S};
+	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
+	uint16_t from = 0;
+
+	if (!output.settings) {
+		rte_node_next_stream_move(graph, node, IPSEC_OUTPUT_EDGE_VIPA_OUTPUT);
+		return count;
+	}
+	output.mtu = port_mtu(output.settings);
+	for (uint16_t i = 0; i < count; i++) {
+		if (likely(!offload_is_needed(packets[i])))
+			continue;
+		protect_all(&output, packets + from, (uint16_t)(i - from));
+		finish_offloads(&output, packets[i]);
+		from = (uint16_t)(i + 1);
+	}
+	protect_all(&output, packets + from, (uint16_t)(count - from));
+	return count;
+}
+
+struct rte_node_register ipsec_output_node = {
+	.name = "ipsec_output",
+	.process = ipsec_output_process,
+	.nb_edges = IPSEC_OUTPUT_EDGE_COUNT,
+	.next_nodes =
+		{
+			[IPSEC_OUTPUT_EDGE_VIPA_OUTPUT] = "vipa_output",
+			[IPSEC_OUTPUT_EDGE_TO_TARGET] = "gre_output",
+			[IPSEC_OUTPUT_EDGE_DROP] = "drop",
+		},
+};

@@ -146,3 +146,26 @@ struct sa_events {
 		uint16_t source_port);
 };
 void sa_set_events(const struct sa_events *events);
+
+/* ---- for sessions that come back, and for whoever looks ---- */
+
+#define SA_OWNER_ANY UINT32_MAX
+
+/* What may be shown of an SA. */
+struct sa_view {
+	struct sa_name name;
+	struct ip_address source;
+	uint8_t direction, mode;
+	bool has_encapsulation, has_esn;
+	uint16_t source_port, destination_port; /* with encapsulation */
+	uint32_t request, owner;
+};
+
+/* -ENOENT. */
+int sa_show(const struct sa_name *name, struct sa_view *out);
+/* The next SAs of owner, max at most: *after is 0 for the first, and set for the next call; to 0
+ * when that was all. What comes or goes between two calls may be missing or not. */
+size_t sa_list(uint32_t owner, uint32_t *after, struct sa_view *out, size_t max);
+/* Who has brought anything, but the configuration: for the restart of the packet role, whose SAs
+ * come back while nobody's session does. */
+size_t sa_owners(uint32_t *out, size_t max);

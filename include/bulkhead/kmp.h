@@ -381,11 +381,11 @@ struct bulkhead_kmp_error {
 	char message[512]; /* for people */
 };
 
-/* Whole messages, in order. Functions return 0 or a negative errno. */
+/* Whole messages, in order. Functions return 0 or a negative errno; -ECONNRESET: the other end is
+ * gone. */
 struct kmp_transport {
 	int (*send)(void *context, const void *message, size_t size);
-	/* Waits up to timeout_ms (-1: for ever). -ETIMEDOUT, -ECONNRESET: the other end is gone,
-	 * -EMSGSIZE: larger than room. */
+	/* Waits up to timeout_ms (-1: for ever). -ETIMEDOUT; -EMSGSIZE: larger than room. */
 	int (*receive)(void *context, void *message, size_t room, int timeout_ms, size_t *size);
 	int (*descriptor)(void *context); /* to poll(2) for input */
 	void (*close)(void *context);

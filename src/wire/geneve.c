@@ -3,17 +3,14 @@
 
 #include "base/bytes.h"
 #include "wire/checksum.h"
+#include "wire/outer_ip.h"
 
 #include <netinet/in.h>
 
-#define IPV4_HEADER_SIZE   20
-#define IPV6_HEADER_SIZE   40
-#define UDP_HEADER_SIZE    8
-#define IPV4_DONT_FRAGMENT 0x4000
-#define IPV4_FRAGMENT_BITS 0x3fff /* more fragments, and the offset */
-#define HOP_LIMIT          64
-#define CONTROL_BIT        0x80
-#define CRITICAL_BIT       0x40
+#define IPV6_HEADER_SIZE 40
+#define UDP_HEADER_SIZE  8
+#define CONTROL_BIT      0x80
+#define CRITICAL_BIT     0x40
 
 static const char *const fault_names[GENEVE_FAULT_COUNT] = {
 	[GENEVE_FINE] = "fine",
@@ -35,49 +32,21 @@ const char *geneve_fault_name(enum geneve_fault fault)
 
 /* ---- reading ---- */
 
-/* The end of the IP packet in the frame goes to *end. */
-static enum geneve_fault parse_ipv4(
+static enum geneve_fault parse_ip(
 	struct bytes *reader, size_t size, struct geneve *out, uint32_t *end)
 {
-	size_t start = reader->offset;
-	const uint8_t *ip = bytes_take(reader, IPV4_HEADER_SIZE);
-	size_t header_size, total;
+	struct outer_ip ip;
+	enum outer_ip_fault fault = outer_ip_parse(reader, size, &ip);
 
-	if (!ip)
+	if (fault == OUTER_IP_SHORT)
 		return GENEVE_SHORT;
-	header_size = (ip[0] & 0xf) * 4U;
-	total = network_load16(ip + 2);
-	if (ip[0] >> 4 != 4 || header_size < IPV4_HEADER_SIZE || total < header_size
-		|| start + total > size)
-		return GENEVE_SHORT;
-	bytes_skip(reader, header_size - IPV4_HEADER_SIZE);
-	if (!bytes_is_ok(reader))
-		return GENEVE_SHORT;
-	if (checksum_finish(checksum_add(0, ip, header_size)) != 0)
+	if (fault == OUTER_IP_CHECKSUM)
 		return GENEVE_CHECKSUM;
-	if (ip[9] != IPPROTO_UDP || network_load16(ip + 6) & IPV4_FRAGMENT_BITS)
+	if (fault != OUTER_IP_FINE || ip.protocol != IPPROTO_UDP)
 		return GENEVE_NOT_IP;
-	out->source.version = out->destination.version = 4;
-	memcpy(out->source.bytes, ip + 12, 4);
-	memcpy(out->destination.bytes, ip + 16, 4);
-	*end = (uint32_t)(start + total);
-	return GENEVE_FINE;
-}
-
-/* Extension headers are nothing that a sender of ours writes. */
-static enum geneve_fault parse_ipv6(
-	struct bytes *reader, size_t size, struct geneve *out, uint32_t *end)
-{
-	const uint8_t *ip = bytes_take(reader, IPV6_HEADER_SIZE);
-
-	if (!ip || ip[0] >> 4 != 6 || reader->offset + network_load16(ip + 4) > size)
-		return GENEVE_SHORT;
-	if (ip[6] != IPPROTO_UDP)
-		return GENEVE_NOT_IP;
-	out->source.version = out->destination.version = 6;
-	memcpy(out->source.bytes, ip + 8, 16);
-	memcpy(out->destination.bytes, ip + 24, 16);
-	*end = (uint32_t)(reader->offset + network_load16(ip + 4));
+	out->source = ip.source;
+	out->destination = ip.destination;
+	*end = ip.end;
 	return GENEVE_FINE;
 }
 
@@ -130,17 +99,10 @@ enum geneve_fault geneve_parse(const uint8_t *frame, size_t captured, size_t siz
 	enum geneve_fault fault;
 	uint32_t end, network;
 	uint8_t first, flags;
-	uint16_t ethertype, protocol;
+	uint16_t protocol;
 
 	*out = (struct geneve){.option = NULL};
-	bytes_skip(&reader, ETH_TYPE_OFFSET);
-	ethertype = bytes_read_u16(&reader);
-	if (ethertype == ETH_TYPE_IPV4)
-		fault = parse_ipv4(&reader, size, out, &end);
-	else if (ethertype == ETH_TYPE_IPV6)
-		fault = parse_ipv6(&reader, size, out, &end);
-	else
-		return GENEVE_NOT_IP;
+	fault = parse_ip(&reader, size, out, &end);
 	if (fault == GENEVE_FINE)
 		fault = parse_udp(&reader, out, &end);
 	if (fault != GENEVE_FINE)
@@ -167,14 +129,9 @@ enum geneve_fault geneve_parse(const uint8_t *frame, size_t captured, size_t siz
 
 /* ---- writing ---- */
 
-static uint32_t ip_size(uint8_t ip_version)
-{
-	return ip_version == 4 ? IPV4_HEADER_SIZE : IPV6_HEADER_SIZE;
-}
-
 uint32_t geneve_overhead(uint8_t ip_version, uint8_t option_size)
 {
-	return ip_size(ip_version) + UDP_HEADER_SIZE + GENEVE_HEADER_SIZE + GENEVE_OPTION_SIZE
+	return outer_ip_size(ip_version) + UDP_HEADER_SIZE + GENEVE_HEADER_SIZE + GENEVE_OPTION_SIZE
 		+ option_size;
 }
 
@@ -183,44 +140,15 @@ uint32_t geneve_headers_size(uint8_t ip_version, uint8_t option_size)
 	return ETH_HEADER_SIZE + geneve_overhead(ip_version, option_size);
 }
 
-static void write_ipv4(uint8_t *ip, const struct geneve_headers *headers, uint32_t total)
-{
-	memset(ip, 0, IPV4_HEADER_SIZE);
-	ip[0] = 0x45;
-	network_store16(ip + 2, (uint16_t)total);
-	network_store16(ip + 6, IPV4_DONT_FRAGMENT);
-	ip[8] = HOP_LIMIT;
-	ip[9] = IPPROTO_UDP;
-	memcpy(ip + 12, headers->source->bytes, 4);
-	memcpy(ip + 16, headers->destination->bytes, 4);
-	network_store16(ip + 10, checksum_finish(checksum_add(0, ip, IPV4_HEADER_SIZE)));
-}
-
-static void write_ipv6(uint8_t *ip, const struct geneve_headers *headers, uint32_t payload_size)
-{
-	network_store32(ip, 6U << 28);
-	network_store16(ip + 4, (uint16_t)payload_size);
-	ip[6] = IPPROTO_UDP;
-	ip[7] = HOP_LIMIT;
-	memcpy(ip + 8, headers->source->bytes, 16);
-	memcpy(ip + 24, headers->destination->bytes, 16);
-}
-
 void geneve_write(uint8_t *out, const struct geneve_headers *headers, uint32_t payload_size)
 {
-	uint8_t version = headers->source->version;
+	const struct outer_ip_headers ip = {headers->source_mac, headers->destination_mac,
+		headers->source, headers->destination, IPPROTO_UDP};
 	uint32_t above_udp = GENEVE_HEADER_SIZE + GENEVE_OPTION_SIZE + headers->option_size;
 	uint32_t udp_size = UDP_HEADER_SIZE + above_udp + payload_size;
-	uint8_t *ip = out + ETH_HEADER_SIZE, *udp = ip + ip_size(version);
+	uint8_t *udp = outer_ip_write(out, &ip, udp_size);
 	uint8_t *geneve = udp + UDP_HEADER_SIZE, *option = geneve + GENEVE_HEADER_SIZE;
 
-	memcpy(out, headers->destination_mac, ETH_ADDRESS_SIZE);
-	memcpy(out + ETH_ADDRESS_SIZE, headers->source_mac, ETH_ADDRESS_SIZE);
-	network_store16(out + ETH_TYPE_OFFSET, version == 4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-	if (version == 4)
-		write_ipv4(ip, headers, IPV4_HEADER_SIZE + udp_size);
-	else
-		write_ipv6(ip, headers, udp_size);
 	network_store16(udp, headers->source_port);
 	network_store16(udp + 2, GENEVE_UDP_PORT);
 	network_store16(udp + 4, (uint16_t)udp_size);

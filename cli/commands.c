@@ -208,6 +208,53 @@ const struct command commands[] = {
 		.run = inspect_reload,
 	},
 	{
+		.name = "distributor",
+		.summary = "Virtual addresses, their services and targets",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Shows the virtual addresses (VIPAs) with their services, and the "
+			       "targets that connections are distributed to: health, weight, load "
+			       "and connections.",
+		.examples = EXAMPLES({"bulkhead distributor --watch", "Who serves how much?"}),
+		.run = distributor_status,
+	},
+	{
+		.name = "distributor connections",
+		.summary = "Connections, and which target each goes to",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the connections that are distributed now.",
+		.options = OPTIONS(OPTION("vipa", "NAME", "Only of this virtual address."),
+			OPTION("target", "NAME", "Only of this target.")),
+		.examples = EXAMPLES({"bulkhead distributor connections --target t1",
+			"What would be lost with t1?"}),
+		.run = distributor_connections,
+	},
+	{
+		.name = "distributor weight",
+		.summary = "Set a target's weight",
+		.arguments = "TARGET [WEIGHT]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.description = "New connections go to targets by their weights; those that are "
+			       "there stay. WEIGHT is 0 to 1000; without it the weight is as "
+			       "configured again. Holds until the packet role starts again.",
+		.examples = EXAMPLES({"bulkhead distributor weight t1 50", "Half of the usual."}),
+		.run = distributor_weight,
+	},
+	{
+		.name = "distributor drain",
+		.summary = "Give a target no new connections",
+		.arguments = "TARGET",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description = "The target's connections go on until they end: before it is "
+			       "stopped or serviced. --undo lets it take new ones again.",
+		.options = OPTIONS(OPTION("undo", NULL, "It takes new connections again.")),
+		.examples = EXAMPLES({"bulkhead distributor drain t1", "Before t1 is updated."}),
+		.run = distributor_drain,
+	},
+	{
 		.name = "events",
 		.summary = "Events: alerts, drops, ports, configuration",
 		.arguments = "",

@@ -307,6 +307,89 @@ const struct config_option config_options[] = {
 		EXAMPLE("/etc/bulkhead/appliance.keys"),
 		HELP("As inspection.appliance.key-file; answers use the key of the question"))
 
+	OPTION("distributor", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("Virtual addresses (VIPAs) whose connections this host distributes to targets"))
+	OPTION("distributor.link", NAME, LIVE, NAME_LENGTH, EXAMPLE("xcf0"),
+		.default_note = "none: all targets are partitions",
+		HELP("The adapter that leads to the targets, of kind xcf"))
+	OPTION("distributor.local", ADDRESS, LIVE, EXAMPLE("198.51.100.1"),
+		.default_note = "none; needed with link",
+		HELP("Our address on the link; nobody else may have it"))
+	OPTION("distributor.vipas", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("The virtual addresses, by name"))
+	OPTION("distributor.vipas.*", SECTION, LIVE, HELP("One virtual address"))
+	OPTION("distributor.vipas.*.address", HOST_ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("192.0.2.80/24"), HELP("The address, and the length of its network's prefix"))
+	OPTION("distributor.vipas.*.vlan", VLAN, LIVE, .flags = CONFIG_IS_REQUIRED, EXAMPLE("10"),
+		HELP("The VLAN of the physical adapter that it is in"))
+	OPTION("distributor.vipas.*.mac", MAC, LIVE, EXAMPLE("\"52:54:00:00:00:80\""),
+		.default_note = "one that is made of address and VLAN", HELP("Its hardware address"))
+	OPTION("distributor.vipas.*.router", ADDRESS, LIVE, EXAMPLE("192.0.2.254"),
+		.default_note = "none: clients are on its network",
+		HELP("Next hop to clients that are not on its network"))
+	OPTION("distributor.vipas.*.security", ENUM, LIVE, .values = "required|allowed|off",
+		DEFAULT("allowed"),
+		HELP("required: what comes in clear is dropped; allowed: in clear or by IPsec; off: IPsec "
+		     "is dropped"))
+	OPTION("distributor.vipas.*.services", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("Its services, by name"))
+	OPTION("distributor.vipas.*.services.*", SECTION, LIVE, HELP("One service"))
+	OPTION("distributor.vipas.*.services.*.protocol", ENUM, LIVE, .values = "tcp|udp|sctp",
+		DEFAULT("tcp"), HELP("Protocol"))
+	OPTION("distributor.vipas.*.services.*.port", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED,
+		RANGE(1, 65535), EXAMPLE("80"), HELP("Port"))
+	OPTION("distributor.vipas.*.services.*.targets", NAME, LIVE, .flags = CONFIG_IS_LIST,
+		RANGE(0, 64), DEFAULT("[]"), .default_note = "[]: all", EXAMPLE("[t1, t2]"),
+		HELP("The targets that serve it"))
+	OPTION("distributor.vipas.*.services.*.scheduling", ENUM, LIVE, .values = "wlc|wrr|maglev",
+		.default_note = "distributor.scheduling", HELP("Which target gets a new connection"))
+	OPTION("distributor.vipas.*.services.*.persistence", ENUM, LIVE, .values = "none|client",
+		DEFAULT("none"),
+		HELP("client: all connections of an address go to one target, by maglev"))
+	OPTION("distributor.targets", MAP, LIVE, RANGE(0, 64), .key_type = "name",
+		HELP("The targets, by name"))
+	OPTION("distributor.targets.*", SECTION, LIVE, HELP("One target"))
+	OPTION("distributor.targets.*.address", ADDRESS, LIVE, EXAMPLE("198.51.100.11"),
+		.default_note = "none: a partition", HELP("Its address on the link"))
+	OPTION("distributor.targets.*.next-hop", ADDRESS, LIVE, EXAMPLE("198.51.100.254"),
+		.default_note = "address: it is on the link itself",
+		HELP("The router on the link that leads there"))
+	OPTION("distributor.targets.*.mac", MAC, LIVE, EXAMPLE("\"52:54:00:00:00:11\""),
+		.default_note = "asked for by ARP or neighbour discovery",
+		HELP("Hardware address of the target or router"))
+	OPTION("distributor.targets.*.key-file", PATH, LIVE, EXAMPLE("/etc/bulkhead/t1.key"),
+		.default_note = "none; needed with address",
+		HELP("A line of an id (0 to 255) and 32 hexadecimal digits, the secret that GRE's keys are "
+		     "made of. Not readable by others; read again with each change"))
+	OPTION("distributor.targets.*.partition", STRING, LIVE, RANGE(3, 63), EXAMPLE("web.eth0"),
+		.default_note = "none: a host on the link",
+		HELP("PARTITION.ADAPTER of this host that serves; the adapter has a `mac`"))
+	OPTION("distributor.targets.*.weight", INTEGER, LIVE, RANGE(0, 1000), DEFAULT("100"),
+		HELP("Its share of new connections, against the others'; 0: none, as when it is drained"))
+	OPTION("distributor.targets.*.health", ENUM, LIVE, .values = "heartbeat|none",
+		DEFAULT("heartbeat"),
+		HELP("heartbeat: it reports, and is down when it does not; none: it counts as up. A "
+		     "partition is up when its adapter is"))
+	OPTION("distributor.scheduling", ENUM, LIVE, .values = "wlc|wrr|maglev", DEFAULT("wlc"),
+		HELP("Weighted least connections, weighted round robin, or by a hash of the client (Maglev)"))
+	OPTION("distributor.connections-max", INTEGER, RESTART, RANGE(1024, 16777216),
+		.unit = "connections", DEFAULT("65536"), HELP("Connections at the same time at most"))
+	OPTION("distributor.timeouts", SECTION, LIVE,
+		HELP("After how long without packets a connection is forgotten"))
+	OPTION("distributor.timeouts.opening", DURATION, LIVE, RANGE(1000, 300000), .unit = "ms",
+		DEFAULT("10s"), HELP("Until the client has answered the target"))
+	OPTION("distributor.timeouts.established", DURATION, LIVE, RANGE(1000, 604800000),
+		.unit = "ms", DEFAULT("1h"), HELP("From then on"))
+	OPTION("distributor.timeouts.closing", DURATION, LIVE, RANGE(1000, 300000), .unit = "ms",
+		DEFAULT("10s"), HELP("When its ends have closed or reset it"))
+	OPTION("distributor.timeouts.datagram", DURATION, LIVE, RANGE(1000, 3600000), .unit = "ms",
+		DEFAULT("60s"), HELP("Of UDP"))
+	OPTION("distributor.heartbeat-interval", DURATION, LIVE, RANGE(50, 60000), .unit = "ms",
+		DEFAULT("250ms"), HELP("Time between a target's reports; with the third that is missing it "
+				       "is down. The same on the targets"))
+	OPTION("distributor.on-target-death", ENUM, LIVE, .values = "reset|move", DEFAULT("reset"),
+		HELP("Connections of a target that is down are reset, or go on to another one"))
+
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),
 		HELP("Threads that move packets"))

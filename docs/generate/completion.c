@@ -87,7 +87,7 @@ static void put_next_words(FILE *out, const char *first)
 
 static void put_groups(FILE *out)
 {
-	static const char *const groups[] = {"api", "config", "inspect", NULL};
+	static const char *const groups[] = {"api", "config", "distributor", "inspect", NULL};
 
 	for (size_t i = 0; groups[i]; i++) {
 		fprintf(out, "\t%s) second='", groups[i]);

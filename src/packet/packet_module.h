@@ -2,7 +2,7 @@
 /*
  * What a folder of the packet role implements, and what the role gives to it. The role runs one
  * configuration change at a time through all modules, in the written order of packet_modules[]
- * (engine, port, gateway, link, inspect):
+ * (engine, port, gateway, link, distributor, inspect):
  *
  *	prepare (forward) -> commit (forward) -> graph_commit() -> finish (backward)
  *	prepare fails or control says abort  -> abort (backward)
@@ -59,6 +59,7 @@ extern const struct packet_module engine_module;
 extern const struct packet_module port_module;
 extern const struct packet_module gateway_module;
 extern const struct packet_module link_module;
+extern const struct packet_module distributor_module;
 extern const struct packet_module inspect_module;
 
 /* The loop of the role: for timers and descriptors. */

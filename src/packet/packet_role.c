@@ -21,6 +21,7 @@ const struct packet_module *const packet_modules[] = {
 	&port_module,
 	&gateway_module,
 	&link_module,
+	&distributor_module,
 	&inspect_module,
 	NULL,
 };

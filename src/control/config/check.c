@@ -125,7 +125,10 @@ static bool is_link_used(const json_t *document, const char *name)
 	const char *asked = text_of(json_object_get(inspection, "appliance"), "link");
 	const char *serving = text_of(json_object_get(document, "appliance"), "link");
 
-	return (asked && strcmp(asked, name) == 0) || (serving && strcmp(serving, name) == 0);
+	const char *distributing = text_of(json_object_get(document, "distributor"), "link");
+
+	return (asked && strcmp(asked, name) == 0) || (serving && strcmp(serving, name) == 0)
+		|| (distributing && strcmp(distributing, name) == 0);
 }
 
 static void check_adapters(struct load *load, const json_t *gateway)
@@ -148,10 +151,8 @@ static void check_adapters(struct load *load, const json_t *gateway)
 				"nothing uses this adapter: gateway.physical names %s",
 				physical ? physical : "none");
 		else if (kind && strcmp(kind, "xcf") == 0 && !is_link_used(load->document, name))
-			load_warning(load, path, NULL,
-				"nothing uses this link: neither inspection.appliance nor "
-				"appliance "
-				"names it");
+			load_warning(
+				load, path, NULL, "nothing uses this link: no section names it");
 	}
 }
 
@@ -279,7 +280,7 @@ static void check_engines(struct load *load, const json_t *inspection)
 			"nothing uses the rules: inspection.engines is [none]");
 }
 
-static void check_link(struct load *load, const char *path, const char *name)
+void check_link(struct load *load, const char *path, const char *name)
 {
 	const json_t *adapter = json_object_get(json_object_get(load->document, "adapters"), name);
 	const char *kind = text_of(adapter, "kind");
@@ -292,8 +293,7 @@ static void check_link(struct load *load, const char *path, const char *name)
 }
 
 /* One host, of the family that local has. */
-static void check_link_address(
-	struct load *load, const char *path, const char *address, const char *local)
+void check_link_address(struct load *load, const char *path, const char *address, const char *local)
 {
 	if (!address)
 		return;
@@ -427,6 +427,7 @@ void config_check(struct load *load)
 	check_unique(load);
 	check_inspection(load);
 	check_appliance(load);
+	check_distributor(load);
 	check_variables(load);
 	check_cores(load);
 	check_metrics(load);

@@ -68,7 +68,9 @@ static void read_composition(const json_t *config, struct graph_composition *out
 	json_array_foreach (engines, i, engine)
 		if (json_is_string(engine) && strcmp(json_string_value(engine), "none") != 0)
 			out->has_inspection = true;
-	out->has_handoff = out->has_inspection && workers_config.count > 1;
+	out->has_distributor = json_object_get(config, "distributor") != NULL;
+	out->has_handoff =
+		(out->has_inspection || out->has_distributor) && workers_config.count > 1;
 }
 
 static void on_housekeeping(uv_timer_t *timer)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOURCES_MAX 4
+#define SOURCES_MAX 5
 
 struct totals {
 	uint64_t packets, calls, cycles;
@@ -27,7 +27,7 @@ __thread uint64_t (*graph_edge_packets)[GRAPH_EDGES_MAX];
 static struct rte_node_register *const *registered;
 static struct graph *running[WORKERS_MAX], *prepared[WORKERS_MAX];
 static bool has_prepared, is_running;
-static bool has_inspected; /* some running graph ever had inspection */
+static struct graph_composition ever; /* what some running graph had */
 static struct graph_composition running_composition, prepared_composition;
 static uint32_t generation; /* of the running graphs */
 static uint32_t made;       /* graphs ever, for their names */
@@ -68,8 +68,10 @@ static int point_edges(const struct graph_composition *composition)
 	const char *next = "origin_forward";
 	rte_node_t origin_tag = rte_node_from_name("origin_tag");
 
-	if (composition->has_inspection)
-		next = composition->has_handoff ? "handoff" : "inspect";
+	if (composition->has_handoff)
+		next = "handoff"; /* and inspect behind it, which passes all without inspectors */
+	else if (composition->has_inspection)
+		next = "inspect";
 	if (origin_tag == RTE_NODE_ID_INVALID)
 		return -ENOENT;
 	return rte_node_edge_update(origin_tag, ORIGIN_TAG_EDGE_NEXT, &next, 1) == 0 ? -rte_errno
@@ -83,9 +85,11 @@ static bool is_source_of(
 		return false;
 	/* These two stay when inspection goes: what is held or handed over still comes through. */
 	if (strcmp(node->name, "inspect_return") == 0)
-		return composition->has_inspection || has_inspected;
+		return composition->has_inspection || ever.has_inspection;
 	if (strcmp(node->name, "handoff_rx") == 0)
-		return composition->has_handoff || (has_inspected && worker_count() > 1);
+		return composition->has_handoff || ever.has_handoff;
+	if (strcmp(node->name, "distribute_tick") == 0)
+		return composition->has_distributor;
 	return true;
 }
 
@@ -207,12 +211,14 @@ void graph_commit(void)
 	for (uint16_t i = 0; i < worker_count(); i++)
 		destroy(old[i]);
 	running_composition = prepared_composition;
-	has_inspected |= running_composition.has_inspection;
+	ever.has_inspection |= running_composition.has_inspection;
+	ever.has_handoff |= running_composition.has_handoff;
 	has_prepared = false;
 	is_running = true;
 	generation++;
 	log_info("graph_rebuilt", log_uint("generation", generation),
 		log_bool("inspection", running_composition.has_inspection),
+		log_bool("distributor", running_composition.has_distributor),
 		log_bool("handoff", running_composition.has_handoff));
 }
 

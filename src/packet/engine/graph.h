@@ -23,7 +23,8 @@
 /* What of the graph depends on the configuration. */
 struct graph_composition {
 	bool has_inspection; /* some engine other than none */
-	bool has_handoff;    /* inspection, and more than one worker */
+	bool has_distributor;
+	bool has_handoff; /* one of both, and more than one worker */
 };
 
 /* One worker's graph. */

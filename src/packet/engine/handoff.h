@@ -5,7 +5,7 @@
  * (later ones have no ports), its ICMP errors, and the flows that an application protocol opens
  * beside it meet in one worker's tables; the price is that two hosts never use two workers. A ring
  * per pair of workers, written by the one and read by the other. In the graph only with inspection
- * and more than one worker.
+ * or a distributor, whose connections belong to workers likewise, and more than one worker.
  */
 #pragma once
 

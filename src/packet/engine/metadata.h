@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_dyn.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,9 +49,10 @@ enum packet_flag {
 	PACKET_IS_EAST_WEST =
 		1 << 4,          /* origin trunk, and its local delivery comes after inspection */
 	PACKET_IS_NEWS = 1 << 5, /* its source address is to be learned after inspection */
-	PACKET_IS_REFUSED = 1 << 6,   /* ORIGIN_REMOTE, and dropped here: drop_reason says why */
-	PACKET_IS_IN_STREAM = 1 << 7, /* held behind a gap: does not go on before its verdict */
-	PACKET_IS_FOR_VIPA = 1 << 8,  /* addressed to a virtual address: `service` is valid */
+	PACKET_IS_REFUSED = 1 << 6,     /* ORIGIN_REMOTE, and dropped here: drop_reason says why */
+	PACKET_IS_IN_STREAM = 1 << 7,   /* held behind a gap: does not go on before its verdict */
+	PACKET_IS_FOR_VIPA = 1 << 8,    /* addressed to a virtual address: `service` is valid */
+	PACKET_IS_REASSEMBLED = 1 << 9, /* of fragments: may be cut again */
 };
 
 /* What the host that a packet of ORIGIN_REMOTE came from wants back with the verdict. */
@@ -66,7 +68,9 @@ struct remote_tag {
 struct service_tag {
 	uint32_t sa;     /* ORIGIN_DECRYPTED: index of the SA that it came in by */
 	uint16_t vipa;   /* index of the virtual address */
-	uint16_t target; /* ORIGIN_TARGET: index of the target that sent it */
+	uint16_t target; /* ORIGIN_TARGET: index of the target that sent it; behind distribute:
+			  * that it goes to */
+	bool is_secure;  /* its connection came by IPsec: as GRE's key says, and as it has to say */
 };
 
 struct packet_metadata {

@@ -31,6 +31,13 @@ extern struct rte_node_register origin_forward_node;
 /* IPsec. */
 extern struct rte_node_register ipsec_input_node;
 extern struct rte_node_register ipsec_output_node;
+/* Distributor. */
+extern struct rte_node_register vipa_input_node;
+extern struct rte_node_register gre_input_node;
+extern struct rte_node_register distribute_node;
+extern struct rte_node_register distribute_tick_node; /* source: what is due without a packet */
+extern struct rte_node_register gre_output_node;
+extern struct rte_node_register vipa_output_node;
 /* Inspection. */
 extern struct rte_node_register inspect_node;
 extern struct rte_node_register inspect_return_node; /* source: held packets that got a verdict */

@@ -22,6 +22,8 @@ enum origin_forward_edge {
 	ORIGIN_FORWARD_EDGE_TO_HOST,               /* the host's own socket layer is the receiver */
 	ORIGIN_FORWARD_EDGE_EAST_WEST, /* inspected on its way from partition to partition (G7) */
 	ORIGIN_FORWARD_EDGE_REMOTE,    /* inspected for another host: back to it */
+	ORIGIN_FORWARD_EDGE_VIPA,      /* for a virtual address, decrypted or in clear */
+	ORIGIN_FORWARD_EDGE_TARGET,    /* a target's answer */
 	ORIGIN_FORWARD_EDGE_DROP,
 	ORIGIN_FORWARD_EDGE_COUNT,
 };

@@ -9,7 +9,7 @@
 static uint16_t host_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
-	return ingress_run(graph, node, (struct rte_mbuf **)objects, count);
+	return ingress_run(graph, node, (struct rte_mbuf **)objects, count, NULL);
 }
 
 struct rte_node_register host_input_node = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/gateway/ingress.h"
 
+#include "packet/distributor/vipa.h"
+
 enum drop_reason ingress_check_source(const struct gateway_walk *walk,
 	const struct switch_port *port, struct packet_metadata *metadata, uint64_t key)
 {
@@ -44,8 +46,8 @@ static enum drop_reason check(const struct gateway_walk *walk, struct rte_mbuf *
 	return ingress_check_source(walk, port, metadata, source);
 }
 
-uint16_t ingress_run(
-	struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **packets, uint16_t count)
+uint16_t ingress_run(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **packets,
+	uint16_t count, const struct vipa_table *vipas)
 {
 	struct gateway_walk walk = gateway_walk_start();
 	struct node_run run = node_run_start(graph, node, (void **)packets, count);
@@ -58,13 +60,18 @@ uint16_t ingress_run(
 		reason = check(&walk, packets[i]);
 		if (likely(!reason)) {
 			const struct packet_metadata *metadata = packet_metadata(packets[i]);
+			rte_edge_t edge = INGRESS_EDGE_ORIGIN_TAG;
 
-			if (!eth_address_is_group(packet_frame(packets[i]))) /* for later nodes */
+			if (unlikely(vipas != NULL)
+				&& vipa_takes(vipas, metadata->vlan, packets[i]))
+				edge = INGRESS_EDGE_VIPA;
+			else if (!eth_address_is_group(
+					 packet_frame(packets[i]))) /* for later nodes */
 				fdb_prefetch(walk.fdb,
 					fdb_key(metadata->vlan, packet_frame(packets[i])));
 			trace_step(packets[i], node->name, "VLAN %u, priority %u", metadata->vlan,
 				metadata->priority);
-			node_run_forward(&run, i, INGRESS_EDGE_ORIGIN_TAG);
+			node_run_forward(&run, i, edge);
 			continue;
 		}
 		trace_step(packets[i], node->name, "drop: %s", drop_descriptions[reason].name);

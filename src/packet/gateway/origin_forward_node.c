@@ -18,6 +18,8 @@ const char *const origin_forward_labels[ORIGIN_FORWARD_EDGE_COUNT] = {
 	[ORIGIN_FORWARD_EDGE_TO_HOST] = "to the host",
 	[ORIGIN_FORWARD_EDGE_EAST_WEST] = "east-west",
 	[ORIGIN_FORWARD_EDGE_REMOTE] = "origin remote",
+	[ORIGIN_FORWARD_EDGE_VIPA] = "origin decrypted or physical: a VIPA's",
+	[ORIGIN_FORWARD_EDGE_TARGET] = "origin target",
 	[ORIGIN_FORWARD_EDGE_DROP] = "drop",
 };
 
@@ -196,6 +198,14 @@ static void forward_host(struct forwarder *forwarder, struct rte_mbuf *packet)
 			DROP_tx_same_port);
 }
 
+static void send_to_distributor(
+	struct forwarder *forwarder, rte_edge_t edge, struct rte_mbuf *packet)
+{
+	trace_step(packet, "origin_forward", "%s", origin_forward_labels[edge]);
+	forwarder->counts[edge]++;
+	node_run_forward(&forwarder->run, forwarder->at, edge);
+}
+
 /* The inspector has passed the packet: its source is fit to be learned. */
 static void learn(const struct gateway_walk *walk, struct rte_mbuf *packet)
 {
@@ -223,6 +233,10 @@ static uint16_t origin_forward_process(
 		forwarder.at = i;
 		if (unlikely(metadata->flags & PACKET_IS_NEWS))
 			learn(&forwarder.walk, packets[i]);
+		if (unlikely(metadata->flags & PACKET_IS_FOR_VIPA)) {
+			send_to_distributor(&forwarder, ORIGIN_FORWARD_EDGE_VIPA, packets[i]);
+			continue;
+		}
 		switch (metadata->origin.kind) {
 		case ORIGIN_TRUNK:
 			forward_trunk(&forwarder, packets[i]);
@@ -236,6 +250,12 @@ static uint16_t origin_forward_process(
 		case ORIGIN_REMOTE:
 			forwarder.counts[ORIGIN_FORWARD_EDGE_REMOTE]++;
 			node_forward(graph, node, ORIGIN_FORWARD_EDGE_REMOTE, packets[i]);
+			break;
+		case ORIGIN_DECRYPTED:
+			send_to_distributor(&forwarder, ORIGIN_FORWARD_EDGE_VIPA, packets[i]);
+			break;
+		case ORIGIN_TARGET:
+			send_to_distributor(&forwarder, ORIGIN_FORWARD_EDGE_TARGET, packets[i]);
 			break;
 		default:
 			egress_drop(
@@ -265,6 +285,8 @@ struct rte_node_register origin_forward_node = {
 			[ORIGIN_FORWARD_EDGE_TO_HOST] = "tx",
 			[ORIGIN_FORWARD_EDGE_EAST_WEST] = "switch_forward",
 			[ORIGIN_FORWARD_EDGE_REMOTE] = "geneve_output",
+			[ORIGIN_FORWARD_EDGE_VIPA] = "distribute",
+			[ORIGIN_FORWARD_EDGE_TARGET] = "distribute",
 			[ORIGIN_FORWARD_EDGE_DROP] = "drop",
 		},
 };

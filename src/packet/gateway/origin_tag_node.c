@@ -43,8 +43,8 @@ static inline bool tag(const struct vlan_table *table, struct rte_mbuf *packet, 
 	struct origin *origin = &metadata->origin;
 	const struct switch_port *port;
 
-	/* Tagged by geneve_input, which has checked who asks: links are no ports of the switch. */
-	if (unlikely(origin->kind == ORIGIN_REMOTE)) {
+	/* Tagged by who has checked it: geneve_input, ipsec_input, gre_input, switch_forward. */
+	if (unlikely(origin->kind != ORIGIN_NONE)) {
 		if (needs_hash)
 			metadata->pair_hash = pair_hash(packet, metadata->vlan);
 		return true;

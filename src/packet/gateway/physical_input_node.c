@@ -2,24 +2,27 @@
 /*
  * physical_input: frames from the physical adapter. Their IEEE 802.1Q tag tells the VLAN, without
  * one it is gateway.native-vlan. All of them are tagged with their origin next (seed 000, figure
- * 3A, block 313). Workers.
+ * 3A, block 313); those for a virtual address of the distributor's by way of vipa_input. Workers.
  */
+#include "packet/distributor/vipa.h"
 #include "packet/engine/nodes.h"
 #include "packet/gateway/ingress.h"
 
 static uint16_t physical_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
-	return ingress_run(graph, node, (struct rte_mbuf **)objects, count);
+	return ingress_run(
+		graph, node, (struct rte_mbuf **)objects, count, publish_read(&vipa_table));
 }
 
 struct rte_node_register physical_input_node = {
 	.name = "physical_input",
 	.process = physical_input_process,
-	.nb_edges = INGRESS_EDGE_COUNT,
+	.nb_edges = INGRESS_EDGE_PHYSICAL_COUNT,
 	.next_nodes =
 		{
 			[INGRESS_EDGE_ORIGIN_TAG] = "origin_tag",
 			[INGRESS_EDGE_DROP] = "drop",
+			[INGRESS_EDGE_VIPA] = "vipa_input",
 		},
 };

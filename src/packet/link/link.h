@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Trusted links (adapters of kind xcf): our addresses on them, the hosts at their other ends, and
- * the keys that messages with these are authenticated by. Links bridge nothing: link_input answers
- * address resolution and gives Geneve to geneve_input, all else ends there.
+ * the keys that messages with these are authenticated by (a distributor's are its own module's).
+ * Links bridge nothing: link_input answers address resolution, gives Geneve to geneve_input and GRE
+ * to gre_input; all else ends there.
  *
  * Writer: link_control.c, which publishes a table whole. Readers: workers. The one field that
  * workers write is link_peer.mac.
@@ -22,18 +23,19 @@
 #define LINK_KEYS_MAX  2 /* so that a key can be replaced on both ends one after the other */
 #define LINK_MAC_KNOWN (1ULL << 48)
 
-/* Our two parts on a link. */
+/* Our parts on a link. */
 enum link_role {
-	LINK_CLIENT,    /* inspection.appliance: we have packets inspected */
-	LINK_APPLIANCE, /* appliance: we inspect for others */
+	LINK_CLIENT,      /* inspection.appliance: we have packets inspected */
+	LINK_APPLIANCE,   /* appliance: we inspect for others */
+	LINK_DISTRIBUTOR, /* distributor: we have connections served */
 	LINK_ROLE_COUNT,
 };
 
 struct link_peer {
 	struct ip_address address;
 	struct ip_address hop; /* who is asked for the hardware address: it, or a router */
-	uint64_t mac;              /* with LINK_MAC_KNOWN, or 0; any worker writes it, relaxed */
-	bool is_static;            /* mac is configured */
+	uint64_t mac;          /* with LINK_MAC_KNOWN, or 0; any worker writes it, relaxed */
+	bool is_static;        /* mac is configured */
 };
 
 struct link_key {
@@ -52,7 +54,7 @@ struct link_end {
 	struct ip_address local;
 	uint16_t peer_count;
 	struct link_peer peers[LINK_PEERS_MAX];
-	struct secret *secret; /* struct link_keys */
+	struct secret *secret; /* struct link_keys; NULL: this role has no key for all */
 };
 
 struct link_table {
@@ -125,3 +127,5 @@ bool link_resolve(struct link_table *table, const struct port *port, struct rte_
  * line. */
 struct error;
 int link_keys_parse(const char *text, size_t size, struct link_keys *out, struct error *error);
+/* The same of a file that the broker has opened, at most 4 KiB. out is in locked memory. */
+int link_keys_read(int fd, struct link_keys *out, struct error *error);

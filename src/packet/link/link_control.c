@@ -13,9 +13,6 @@
 #include <rte_ether.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define KEY_FILE_SIZE_MAX 4096
 
 struct link_table *link_table;
 
@@ -61,6 +58,7 @@ static void end_prepare(const struct error *error)
 static const char *const section_names[LINK_ROLE_COUNT] = {
 	[LINK_CLIENT] = "inspection.appliance",
 	[LINK_APPLIANCE] = "appliance",
+	[LINK_DISTRIBUTOR] = "distributor",
 };
 
 static const char *text_of(const json_t *section, const char *key)
@@ -102,13 +100,32 @@ static int add_peer(struct link_end *end, const char *address, const char *hop, 
 	return 0;
 }
 
+/* Targets on the link; those that are partitions of this host have no address there. */
+static int add_targets(const json_t *section, struct link_end *end, struct error *error)
+{
+	const char *name, *address;
+	json_t *target;
+
+	json_object_foreach (json_object_get(section, "targets"), name, target) {
+		address = text_of(target, "address");
+		if (address
+			&& add_peer(end, address, text_of(target, "next-hop"),
+				   text_of(target, "mac"), "distributor.targets", error)
+				< 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int read_end(const json_t *section, int role, struct link_end *end, struct error *error)
 {
 	const char *name = section_names[role], *client;
 	const json_t *clients = json_object_get(section, "clients"), *value;
 	size_t i;
 
-	if (!text_of(section, "link") || !text_of(section, "key-file")
+	if (role == LINK_DISTRIBUTOR && !text_of(section, "link"))
+		return 0; /* all targets are partitions of this host */
+	if (!text_of(section, "link") || (!text_of(section, "key-file") && role != LINK_DISTRIBUTOR)
 		|| !parse_address(text_of(section, "local"), &end->local))
 		return error_set(error, -EINVAL,
 			"%s: link, local (one address) and key-file are needed", name);
@@ -117,6 +134,8 @@ static int read_end(const json_t *section, int role, struct link_end *end, struc
 	if (role == LINK_CLIENT)
 		return add_peer(end, text_of(section, "remote"), text_of(section, "next-hop"),
 			text_of(section, "remote-mac"), name, error);
+	if (role == LINK_DISTRIBUTOR)
+		return add_targets(section, end, error);
 	json_array_foreach (clients, i, value) {
 		client = json_string_value(value);
 		if (add_peer(end, client, NULL, NULL, name, error) < 0)
@@ -140,20 +159,10 @@ static bool uses_appliance(const json_t *inspection)
 
 static int take_keys(int fd, struct link_end *end, struct error *error)
 {
-	struct secret *text = secret_create(KEY_FILE_SIZE_MAX + 1);
-	ssize_t size = text ? read(fd, secret_bytes(text), KEY_FILE_SIZE_MAX + 1) : -1;
-	int status;
-
 	end->secret = secret_create(sizeof(struct link_keys));
-	if (size < 0 || !end->secret)
-		status = error_set(error, -errno, "%s", strerror(errno));
-	else if (size > KEY_FILE_SIZE_MAX)
-		status = error_set(error, -EFBIG, "larger than %d bytes", KEY_FILE_SIZE_MAX);
-	else
-		status = link_keys_parse(
-			secret_bytes(text), (size_t)size, secret_bytes(end->secret), error);
-	secret_destroy(text);
-	return status;
+	if (!end->secret)
+		return error_set(error, -errno, "%s", strerror(errno));
+	return link_keys_read(fd, secret_bytes(end->secret), error);
 }
 
 static void read_next_keys(void);
@@ -184,7 +193,7 @@ static void on_key_file(void *context, const json_t *result, const json_t *failu
 
 static void read_next_keys(void)
 {
-	while (change.role < LINK_ROLE_COUNT && !change.sections[change.role])
+	while (change.role < LINK_ROLE_COUNT && !text_of(change.sections[change.role], "key-file"))
 		change.role++;
 	if (change.role == LINK_ROLE_COUNT) {
 		end_prepare(NULL);
@@ -205,6 +214,7 @@ static void link_prepare(const json_t *config, packet_prepared_fn done, void *co
 			? json_object_get(inspection, "appliance")
 			: NULL,
 		[LINK_APPLIANCE] = json_object_get(config, "appliance"),
+		[LINK_DISTRIBUTOR] = json_object_get(config, "distributor"),
 	};
 	struct error error;
 

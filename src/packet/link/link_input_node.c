@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * link_input: frames from a trusted link. Questions for our addresses are answered, IP goes on to
- * geneve_input; nothing of a link ever gets to the switch. Workers.
+ * geneve_input, GRE to gre_input; nothing of a link ever gets to the switch. Workers.
  */
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
@@ -12,23 +12,31 @@
 
 enum link_input_edge {
 	LINK_INPUT_EDGE_GENEVE,
+	LINK_INPUT_EDGE_GRE,
 	LINK_INPUT_EDGE_ANSWER,
 	LINK_INPUT_EDGE_DROP,
 	LINK_INPUT_EDGE_COUNT,
 };
 
+#define IPV4_PROTOCOL    9
 #define IPV6_NEXT_HEADER 6
 
-/* Of IPv6, all that is not neighbour discovery is left to geneve_input, too. */
-static bool is_tunnel(const struct rte_mbuf *packet)
+/* The edge of a tunnel's packet; LINK_INPUT_EDGE_COUNT: it may be address resolution. Of IPv4, and
+ * of IPv6 over UDP, all that is not GRE is left to geneve_input. */
+static rte_edge_t find_tunnel(const struct rte_mbuf *packet)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(packet, const uint8_t *);
 	uint16_t type = network_load16(frame + ETH_TYPE_OFFSET);
+	uint16_t field =
+		ETH_HEADER_SIZE + (type == ETH_TYPE_IPV6 ? IPV6_NEXT_HEADER : IPV4_PROTOCOL);
 
-	if (type == ETH_TYPE_IPV6)
-		return packet->data_len > ETH_HEADER_SIZE + IPV6_NEXT_HEADER
-			&& frame[ETH_HEADER_SIZE + IPV6_NEXT_HEADER] == IPPROTO_UDP;
-	return type == ETH_TYPE_IPV4;
+	if (type != ETH_TYPE_IPV4 && type != ETH_TYPE_IPV6)
+		return LINK_INPUT_EDGE_COUNT;
+	if (packet->data_len > field && frame[field] == IPPROTO_GRE)
+		return LINK_INPUT_EDGE_GRE;
+	if (type == ETH_TYPE_IPV6 && !(packet->data_len > field && frame[field] == IPPROTO_UDP))
+		return LINK_INPUT_EDGE_COUNT;
+	return LINK_INPUT_EDGE_GENEVE;
 }
 
 static uint16_t link_input_process(
@@ -42,9 +50,10 @@ static uint16_t link_input_process(
 		struct packet_metadata *metadata = packet_metadata(packet);
 		uint16_t index = metadata->origin.ingress_port;
 		const struct port *port = index < ports->count ? ports->ports[index] : NULL;
+		rte_edge_t edge = find_tunnel(packet);
 
-		if (likely(is_tunnel(packet))) {
-			node_forward(graph, node, LINK_INPUT_EDGE_GENEVE, packet);
+		if (likely(edge != LINK_INPUT_EDGE_COUNT)) {
+			node_forward(graph, node, edge, packet);
 		} else if (port && link_resolve(table, port, packet)) {
 			metadata->egress_port = index;
 			trace_step(packet, "link_input", "answered: the address is ours");
@@ -64,6 +73,7 @@ struct rte_node_register link_input_node = {
 	.next_nodes =
 		{
 			[LINK_INPUT_EDGE_GENEVE] = "geneve_input",
+			[LINK_INPUT_EDGE_GRE] = "gre_input",
 			[LINK_INPUT_EDGE_ANSWER] = "tx",
 			[LINK_INPUT_EDGE_DROP] = "drop",
 		},

@@ -5,8 +5,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-#define ID_MAX 255
+#define ID_MAX        255
+#define FILE_SIZE_MAX 4096
 
 static bool is_blank(char c)
 {
@@ -90,5 +92,21 @@ int link_keys_parse(const char *text, size_t size, struct link_keys *out, struct
 		status = error_set(error, -EINVAL, "it has no key");
 	if (status < 0)
 		explicit_bzero(out, sizeof(*out));
+	return status;
+}
+
+int link_keys_read(int fd, struct link_keys *out, struct error *error)
+{
+	struct secret *text = secret_create(FILE_SIZE_MAX + 1);
+	ssize_t size = text ? read(fd, secret_bytes(text), FILE_SIZE_MAX + 1) : -1;
+	int status;
+
+	if (size < 0)
+		status = error_set(error, -errno, "%s", strerror(errno));
+	else if (size > FILE_SIZE_MAX)
+		status = error_set(error, -EFBIG, "larger than %d bytes", FILE_SIZE_MAX);
+	else
+		status = link_keys_parse(secret_bytes(text), (size_t)size, out, error);
+	secret_destroy(text);
 	return status;
 }

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A virtual address on hv1, and hosts behind it that serve.
+
+    outside ──eth0══eth1── hv1: bulkheadd ──xcf0══╗
+    192.0.2.100            VIPA 192.0.2.80        ╠══ br0 (namespace link) ══ eth0 ── t1: gre1, VIPA on lo
+                           198.51.100.1           ╠══                     ══ eth0 ── t2   198.51.100.11, .12, …
+                                                  ╚══ …
+
+The targets are no Bulkheads: GRE is done by lab/gre_endpoint.py, all else by the kernel.
+"""
+
+import ipaddress
+import pathlib
+import struct
+
+from lab.appliance import key_file
+from lab.netns import veth, wait_until
+
+VIPA, VIPA6 = "192.0.2.80", "2001:db8:2::80"
+OUTSIDE6 = "2001:db8:2::100"
+DISTRIBUTOR = "198.51.100.1"
+LINK_MTU = 1600
+SECURE, PLAIN, CONTROL = range(3)
+TO_TARGET, TO_DISTRIBUTOR = range(2)
+MASK = (1 << 64) - 1
+ENDPOINT = pathlib.Path(__file__).parent / "gre_endpoint.py"
+
+
+def target_address(index):
+    return f"198.51.100.{11 + index}"
+
+
+def siphash128(key, data):
+    """SipHash-2-4 with 128 bits, as its authors' reference code has it."""
+    k0, k1 = struct.unpack("<QQ", key)
+    v = [k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ 0xee, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573]
+
+    def turn(value, bits):
+        return (value << bits | value >> (64 - bits)) & MASK
+
+    def rounds(count):
+        for _ in range(count):
+            v[0] = (v[0] + v[1]) & MASK
+            v[1] = turn(v[1], 13) ^ v[0]
+            v[0] = turn(v[0], 32)
+            v[2] = (v[2] + v[3]) & MASK
+            v[3] = turn(v[3], 16) ^ v[2]
+            v[0] = (v[0] + v[3]) & MASK
+            v[3] = turn(v[3], 21) ^ v[0]
+            v[2] = (v[2] + v[1]) & MASK
+            v[1] = turn(v[1], 17) ^ v[2]
+            v[2] = turn(v[2], 32)
+
+    padded = data + b"\0" * (7 - len(data) % 8) + bytes([len(data) & 255])
+    for (word,) in struct.iter_unpack("<Q", padded):
+        v[3] ^= word
+        rounds(2)
+        v[0] ^= word
+    v[2] ^= 0xee
+    rounds(4)
+    first = v[0] ^ v[1] ^ v[2] ^ v[3]
+    v[1] ^= 0xdd
+    rounds(4)
+    return struct.pack("<QQ", first, v[0] ^ v[1] ^ v[2] ^ v[3])
+
+
+def packed(address):
+    """As struct ip_address: the version, and 16 bytes."""
+    address = ipaddress.ip_address(address)
+    return bytes([address.version]) + address.packed.ljust(16, b"\0")
+
+
+def gre_key(secret, kind, direction, target, distributor=DISTRIBUTOR):
+    """docs/distributor.md says how it is made."""
+    data = b"bulkhead gre key\0" + bytes([kind, direction]) + packed(distributor) + packed(target)
+    return struct.unpack("!I", siphash128(secret, data)[:4])[0]
+
+
+class Target:
+    """One host that serves: its namespace, its secret, its GRE."""
+
+    def __init__(self, lab, index, path):
+        self.name, self.index = f"t{index + 1}", index
+        self.address = target_address(index)
+        self.secret = bytes([0x10 + index] * 15 + [index])
+        self.namespace = lab.namespace(self.name)
+        self.key_path = key_file(path / self.name, f"1 {self.secret.hex()}\n")
+        self.endpoint = None
+
+    def key(self, direction, kind=PLAIN):
+        return gre_key(self.secret, kind, direction, self.address)
+
+    def start(self, vipas):
+        """GRE, the VIPAs on lo, and the way back through GRE."""
+        own = self.namespace
+        own.sysctl("net.ipv4.conf.all.rp_filter", 0)
+        own.sysctl("net.ipv4.conf.default.rp_filter", 0)
+        own.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+        own.sysctl("net.ipv6.conf.default.disable_ipv6", 0)
+        own.sysctl("net.ipv6.conf.lo.disable_ipv6", 0)
+        self.endpoint = own.start("/usr/bin/python3", "-B", ENDPOINT, "gre1", self.address, DISTRIBUTOR,
+                                  self.key(TO_TARGET), self.key(TO_DISTRIBUTOR), stdout=-1, text=True)
+        assert self.endpoint.stdout.readline() == "ready\n"
+        own.run("ip", "link", "set", "gre1", "up", "mtu", LINK_MTU - 28)
+        for vipa in vipas:
+            own.run("ip", "address", "add", vipa, "dev", "lo")
+        own.run("ip", "route", "add", "192.0.2.0/24", "dev", "gre1", "src", VIPA)
+        if VIPA6 in vipas:
+            own.run("ip", "-6", "route", "add", "2001:db8:2::/64", "dev", "gre1", "src", VIPA6)
+
+
+def connect(lab, count=1, vipas=(VIPA,), **options):
+    """Puts the link and `count` targets beside hv1, and the section `distributor` into its configuration; the
+    targets are returned, running. options: of the section."""
+    link = lab.namespace("link")
+    link.run("ip", "link", "add", "br0", "mtu", LINK_MTU, "type", "bridge")
+    link.run("ip", "link", "set", "br0", "up")
+    veth(lab.hv1, "xcf0", link, "hv1", LINK_MTU)
+    link.run("ip", "link", "set", "hv1", "master", "br0")
+    lab.config["adapters"]["xcf0"] = {"device": "netdev:xcf0", "kind": "xcf", "mtu": LINK_MTU}
+    keys = lab.folder / "keys"
+    keys.mkdir()
+    targets = [Target(lab, index, keys) for index in range(count)]
+    services = {"http": {"port": 80}, "echo": {"port": 7}, "udp": {"port": 7, "protocol": "udp"}}
+    lab.config["distributor"] = {
+        "link": "xcf0", "local": DISTRIBUTOR,
+        "vipas": {"web": {"address": f"{VIPA}/24", "vlan": 10, "services": services}},
+        "targets": {target.name: {"address": target.address, "key-file": str(target.key_path), "health": "none"}
+                    for target in targets},
+        **options}
+    if VIPA6 in vipas:
+        lab.config["distributor"]["vipas"]["web6"] = {"address": f"{VIPA6}/64", "vlan": 10, "services": services}
+    for target in targets:
+        veth(target.namespace, "eth0", link, target.name, LINK_MTU)
+        link.run("ip", "link", "set", target.name, "master", "br0")
+        target.namespace.address("eth0", f"{target.address}/24")
+        target.start(vipas)
+    return targets
+
+
+def wait_ready(lab, targets):
+    """Until the distributor knows where the targets are: the first packet is not lost then."""
+    def has_answered():
+        neighbours = [target.namespace.run("ip", "neighbour", "show", DISTRIBUTOR) for target in targets]
+        return all("lladdr" in text for text in neighbours)
+    wait_until(has_answered, what="the distributor's questions for its targets")

@@ -3,6 +3,7 @@
  * TAP interfaces, packet sockets and TCP listeners for the roles. The broker keeps the queues of
  * the TAPs it made, so that interface, addresses and routes outlive a restart of the packet role.
  */
+#include "base/log.h"
 #include "main/broker_state.h"
 #include "main/interface.h"
 #include "main/keeper.h"
@@ -26,19 +27,26 @@
 #define MTU_MIN       68    /* RFC 791 */
 #define MTU_MAX       65535 /* of the kernel's TAP driver */
 #define TCP_BACKLOG   64
-#define TAP_REMOVE_MS 20 /* others of the same change follow */
+#define TAP_REMOVE_MS 20   /* others of the same change follow */
+#define TABLE_MIN     1000 /* of routes: below are the kernel's own, and those that people number */
+#define TABLE_MAX     INT32_MAX
 
 static_assert(QUEUES_MAX <= IPC_DESCRIPTORS_MAX && QUEUES_MAX <= KEEPER_DESCRIPTORS_MAX,
 	"all queues travel in one message");
-static_assert(PARAMS_ADDRESSES_MAX * sizeof(struct address_param) <= KEEPER_DATA_MAX,
-	"and so do all addresses");
+
+/* What we have set, and what the keeper gets of it. */
+struct tap_settings {
+	uint32_t source_table; /* of routes, for what its addresses send; 0: it is not hidden */
+	struct address_param addresses[PARAMS_ADDRESSES_MAX]; /* as many as there are */
+};
+static_assert(sizeof(struct tap_settings) <= KEEPER_DATA_MAX, "and so do all addresses");
 
 struct broker_tap {
 	struct list node;
 	char name[IFNAMSIZ];
 	int fds[QUEUES_MAX];
 	size_t queue_count;
-	struct address_param addresses[PARAMS_ADDRESSES_MAX]; /* what we put there */
+	struct tap_settings settings;
 	size_t address_count;
 };
 
@@ -50,6 +58,7 @@ struct interface_request {
 	struct address_param addresses[PARAMS_ADDRESSES_MAX];
 	size_t address_count;
 	bool has_addresses;
+	int64_t source_table; /* 0: none */
 };
 
 static int interface_request_read(const json_t *params, const char *const *names,
@@ -71,6 +80,9 @@ static int interface_request_read(const json_t *params, const char *const *names
 	if (status == 0)
 		status = params_addresses(
 			params, "addresses", out->addresses, &out->address_count, error);
+	if (status == 0)
+		status = params_integer(params, "source_table", false, TABLE_MIN, TABLE_MAX,
+			&out->source_table, error);
 	out->has_addresses = json_object_get(params, "addresses") != NULL;
 	return status;
 }
@@ -188,27 +200,82 @@ static bool address_is_listed(
 	return false;
 }
 
+/* Host addresses only: a rule for a network would take what others of it send. */
+static bool needs_rule(const struct address_param *address)
+{
+	return address->prefix == (address->family == AF_INET6 ? 128 : 32);
+}
+
+static int tap_remove_address(const struct broker_tap *tap, int index,
+	const struct address_param *address, struct error *error)
+{
+	int status = 0;
+
+	if (tap->settings.source_table && needs_rule(address))
+		status = interface_remove_source_rule(address, tap->settings.source_table, error);
+	return status < 0 ? status : interface_remove_address(index, address, error);
+}
+
+/* Rules outlive the interface; addresses and routes do not. */
+static void tap_remove_rules(const struct broker_tap *tap)
+{
+	struct error error;
+
+	for (size_t i = 0; tap->settings.source_table && i < tap->address_count; i++)
+		if (needs_rule(&tap->settings.addresses[i])
+			&& interface_remove_source_rule(
+				   &tap->settings.addresses[i], tap->settings.source_table, &error)
+				< 0)
+			log_warning("rule_stays", log_str("interface", tap->name),
+				log_str("problem", error.text));
+}
+
+static int tap_add_address(
+	int index, const struct address_param *address, uint32_t source_table, struct error *error)
+{
+	int status = interface_add_address(index, address, error);
+
+	if (status == 0 && source_table)
+		status = interface_add_default_route(index, address->family, source_table, error);
+	if (status == 0 && source_table && needs_rule(address))
+		status = interface_add_source_rule(address, source_table, error);
+	return status;
+}
+
 /* Touches only addresses that are new or were ours and are no longer wanted. */
 static int tap_set_addresses(struct broker_tap *tap, int index,
 	const struct interface_request *wanted, struct error *error)
 {
 	int status;
 
+	if (tap->settings.source_table != (uint32_t)wanted->source_table)
+		tap_remove_rules(tap);
 	for (size_t i = 0; i < tap->address_count; i++) {
-		if (address_is_listed(&tap->addresses[i], wanted->addresses, wanted->address_count))
+		if (address_is_listed(
+			    &tap->settings.addresses[i], wanted->addresses, wanted->address_count))
 			continue;
-		status = interface_remove_address(index, &tap->addresses[i], error);
+		status = tap_remove_address(tap, index, &tap->settings.addresses[i], error);
 		if (status < 0)
 			return status;
 	}
 	for (size_t i = 0; i < wanted->address_count; i++) {
-		status = interface_add_address(index, &wanted->addresses[i], error);
+		status = tap_add_address(
+			index, &wanted->addresses[i], (uint32_t)wanted->source_table, error);
 		if (status < 0)
 			return status;
 	}
-	memcpy(tap->addresses, wanted->addresses, sizeof(tap->addresses));
+	tap->settings.source_table = (uint32_t)wanted->source_table;
+	memcpy(tap->settings.addresses, wanted->addresses, sizeof(tap->settings.addresses));
 	tap->address_count = wanted->address_count;
 	return 0;
+}
+
+/* Before it is up: not one question for its addresses gets an answer. */
+static int tap_hide(const struct broker_tap *tap, struct error *error)
+{
+	int status = interface_set_no_arp(tap->name, error);
+
+	return status < 0 ? status : interface_hide_addresses(error);
 }
 
 static int tap_configure(struct broker_tap *tap, const struct interface_request *wanted,
@@ -221,6 +288,8 @@ static int tap_configure(struct broker_tap *tap, const struct interface_request 
 		status = interface_set_mac(tap->name, wanted->mac.bytes, error);
 	if (status == 0 && wanted->mtu_bytes && wanted->mtu_bytes != info->mtu_bytes)
 		status = interface_set_mtu(tap->name, (int)wanted->mtu_bytes, error);
+	if (status == 0 && wanted->source_table)
+		status = tap_hide(tap, error);
 	if (status == 0)
 		status = interface_set_up(tap->name, error);
 	if (status == 0 && wanted->has_addresses)
@@ -232,8 +301,10 @@ static int tap_configure(struct broker_tap *tap, const struct interface_request 
 
 static void tap_put(struct broker *broker, const struct broker_tap *tap)
 {
-	broker_put(broker, "tap", tap->name, tap->addresses,
-		tap->address_count * sizeof(tap->addresses[0]), tap->fds, tap->queue_count);
+	broker_put(broker, "tap", tap->name, &tap->settings,
+		offsetof(struct tap_settings, addresses)
+			+ tap->address_count * sizeof(tap->settings.addresses[0]),
+		tap->fds, tap->queue_count);
 }
 
 void broker_put_taps(struct broker *broker)
@@ -242,7 +313,7 @@ void broker_put_taps(struct broker *broker)
 		tap_put(broker, list_entry(node, struct broker_tap, node));
 }
 
-void broker_take_tap(struct broker *broker, const char *name, const void *addresses, size_t size,
+void broker_take_tap(struct broker *broker, const char *name, const void *settings, size_t size,
 	int *descriptors, size_t descriptor_count)
 {
 	struct broker_tap *tap = calloc(1, sizeof(*tap));
@@ -252,8 +323,9 @@ void broker_take_tap(struct broker *broker, const char *name, const void *addres
 	snprintf(tap->name, sizeof(tap->name), "%s", name);
 	memcpy(tap->fds, descriptors, descriptor_count * sizeof(*descriptors));
 	tap->queue_count = descriptor_count;
-	memcpy(tap->addresses, addresses, size);
-	tap->address_count = size / sizeof(tap->addresses[0]);
+	memcpy(&tap->settings, settings, size);
+	tap->address_count = (size - offsetof(struct tap_settings, addresses))
+		/ sizeof(tap->settings.addresses[0]);
 	list_append(&broker->taps, &tap->node);
 }
 
@@ -261,13 +333,15 @@ void broker_take_tap(struct broker *broker, const char *name, const void *addres
 static void tap_retire(struct broker *broker, struct broker_tap *tap)
 {
 	broker_drop(broker, "tap", tap->name);
+	tap_remove_rules(tap);
 	list_remove(&tap->node);
 	list_append(&broker->dead_taps, &tap->node);
 }
 
 void broker_open_tap(struct ipc_request *request, void *context)
 {
-	static const char *const names[] = {"interface", "queues", "mtu", "mac", "addresses", NULL};
+	static const char *const names[] = {
+		"interface", "queues", "mtu", "mac", "addresses", "source_table", NULL};
 	struct broker *broker = ((struct supervised *)context)->broker;
 	struct interface_request wanted;
 	struct interface_info info = {0};

@@ -116,7 +116,7 @@ void broker_start_taps(struct broker *broker);
 void broker_close_taps(struct broker *broker);
 
 /* Both are kept; path as it was asked for. */
-void broker_take_tap(struct broker *broker, const char *name, const void *addresses, size_t size,
+void broker_take_tap(struct broker *broker, const char *name, const void *settings, size_t size,
 	int *descriptors, size_t descriptor_count);
 void broker_remember_socket(struct broker *broker, const char *path);
 

@@ -2,10 +2,13 @@
 #include "main/interface.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_arp.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -66,16 +69,30 @@ int interface_set_mac(const char *name, const uint8_t mac[6], struct error *erro
 		name, SIOCSIFHWADDR, &request, "this MAC address cannot be set", error);
 }
 
-int interface_set_up(const char *name, struct error *error)
+static int interface_set_flag(
+	const char *name, short flag, const char *problem, struct error *error)
 {
 	struct ifreq request = {0};
 	int status = interface_ioctl(name, SIOCGIFFLAGS, &request, "has no flags", error);
 
-	if (status < 0 || (request.ifr_flags & IFF_UP))
+	if (status < 0 || (request.ifr_flags & flag))
 		return status;
-	request.ifr_flags |= IFF_UP;
-	return interface_ioctl(name, SIOCSIFFLAGS, &request, "cannot be set up", error);
+	request.ifr_flags |= flag;
+	return interface_ioctl(name, SIOCSIFFLAGS, &request, problem, error);
 }
+
+int interface_set_up(const char *name, struct error *error)
+{
+	return interface_set_flag(name, IFF_UP, "cannot be set up", error);
+}
+
+int interface_set_no_arp(const char *name, struct error *error)
+{
+	return interface_set_flag(name, IFF_NOARP, "ARP cannot be taken off", error);
+}
+
+/* Between the kernel's local table (0) and its main one (32766). */
+#define SOURCE_RULE_PRIORITY 20000
 
 struct address_message {
 	struct nlmsghdr header;
@@ -83,17 +100,17 @@ struct address_message {
 	char attributes[2 * RTA_SPACE(sizeof(struct in6_addr))];
 };
 
-static void address_put(
-	struct address_message *message, unsigned short type, const void *data, unsigned short size)
+/* message is a whole one, which has the room, and begins with its nlmsghdr. */
+static void attribute_put(void *message, unsigned short type, const void *data, unsigned short size)
 {
+	struct nlmsghdr *header = message;
 	struct rtattr *attribute =
-		(struct rtattr *)((char *)message + NLMSG_ALIGN(message->header.nlmsg_len));
+		(struct rtattr *)((char *)message + NLMSG_ALIGN(header->nlmsg_len));
 
 	attribute->rta_type = type;
 	attribute->rta_len = RTA_LENGTH(size);
 	memcpy(RTA_DATA(attribute), data, size);
-	message->header.nlmsg_len =
-		NLMSG_ALIGN(message->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len);
+	header->nlmsg_len = NLMSG_ALIGN(header->nlmsg_len) + RTA_ALIGN(attribute->rta_len);
 }
 
 /* Sends and waits for the kernel's acknowledgement: 0 or its negative errno. */
@@ -169,8 +186,8 @@ static int interface_change_address(
 	 * known from the configuration. */
 	if (address->family == AF_INET6)
 		message.address.ifa_flags = IFA_F_NODAD;
-	address_put(&message, IFA_LOCAL, address->bytes, size);
-	address_put(&message, IFA_ADDRESS, address->bytes, size);
+	attribute_put(&message, IFA_LOCAL, address->bytes, size);
+	attribute_put(&message, IFA_ADDRESS, address->bytes, size);
 	return netlink_ask(&message.header);
 }
 
@@ -193,4 +210,115 @@ int interface_remove_address(int index, const struct address_param *address, str
 		? 0
 		: error_set(error, status, "interface %d: address cannot be removed: %s", index,
 			strerror(-status));
+}
+
+/* ---- hidden interfaces ---- */
+
+/* At least so much. */
+static int raise_setting(const char *path, int value, struct error *error)
+{
+	char text[16] = "";
+	int fd = open(path, O_RDWR | O_CLOEXEC), status = 0;
+
+	/* A host where nobody may change it may have it already. */
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		status = -errno;
+	else if (atoi(text) < value) {
+		snprintf(text, sizeof(text), "%d\n", value);
+		if (pwrite(fd, text, strlen(text), 0) < 0)
+			status = -errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	return status == 0 ? 0
+			   : error_set(error, status,
+				   "%s has to be %d, or other interfaces would answer for the "
+				   "addresses, and it cannot be set: %s",
+				   path, value, strerror(-status));
+}
+
+int interface_hide_addresses(struct error *error)
+{
+	int status = raise_setting("/proc/sys/net/ipv4/conf/all/arp_ignore", 1, error);
+
+	return status < 0 ? status
+			  : raise_setting("/proc/sys/net/ipv4/conf/all/arp_announce", 2, error);
+}
+
+struct rule_message {
+	struct nlmsghdr header;
+	struct fib_rule_hdr rule;
+	char attributes[RTA_SPACE(sizeof(struct in6_addr)) + 2 * RTA_SPACE(sizeof(uint32_t))];
+};
+
+static int change_source_rule(const struct address_param *address, uint32_t table,
+	unsigned short type, unsigned short flags)
+{
+	unsigned short size = address->family == AF_INET6 ? 16 : 4;
+	uint32_t priority = SOURCE_RULE_PRIORITY;
+	struct rule_message message = {
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct fib_rule_hdr)),
+			.nlmsg_type = type,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags},
+		.rule = {.family = (unsigned char)address->family,
+			.src_len = (unsigned char)(size * 8),
+			.action = FR_ACT_TO_TBL},
+	};
+
+	attribute_put(&message, FRA_SRC, address->bytes, size);
+	attribute_put(&message, FRA_TABLE, &table, sizeof(table));
+	attribute_put(&message, FRA_PRIORITY, &priority, sizeof(priority));
+	return netlink_ask(&message.header);
+}
+
+int interface_add_source_rule(
+	const struct address_param *address, uint32_t table, struct error *error)
+{
+	int status = change_source_rule(address, table, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL);
+
+	return status == 0 || status == -EEXIST
+		? 0
+		: error_set(error, status, "a rule for table %u cannot be added: %s", table,
+			strerror(-status));
+}
+
+int interface_remove_source_rule(
+	const struct address_param *address, uint32_t table, struct error *error)
+{
+	int status = change_source_rule(address, table, RTM_DELRULE, 0);
+
+	return status == 0 || status == -ENOENT
+		? 0
+		: error_set(error, status, "a rule for table %u cannot be removed: %s", table,
+			strerror(-status));
+}
+
+struct route_message {
+	struct nlmsghdr header;
+	struct rtmsg route;
+	char attributes[2 * RTA_SPACE(sizeof(uint32_t))];
+};
+
+int interface_add_default_route(int index, int family, uint32_t table, struct error *error)
+{
+	struct route_message message = {
+		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
+			.nlmsg_type = RTM_NEWROUTE,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE},
+		.route = {.rtm_family = (unsigned char)family,
+			.rtm_table = RT_TABLE_UNSPEC,
+			.rtm_protocol = RTPROT_STATIC,
+			.rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+			.rtm_type = RTN_UNICAST},
+	};
+	int status;
+
+	attribute_put(&message, RTA_OIF, &index, sizeof(index));
+	attribute_put(&message, RTA_TABLE, &table, sizeof(table));
+	status = netlink_ask(&message.header);
+	return status == 0 ? 0
+			   : error_set(error, status, "a route in table %u cannot be added: %s",
+				   table, strerror(-status));
 }

@@ -25,3 +25,22 @@ int interface_remove_group(uint32_t group);
 /* By rtnetlink: adding an address that is there, and removing one that is not, succeed. */
 int interface_add_address(int index, const struct address_param *address, struct error *error);
 int interface_remove_address(int index, const struct address_param *address, struct error *error);
+
+/*
+ * What a hidden interface needs: one whose addresses are the host's own, and nobody else's
+ * business.
+ */
+/* No ARP and no neighbour discovery on it: each frame that the kernel sends has the interface's own
+ * address as destination. */
+int interface_set_no_arp(const char *name, struct error *error);
+/* On no interface ARP is answered for, or sent from, addresses of another one: sets arp_ignore and
+ * arp_announce (ip-sysctl.rst of Linux) for all of them, where they are not set to that or more. */
+int interface_hide_addresses(struct error *error);
+/* Everything from address (of one host) is routed by table, before the main one; adding again, and
+ * removing what is not there, succeed. */
+int interface_add_source_rule(
+	const struct address_param *address, uint32_t table, struct error *error);
+int interface_remove_source_rule(
+	const struct address_param *address, uint32_t table, struct error *error);
+/* In table, everything of the family leaves through the interface. Goes with the interface. */
+int interface_add_default_route(int index, int family, uint32_t table, struct error *error);

@@ -460,6 +460,47 @@ static void tap_outlives_the_role(void **state)
 		ask("broker.close_tap", json_pack("{s:s}", "interface", "bulk0")), IPC_FAILED);
 }
 
+/* What `ip` says of rules, routes or the interface; borrowed until the next call. */
+static const char *ip_says(const char *command)
+{
+	static char text[4096];
+	FILE *pipe = popen(command, "r");
+	size_t size;
+
+	assert_non_null(pipe);
+	size = fread(text, 1, sizeof(text) - 1, pipe);
+	text[size] = '\0';
+	assert_int_equal(pclose(pipe), 0);
+	return text;
+}
+
+/* D9 */
+static void hidden_tap_takes_what_its_addresses_send(void **state)
+{
+	json_t *params = json_pack("{s:s, s:i, s:[s, s]}", "interface", "vipa0", "source_table",
+		7783, "addresses", "192.0.2.80/32", "2001:db8::80/128");
+
+	NEEDS_ROOT();
+	if (access("/dev/net/tun", R_OK) < 0)
+		skip();
+	assert_int_equal(ask("broker.open_tap", json_incref(params)), 0);
+	assert_non_null(strstr(ip_says("ip link show vipa0"), "NOARP"));
+	assert_non_null(strstr(ip_says("ip rule"), "from 192.0.2.80 lookup 7783"));
+	assert_non_null(strstr(ip_says("ip -6 rule"), "from 2001:db8::80 lookup 7783"));
+	assert_non_null(strstr(ip_says("ip route get 203.0.113.1 from 192.0.2.80"), "dev vipa0"));
+	assert_non_null(
+		strstr(ip_says("ip route get 2001:db8:1::1 from 2001:db8::80"), "dev vipa0"));
+	assert_string_equal(ip_says("cat /proc/sys/net/ipv4/conf/all/arp_ignore"), "1\n");
+	assert_string_equal(ip_says("cat /proc/sys/net/ipv4/conf/all/arp_announce"), "2\n");
+	/* Again, with one address less. */
+	json_object_set_new(params, "addresses", json_pack("[s]", "192.0.2.80/32"));
+	assert_int_equal(ask("broker.open_tap", params), 0);
+	assert_null(strstr(ip_says("ip -6 rule"), "7783"));
+	assert_non_null(strstr(ip_says("ip rule"), "from 192.0.2.80 lookup 7783"));
+	assert_int_equal(ask("broker.close_tap", json_pack("{s:s}", "interface", "vipa0")), 0);
+	assert_null(strstr(ip_says("ip rule"), "7783"));
+}
+
 static void takes_over_no_interface_of_others(void **state)
 {
 	NEEDS_ROOT();
@@ -650,6 +691,7 @@ int main(void)
 		REQUEST_TEST(connects_where_the_roles_user_may),
 		REQUEST_TEST(connections_speak_for_the_roles_user),
 		REQUEST_TEST(tap_outlives_the_role),
+		REQUEST_TEST(hidden_tap_takes_what_its_addresses_send),
 		REQUEST_TEST(takes_over_no_interface_of_others),
 		REQUEST_TEST(opens_packet_sockets_on_an_interface),
 		REQUEST_TEST(refuses_the_loopback_as_an_adapter),

@@ -107,6 +107,7 @@ int show_status(struct cli *cli);
 int show_ports(struct cli *cli);
 int show_vlans(struct cli *cli);
 int show_fdb(struct cli *cli);
+int show_filters(struct cli *cli);
 int show_drops(struct cli *cli);
 int show_graph(struct cli *cli);
 int inspect_status(struct cli *cli);

@@ -88,6 +88,17 @@ const struct command commands[] = {
 		.run = show_fdb,
 	},
 	{
+		.name = "filters",
+		.summary = "Common IP filters with their hits",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the rules of the common filters in the order in which they "
+			       "are asked, and how many packets each was about. What comes by GRE "
+			       "from a trusted link was filtered once, and is not asked for again.",
+		.examples = EXAMPLES({"bulkhead filters --watch", "Which rules are in use?"}),
+		.run = show_filters,
+	},
+	{
 		.name = "drops",
 		.summary = "Dropped packets by reason",
 		.arguments = "",

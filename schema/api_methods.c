@@ -282,6 +282,23 @@ const struct api_method api_methods[] = {
 	.result = FIELDS(FIELD("flushed", API_INTEGER, "entries removed")),
 },
 {
+	.name = "filters.list", .owner = "packet", .access = API_READER, .is_paged = true,
+	.help = "Lists the common filters in their order, with the packets that they were about.",
+	.result = FIELDS(
+		FIELD("default", API_STRING, "accept or drop: packets that no rule is about"),
+		FIELD("default_hits", API_INTEGER, "such packets"),
+		FIELD("rules", API_LIST, "the first that is about a packet decides"),
+		FIELD("rules[].name", API_STRING, "as configured"),
+		FIELD("rules[].order", API_INTEGER, "as configured"),
+		FIELD("rules[].action", API_STRING, "accept or drop"),
+		FIELD("rules[].protocol", API_STRING, "any, tcp, udp, sctp, icmp or icmpv6"),
+		FIELD("rules[].source", API_STRINGS, "addresses and prefixes; empty: any"),
+		FIELD("rules[].destination", API_STRINGS, "likewise"),
+		FIELD("rules[].source_ports", API_STRINGS, "ports and ranges; empty: any"),
+		FIELD("rules[].destination_ports", API_STRINGS, "likewise"),
+		FIELD("rules[].hits", API_INTEGER, "packets that it was about, as long as it has its name")),
+},
+{
 	.name = "drops.list", .owner = "packet", .access = API_READER,
 	.help = "Counts dropped packets by reason.",
 	.params = PARAMS(PARAM("port", API_NAME, "only those that came in through this port, since it was opened")),

@@ -390,6 +390,32 @@ const struct config_option config_options[] = {
 	OPTION("distributor.on-target-death", ENUM, LIVE, .values = "reset|move", DEFAULT("reset"),
 		HELP("Connections of a target that is down are reset, or go on to another one"))
 
+	OPTION("filters", SECTION, LIVE, HELP("Common IP filters: the same on a distributor and on "
+		"its targets. What comes by GRE was filtered once, and is not asked for again"))
+	OPTION("filters.default", ENUM, LIVE, .values = "accept|drop", DEFAULT("accept"),
+		HELP("What happens to packets that no rule is about"))
+	OPTION("filters.rules", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("Rules by name; the first one, by `order`, that is about a packet decides"))
+	OPTION("filters.rules.*", SECTION, LIVE, HELP("One rule"))
+	OPTION("filters.rules.*.order", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED,
+		RANGE(0, 1000000), EXAMPLE("10"), HELP("The least is asked first"))
+	OPTION("filters.rules.*.action", ENUM, LIVE, .flags = CONFIG_IS_REQUIRED,
+		.values = "accept|drop", EXAMPLE("drop"), HELP("What to do with its packets"))
+	OPTION("filters.rules.*.protocol", ENUM, LIVE, .values = "any|tcp|udp|sctp|icmp|icmpv6",
+		DEFAULT("any"), HELP("Protocol"))
+	OPTION("filters.rules.*.source", ADDRESS, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
+		DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[192.0.2.0/24, \"2001:db8::/64\"]"),
+		HELP("Source addresses and prefixes"))
+	OPTION("filters.rules.*.destination", ADDRESS, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 256),
+		DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[192.0.2.80]"),
+		HELP("Destination addresses and prefixes"))
+	OPTION("filters.rules.*.source-ports", PORTS, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 64),
+		DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[1024-65535]"),
+		HELP("Source ports, of tcp, udp or sctp"))
+	OPTION("filters.rules.*.destination-ports", PORTS, LIVE, .flags = CONFIG_IS_LIST,
+		RANGE(0, 64), DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[80, 443]"),
+		HELP("Destination ports, of tcp, udp or sctp"))
+
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),
 		HELP("Threads that move packets"))

@@ -25,6 +25,7 @@ static const struct {
 		"192.0.2.1/24"},
 	[CONFIG_VLAN] = {"VLAN id", "a VLAN id, 1 to 4094"},
 	[CONFIG_VLANS] = {"VLAN ids", "a VLAN id or a range such as 20-29"},
+	[CONFIG_PORTS] = {"ports", "a port, or a range such as 8000-8099"},
 	[CONFIG_DEVICE] = {"device",
 		"af_xdp:IF, af_packet:IF, netdev:IF, tap:IF, memif:SOCKET, vhost-user:SOCKET or "
 		"pci:ADDRESS"},

@@ -81,6 +81,7 @@ enum config_type {
 	CONFIG_HOST_ADDRESS, /* address/length, host part kept [string] */
 	CONFIG_VLAN,         /* VLAN id, 1 to 4094 [integer] */
 	CONFIG_VLANS,        /* list of ids and ranges [array of integers] */
+	CONFIG_PORTS,        /* port of TCP, UDP or SCTP, or FIRST-LAST [string] */
 	CONFIG_DEVICE,       /* KIND:ARGUMENT[,option…], see device.h [string] */
 	CONFIG_INTERFACE,    /* name of a network interface [string] */
 	CONFIG_PATH,         /* absolute path [string] */

@@ -25,7 +25,7 @@ const struct role roles[] = {
 			"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",
 			"broker.start_program", "broker.stop_program"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
-			"trace.", "capture.", "engine.", "packet."),
+			"trace.", "capture.", "engine.", "packet.", "filters."),
 		/* Interfaces and offloads; raw sockets; hugepages and rings; AF_XDP's program. */
 		.capabilities =
 			BIT(CAP_NET_ADMIN) | BIT(CAP_NET_RAW) | BIT(CAP_IPC_LOCK) | BIT(CAP_BPF),

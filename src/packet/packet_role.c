@@ -23,6 +23,7 @@ const struct packet_module *const packet_modules[] = {
 	&link_module,
 	&distributor_module,
 	&inspect_module,
+	&filter_module,
 	NULL,
 };
 

@@ -97,6 +97,8 @@ static json_t *scalar_schema(const struct config_option *option)
 		return integer_schema(1, 4094);
 	case CONFIG_VLANS:
 		return any_of(integer_schema(1, 4094), pattern("^[0-9]{1,4}-[0-9]{1,4}$"));
+	case CONFIG_PORTS:
+		return any_of(integer_schema(0, 65535), pattern("^[0-9]{1,5}-[0-9]{1,5}$"));
 	case CONFIG_DURATION:
 		return pattern(NUMBER "(us|ms|s|min|h|d)$");
 	case CONFIG_RATE:

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define VLAN_MAX 4094 /* IEEE 802.1Q 9.6: 0 and 4095 are reserved */
+#define PORT_MAX 65535
 
 /* Units, biggest first; factor is in the smallest of its table. */
 struct unit {
@@ -316,6 +317,28 @@ int value_parse_vlans(const char *text, unsigned int *first, unsigned int *last,
 	return 0;
 }
 
+static int parse_ports(const char *text, json_t **out, struct error *why)
+{
+	const char *at = text;
+	int64_t first, last;
+	int r = parse_digits(&at, &first);
+
+	last = first;
+	if (r == 0 && *at == '-') {
+		at++;
+		r = parse_digits(&at, &last);
+	}
+	if (r < 0 || *at)
+		return error_set(why, -EINVAL, "not a port or range of ports");
+	if (first > PORT_MAX || last > PORT_MAX)
+		return error_set(why, -EINVAL, "ports are 0 to %d", PORT_MAX);
+	if (first > last)
+		return error_set(why, -EINVAL, "the range goes backwards");
+	*out = first == last ? json_sprintf("%d", (int)first)
+			     : json_sprintf("%d-%d", (int)first, (int)last);
+	return 0;
+}
+
 static int parse_device(const char *text, json_t **out, struct error *why)
 {
 	struct device device;
@@ -482,6 +505,8 @@ static int parse_text(
 		return parse_sink(option, text, out, why);
 	case CONFIG_ENDPOINT:
 		return parse_endpoint(option, text, out, why);
+	case CONFIG_PORTS:
+		return parse_ports(text, out, why);
 	case CONFIG_PRINCIPAL:
 		return parse_principal(option, text, out, why);
 	default:

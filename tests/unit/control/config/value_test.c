@@ -55,6 +55,22 @@ static void reads_durations_in_the_unit_of_the_row(void **state)
 	assert_refuses("inspection.deadline", "9999999999999999d", "too large");
 }
 
+/* D8 */
+static void reads_ports_and_their_ranges(void **state)
+{
+	const char *key = "filters.rules.r.destination-ports";
+
+	assert_parses(key, "80", "\"80\"");
+	assert_parses(key, "080", "\"80\"");
+	assert_parses(key, "8000-8099", "\"8000-8099\"");
+	assert_parses(key, "0-65535", "\"0-65535\"");
+	assert_parses(key, "80-80", "\"80\"");
+	assert_refuses(key, "80-", "not a port or range of ports");
+	assert_refuses(key, "http", "not a port or range of ports");
+	assert_refuses(key, "65536", "ports are 0 to 65535");
+	assert_refuses(key, "90-80", "the range goes backwards");
+}
+
 static void reads_rates_sizes_and_limits(void **state)
 {
 	assert_parses("partitions.p.adapters.a.rate.in", "10Gbit/s", "10000000000");
@@ -211,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_durations_in_the_unit_of_the_row),
+		cmocka_unit_test(reads_ports_and_their_ranges),
 		cmocka_unit_test(reads_rates_sizes_and_limits),
 		cmocka_unit_test(reads_vlan_ids_and_ranges),
 		cmocka_unit_test(makes_addresses_canonical),

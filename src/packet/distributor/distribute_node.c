@@ -405,7 +405,7 @@ struct rte_node_register distribute_node = {
 		{
 			[DISTRIBUTE_EDGE_TARGET] = "gre_output",
 			[DISTRIBUTE_EDGE_PARTITION] = "switch_forward",
-			[DISTRIBUTE_EDGE_CLIENT] = "vipa_output",
+			[DISTRIBUTE_EDGE_CLIENT] = "ipsec_output",
 			[DISTRIBUTE_EDGE_DROP] = "drop",
 		},
 };

@@ -288,7 +288,7 @@ struct rte_node_register distribute_tick_node = {
 	.nb_edges = DISTRIBUTE_TICK_EDGE_COUNT,
 	.next_nodes =
 		{
-			[DISTRIBUTE_TICK_EDGE_CLIENT] = "vipa_output",
+			[DISTRIBUTE_TICK_EDGE_CLIENT] = "ipsec_output",
 			[DISTRIBUTE_TICK_EDGE_WAITED] = "vipa_output",
 			[DISTRIBUTE_TICK_EDGE_TX] = "tx",
 		},

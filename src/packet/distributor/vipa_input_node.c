@@ -8,6 +8,7 @@
 #include "packet/distributor/neighbour.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
+#include "packet/ipsec/ipsec.h"
 #include "packet/link/resolve.h"
 #include "packet/port/port.h"
 #include "wire/icmp_error.h"
@@ -22,6 +23,7 @@
 
 enum vipa_input_edge {
 	VIPA_INPUT_EDGE_ORIGIN_TAG,
+	VIPA_INPUT_EDGE_IPSEC,
 	VIPA_INPUT_EDGE_TX,
 	VIPA_INPUT_EDGE_DROP,
 	VIPA_INPUT_EDGE_COUNT,
@@ -113,21 +115,28 @@ static rte_edge_t give_to_host(const struct vipa_table *table, struct rte_mbuf *
 }
 
 static rte_edge_t sort(const struct vipa_table *table, uint16_t index, struct rte_mbuf *packet,
-	enum vipa_traffic traffic)
+	const struct decoded *decoded)
 {
 	const struct vipa *vipa = &table->vipas[index];
 	struct packet_metadata *metadata = packet_metadata(packet);
+	enum vipa_traffic traffic = classify(decoded);
+	enum drop_reason reason;
 
 	if (vipa->security == VIPA_SECURITY_OFF && traffic == TRAFFIC_ESP)
 		return refuse(packet, DROP_vipa_no_ipsec);
 	if (vipa->security != VIPA_SECURITY_OFF && traffic == TRAFFIC_IKE)
 		return give_to_host(table, packet);
-	if (traffic == TRAFFIC_ESP)
-		return refuse(packet, DROP_ipsec_off);
-	if (vipa->security == VIPA_SECURITY_REQUIRED)
-		return refuse(packet, DROP_vipa_plain);
 	metadata->flags |= PACKET_IS_FOR_VIPA;
 	metadata->service = (struct service_tag){.vipa = index, .target = VIPA_NONE};
+	if (traffic == TRAFFIC_ESP) {
+		trace_step(packet, "vipa_input", "for VIPA %s, by IPsec", vipa->name);
+		return VIPA_INPUT_EDGE_IPSEC;
+	}
+	if (vipa->security == VIPA_SECURITY_REQUIRED)
+		return refuse(packet, DROP_vipa_plain);
+	reason = ipsec_check_plain(decoded);
+	if (reason)
+		return refuse(packet, reason);
 	trace_step(packet, "vipa_input", "for VIPA %s, in clear", vipa->name);
 	return VIPA_INPUT_EDGE_ORIGIN_TAG;
 }
@@ -171,7 +180,7 @@ static rte_edge_t take(
 		decode_headers(rte_pktmbuf_mtod(*packet, const uint8_t *), (*packet)->data_len,
 			(*packet)->pkt_len, &decoded);
 	}
-	return sort(table, index, *packet, classify(&decoded));
+	return sort(table, index, *packet, &decoded);
 }
 
 static uint16_t vipa_input_process(
@@ -200,6 +209,7 @@ struct rte_node_register vipa_input_node = {
 	.next_nodes =
 		{
 			[VIPA_INPUT_EDGE_ORIGIN_TAG] = "origin_tag",
+			[VIPA_INPUT_EDGE_IPSEC] = "ipsec_input",
 			[VIPA_INPUT_EDGE_TX] = "tx",
 			[VIPA_INPUT_EDGE_DROP] = "drop",
 		},

@@ -9,8 +9,11 @@
 The targets are no Bulkheads: GRE is done by lab/gre_endpoint.py, all else by the kernel.
 """
 
+import copy
 import ipaddress
+import json
 import pathlib
+import socket
 import struct
 
 from lab.appliance import key_file
@@ -23,7 +26,7 @@ LINK_MTU = 1600
 SECURE, PLAIN, CONTROL = range(3)
 TO_TARGET, TO_DISTRIBUTOR = range(2)
 MASK = (1 << 64) - 1
-ENDPOINT = pathlib.Path(__file__).parent / "gre_endpoint.py"
+LAB = pathlib.Path(__file__).parent
 
 
 def target_address(index):
@@ -90,7 +93,7 @@ class Target:
     def key(self, direction, kind=PLAIN):
         return gre_key(self.secret, kind, direction, self.address)
 
-    def start(self, vipas):
+    def start(self, vipas, mtu):
         """GRE, the VIPAs on lo, and the way back through GRE."""
         own = self.namespace
         own.sysctl("net.ipv4.conf.all.rp_filter", 0)
@@ -98,26 +101,63 @@ class Target:
         own.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
         own.sysctl("net.ipv6.conf.default.disable_ipv6", 0)
         own.sysctl("net.ipv6.conf.lo.disable_ipv6", 0)
-        self.endpoint = own.start("/usr/bin/python3", "-B", ENDPOINT, "gre1", self.address, DISTRIBUTOR,
+        self.endpoint = own.start("/usr/bin/python3", "-B", LAB / "gre_endpoint.py", "gre1", self.address, DISTRIBUTOR,
                                   self.key(TO_TARGET), self.key(TO_DISTRIBUTOR), stdout=-1, text=True)
         assert self.endpoint.stdout.readline() == "ready\n"
-        own.run("ip", "link", "set", "gre1", "up", "mtu", LINK_MTU - 28)
+        own.run("ip", "link", "set", "gre1", "addrgenmode", "none")  # it says nothing by itself
+        own.run("ip", "link", "set", "gre1", "up", "mtu", mtu - 28)
         for vipa in vipas:
             own.run("ip", "address", "add", vipa, "dev", "lo")
         own.run("ip", "route", "add", "192.0.2.0/24", "dev", "gre1", "src", VIPA)
         if VIPA6 in vipas:
             own.run("ip", "-6", "route", "add", "2001:db8:2::/64", "dev", "gre1", "src", VIPA6)
 
+    def echo(self, port=7):
+        """A server on the port that says this target's name; returns its process."""
+        process = self.namespace.start("/usr/bin/python3", "-B", LAB / "echo_server.py", self.name, port,
+                                       stdout=-1, text=True)
+        assert process.stdout.readline() == "ready\n"
+        return process
 
-def connect(lab, count=1, vipas=(VIPA,), **options):
+
+def ask_many(namespace, count, address=VIPA, port=7, first=20000):
+    """{name of the target: clients that it answered} of so many UDP clients."""
+    return json.loads(namespace.run("/usr/bin/python3", "-B", LAB / "many_clients.py", address, port, count, first,
+                                    timeout=120))
+
+
+class Connection:
+    """A TCP client's connection to an echo server, from a namespace."""
+
+    def __init__(self, namespace, address=VIPA, port=7, timeout=5):
+        def make():
+            return socket.create_connection((address, port), timeout)
+        self.socket = namespace.inside(make)
+        self.file = self.socket.makefile("rb")
+        self.name = self.file.readline().decode().strip()
+
+    def echo(self, data=b"still there?\n"):
+        """Whether what is sent comes back."""
+        self.socket.sendall(data)
+        return self.file.read(len(data)) == data
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+
+def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, **options):
     """Puts the link and `count` targets beside hv1, and the section `distributor` into its configuration; the
     targets are returned, running. options: of the section."""
     link = lab.namespace("link")
-    link.run("ip", "link", "add", "br0", "mtu", LINK_MTU, "type", "bridge")
+    link.run("ip", "link", "add", "br0", "mtu", mtu, "type", "bridge")
     link.run("ip", "link", "set", "br0", "up")
-    veth(lab.hv1, "xcf0", link, "hv1", LINK_MTU)
+    veth(lab.hv1, "xcf0", link, "hv1", mtu)
     link.run("ip", "link", "set", "hv1", "master", "br0")
-    lab.config["adapters"]["xcf0"] = {"device": "netdev:xcf0", "kind": "xcf", "mtu": LINK_MTU}
+    lab.config["adapters"]["xcf0"] = {"device": "netdev:xcf0", "kind": "xcf", "mtu": mtu}
     keys = lab.folder / "keys"
     keys.mkdir()
     targets = [Target(lab, index, keys) for index in range(count)]
@@ -129,12 +169,13 @@ def connect(lab, count=1, vipas=(VIPA,), **options):
                     for target in targets},
         **options}
     if VIPA6 in vipas:
-        lab.config["distributor"]["vipas"]["web6"] = {"address": f"{VIPA6}/64", "vlan": 10, "services": services}
+        lab.config["distributor"]["vipas"]["web6"] = {"address": f"{VIPA6}/64", "vlan": 10,
+                                                          "services": copy.deepcopy(services)}
     for target in targets:
-        veth(target.namespace, "eth0", link, target.name, LINK_MTU)
+        veth(target.namespace, "eth0", link, target.name, mtu)
         link.run("ip", "link", "set", target.name, "master", "br0")
         target.namespace.address("eth0", f"{target.address}/24")
-        target.start(vipas)
+        target.start(vipas, mtu)
     return targets
 
 

@@ -140,10 +140,7 @@ static uint16_t find_source(const struct vipa_table *table, const struct rte_mbu
 		memcpy(source.bytes, ip + 12, 4);
 	else
 		memcpy(source.bytes, ip + 8, 16);
-	for (uint16_t i = 0; i < table->vipa_count; i++)
-		if (ip_address_is_equal(&table->vipas[i].address, &source))
-			return i;
-	return VIPA_NONE;
+	return vipa_find_any(table, &source);
 }
 
 static rte_edge_t take_answer(const struct receiver *receiver, struct rte_mbuf *packet,

@@ -74,7 +74,7 @@ struct vipa_target {
 	char local_name[PORT_NAME_SIZE];
 	uint16_t local_port;       /* index; PORT_NONE: it is not there */
 	uint16_t local_generation; /* of that index */
-	uint16_t local_vlan;
+	uint16_t local_vlan; /* of the adapter's untagged frames */
 	uint8_t local_mac[ETH_ADDRESS_SIZE];
 	struct ip_address address; /* else: on the link, */
 	int peer;                  /* and its index among the link end's peers; -1: none */
@@ -134,6 +134,9 @@ static inline bool vipa_is_station(
 /* The VIPA with the address in the VLAN; VIPA_NONE. */
 uint16_t vipa_find(const struct vipa_table *table, uint16_t vlan, const struct ip_address *address);
 
+/* The same in whatever VLAN. */
+uint16_t vipa_find_any(const struct vipa_table *table, const struct ip_address *address);
+
 /* Whether a frame to a group is a question for a VIPA: ARP or neighbour solicitation. */
 bool vipa_is_asked(const struct vipa_table *table, uint16_t vlan, const struct rte_mbuf *packet);
 
@@ -147,6 +150,10 @@ static inline bool vipa_takes(
 		return vipa_is_station(table, vlan, frame);
 	return vipa_is_asked(table, vlan, packet);
 }
+
+/* Of a frame that a partition of this host sends: whether it is a target's answer, from a VIPA to a
+ * client. It is tagged so then, and in the VIPA's VLAN (D11). Worker. */
+bool vipa_take_answer(const struct vipa_table *table, struct rte_mbuf *packet);
 
 /* The service of a VIPA; NULL: it has none there. */
 static inline struct vipa_service *vipa_find_service(

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/distributor/vipa.h"
 
+#include "packet/engine/metadata.h"
 #include "wire/arp.h"
 #include "wire/nd.h"
 
@@ -31,6 +32,15 @@ uint16_t vipa_find(const struct vipa_table *table, uint16_t vlan, const struct i
 		if (vipa->vlan == vlan && ip_address_is_equal(&vipa->address, address))
 			return table->addresses[at];
 	}
+	return VIPA_NONE;
+}
+
+uint16_t vipa_find_any(const struct vipa_table *table, const struct ip_address *address)
+{
+	for (uint16_t i = 0; i < table->vipa_count; i++)
+		if (table->vipas[i].name[0]
+			&& ip_address_is_equal(&table->vipas[i].address, address))
+			return i;
 	return VIPA_NONE;
 }
 
@@ -70,6 +80,54 @@ bool vipa_is_asked(const struct vipa_table *table, uint16_t vlan, const struct r
 	default:
 		return false;
 	}
+}
+
+static bool read_source(const struct rte_mbuf *packet, struct ip_address *source)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(packet, const uint8_t *, ETH_HEADER_SIZE);
+
+	switch (network_load16(ip - 2)) {
+	case ETH_TYPE_IPV4:
+		*source = (struct ip_address){.version = 4};
+		memcpy(source->bytes, ip + 12, 4);
+		return packet->data_len >= ETH_HEADER_SIZE + 20;
+	case ETH_TYPE_IPV6:
+		*source = (struct ip_address){.version = 6};
+		memcpy(source->bytes, ip + 8, 16);
+		return packet->data_len >= ETH_HEADER_SIZE + IPV6_HEADER_SIZE;
+	default:
+		return false;
+	}
+}
+
+static uint16_t find_local_target(const struct vipa_table *table, const struct origin *origin)
+{
+	for (uint16_t i = 0; i < table->target_count; i++) {
+		const struct vipa_target *target = &table->targets[i];
+
+		if (target->is_local && target->local_port == origin->ingress_port
+			&& target->local_generation == origin->ingress_generation)
+			return i;
+	}
+	return VIPA_NONE;
+}
+
+bool vipa_take_answer(const struct vipa_table *table, struct rte_mbuf *packet)
+{
+	struct packet_metadata *metadata = packet_metadata(packet);
+	uint16_t target = find_local_target(table, &metadata->origin), vipa;
+	struct ip_address source;
+
+	if (target == VIPA_NONE || !read_source(packet, &source))
+		return false;
+	vipa = vipa_find_any(table, &source);
+	if (vipa == VIPA_NONE)
+		return false;
+	metadata->vlan = table->vipas[vipa].vlan;
+	metadata->origin.kind = ORIGIN_TARGET;
+	metadata->origin.vlan = metadata->vlan;
+	metadata->service = (struct service_tag){.vipa = vipa, .target = target};
+	return true;
 }
 
 /* ---- control thread ---- */

@@ -5,6 +5,7 @@
  * adapter. Partition to partition is switched here (east-west, seed 000 figure 2); all else leaves
  * through the trunk adapter of its VLAN, to be tagged with its origin. Workers.
  */
+#include "packet/distributor/vipa.h"
 #include "packet/engine/nodes.h"
 #include "packet/engine/pool.h"
 #include "packet/gateway/egress.h"
@@ -17,11 +18,13 @@ const char *const switch_forward_labels[SWITCH_FORWARD_EDGE_COUNT] = {
 	[SWITCH_FORWARD_EDGE_LOCAL] = "partition of this host",
 	[SWITCH_FORWARD_EDGE_FLOOD] = "group or unknown: members",
 	[SWITCH_FORWARD_EDGE_TRUNK] = "trunk of the VLAN",
+	[SWITCH_FORWARD_EDGE_ANSWER] = "answer of a VIPA's target",
 	[SWITCH_FORWARD_EDGE_DROP] = "drop",
 };
 
 struct counts {
-	uint32_t local, flooded; /* their edges share a target */
+	uint32_t local, flooded;  /* their edges share a target, */
+	uint32_t trunk, answered; /* and these, too */
 };
 
 /* Copies for the local members of a frame that goes on through the trunk. What an inspector gets
@@ -129,8 +132,16 @@ static enum drop_reason from_trunk(struct rte_graph *graph, struct rte_node *nod
 	return sent ? DROP_none : DROP_vlan_no_member;
 }
 
+/* Answers of targets leave by way of the distributor, wherever they are addressed to. */
+static inline bool is_answer(const struct vipa_table *vipas, struct rte_mbuf *packet)
+{
+	return unlikely(vipas != NULL) && vipas->has_local_targets
+		&& packet_metadata(packet)->origin.kind == ORIGIN_NONE
+		&& vipa_take_answer(vipas, packet);
+}
+
 static inline void forward(struct node_run *run, uint16_t at, const struct vlan_table *table,
-	uint64_t value, struct counts *counts)
+	uint64_t value, struct counts *counts, const struct vipa_table *vipas)
 {
 	struct rte_graph *graph = run->graph;
 	struct rte_node *node = run->node;
@@ -138,6 +149,11 @@ static inline void forward(struct node_run *run, uint16_t at, const struct vlan_
 	rte_edge_t edge = SWITCH_FORWARD_EDGE_DROP;
 	enum drop_reason reason;
 
+	if (is_answer(vipas, packet)) {
+		counts->answered++;
+		node_run_forward(run, at, SWITCH_FORWARD_EDGE_ANSWER);
+		return;
+	}
 	if (unlikely(value == FDB_VALUE_NONE))
 		node_run_flush(run); /* copies must not overtake what came before */
 	if (packet_metadata(packet)->origin.kind == ORIGIN_NONE)
@@ -151,6 +167,7 @@ static inline void forward(struct node_run *run, uint16_t at, const struct vlan_
 	if (edge == SWITCH_FORWARD_EDGE_COUNT)
 		return;
 	counts->local += edge == SWITCH_FORWARD_EDGE_LOCAL;
+	counts->trunk += edge == SWITCH_FORWARD_EDGE_TRUNK;
 	trace_step(packet, "switch_forward", "%s", switch_forward_labels[edge]);
 	node_run_forward(run, at, edge);
 }
@@ -161,7 +178,8 @@ static uint16_t switch_forward_process(
 	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
 	const struct vlan_table *table = publish_read(&vlan_table);
 	const struct fdb_table *fdb = publish_read(&fdb_table);
-	struct counts counts = {0, 0};
+	const struct vipa_table *vipas = publish_read(&vipa_table);
+	struct counts counts = {0};
 	struct node_run run = node_run_start(graph, node, objects, count);
 	uint64_t values[CHUNK];
 
@@ -177,11 +195,13 @@ static uint16_t switch_forward_process(
 				: fdb_find(fdb, fdb_key(packet_metadata(packet)->vlan, frame));
 		}
 		for (uint16_t i = 0; i < size; i++)
-			forward(&run, (uint16_t)(done + i), table, values[i], &counts);
+			forward(&run, (uint16_t)(done + i), table, values[i], &counts, vipas);
 	}
 	node_run_end(&run);
 	node_count_edge(node, SWITCH_FORWARD_EDGE_LOCAL, counts.local);
 	node_count_edge(node, SWITCH_FORWARD_EDGE_FLOOD, counts.flooded);
+	node_count_edge(node, SWITCH_FORWARD_EDGE_TRUNK, counts.trunk);
+	node_count_edge(node, SWITCH_FORWARD_EDGE_ANSWER, counts.answered);
 	return count;
 }
 
@@ -194,6 +214,7 @@ struct rte_node_register switch_forward_node = {
 			[SWITCH_FORWARD_EDGE_LOCAL] = "tx",
 			[SWITCH_FORWARD_EDGE_FLOOD] = "tx",
 			[SWITCH_FORWARD_EDGE_TRUNK] = "origin_tag",
+			[SWITCH_FORWARD_EDGE_ANSWER] = "origin_tag",
 			[SWITCH_FORWARD_EDGE_DROP] = "drop",
 		},
 };

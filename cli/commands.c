@@ -31,6 +31,13 @@ const struct command_option global_options[] = {
 		OPTION("count", "N", "End after N packets."),                                      \
 		OPTION("timeout", "SECONDS", "End after this time.")
 
+#define KMP_OPTIONS                                                                                \
+	OPTION("kmp-socket", "PATH", "Socket; /run/bulkhead/kmp.sock unless told.",                \
+		.complete = COMPLETE_FILE),                                                        \
+		OPTION("secret", "FILE", "The secret; /etc/bulkhead/kmp.secret unless told.",      \
+			.complete = COMPLETE_FILE),                                                \
+		OPTION("name", "NAME", "Name of the session; bulkhead unless told.")
+
 const struct command commands[] = {
 	{
 		.name = "status",
@@ -453,6 +460,60 @@ const struct command commands[] = {
 				OPTION("once", NULL, "One round, then end.")),
 		.examples = EXAMPLES({"bulkhead top", "What goes on?"}),
 		.run = show_top,
+	},
+	{
+		.name = "kmp",
+		.summary = "Key managers: who brings SAs, and what waits for whom",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists who is, or was, connected to the socket of ipsec.kmp, as "
+			       "strongSwan with our plugin. "
+			       "Its SAs stay for the time of grace when the connection is lost.",
+		.examples = EXAMPLES({"bulkhead kmp", "Is strongSwan connected?"}),
+		.run = kmp_sessions,
+	},
+	{
+		.name = "kmp ping",
+		.summary = "Connect as a key manager does",
+		.arguments = "",
+		.description =
+			"Connects to the socket of ipsec.kmp, proves to have the secret, has "
+			"the daemon prove the same, and measures the time of an answer.",
+		.options = OPTIONS(KMP_OPTIONS),
+		.examples = EXAMPLES({"bulkhead kmp ping", "Would a plugin be let in?"}),
+		.run = kmp_ping,
+	},
+	{
+		.name = "kmp list",
+		.summary = "The SAs of all owners, without their keys",
+		.arguments = "",
+		.description = "Lists the SAs that there are, as KMP's LIST tells them.",
+		.options = OPTIONS(KMP_OPTIONS),
+		.examples = EXAMPLES({"bulkhead kmp list", "Which SAs are in force?"}),
+		.run = kmp_list,
+	},
+	{
+		.name = "kmp stats",
+		.summary = "Counters of the key-management protocol",
+		.arguments = "",
+		.description = "Counts sessions, requests, what was refused, and events, since the "
+			       "packet role started.",
+		.options = OPTIONS(KMP_OPTIONS),
+		.examples = EXAMPLES({"bulkhead kmp stats", "Is anything refused?"}),
+		.run = kmp_stats,
+	},
+	{
+		.name = "kmp events",
+		.summary = "Events for a key manager, as they come",
+		.arguments = "",
+		.description = "Waits for events about SAs and policies of the session's name, and "
+			       "acknowledges them.\n\nA name has one session: with the name of "
+			       "another client, this one takes its place until it comes back.",
+		.options = OPTIONS(KMP_OPTIONS, OPTION("count", "N", "End after N events."),
+			OPTION("timeout", "SECONDS", "End after this time.")),
+		.examples = EXAMPLES({"bulkhead kmp events --name charon --count 1",
+			"What does charon not take?"}),
+		.run = kmp_events,
 	},
 	{
 		.name = "api",

@@ -24,6 +24,7 @@ struct bulkhead_kmp {
 	unsigned int timeout_ms;
 	uint32_t sequence; /* of the last request */
 	uint32_t grace_ms;
+	bool has_resumed;
 	uint32_t next_event; /* that is expected; others were seen before */
 	struct kmp_event events[KMP_EVENT_WINDOW];
 	size_t first, count;
@@ -232,6 +233,7 @@ static int welcome(struct bulkhead_kmp *kmp, const uint8_t expected[KMP_PROOF_SI
 		return fail(error, -EACCES, "who answers there does not have our secret");
 	kmp->grace_ms = (uint32_t)kmp_get_number(&kmp->answer, KMP_ATTRIBUTE_GRACE);
 	kmp->next_event = (uint32_t)kmp_get_number(&kmp->answer, KMP_ATTRIBUTE_EVENT);
+	kmp->has_resumed = kmp_get_number(&kmp->answer, KMP_ATTRIBUTE_RESUMES) != 0;
 	return 0;
 }
 
@@ -315,6 +317,11 @@ void bulkhead_kmp_close(struct bulkhead_kmp *kmp)
 uint32_t bulkhead_kmp_grace_ms(const struct bulkhead_kmp *kmp)
 {
 	return kmp->grace_ms;
+}
+
+bool bulkhead_kmp_has_resumed(const struct bulkhead_kmp *kmp)
+{
+	return kmp->has_resumed;
 }
 
 int bulkhead_kmp_descriptor(const struct bulkhead_kmp *kmp)

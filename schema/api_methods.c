@@ -238,6 +238,18 @@ const struct api_method api_methods[] = {
 		OPTIONAL("port.details", API_ANY, "what only this backend knows")),
 },
 {
+	.name = "ipsec.sessions", .owner = "packet", .access = API_READER,
+	.help = "Lists the key managers (KMP): who is connected, and what waits for whom.",
+	.result = FIELDS(
+		FIELD("socket", API_STRING, "where they connect; empty: ipsec.kmp is not configured"),
+		FIELD("sessions", API_LIST, "by name"),
+		FIELD("sessions[].name", API_STRING, "empty: of before the packet role was started again"),
+		FIELD("sessions[].is_connected", API_BOOLEAN, "false: what it brought stays for a while"),
+		FIELD("sessions[].owner", API_INTEGER, "number that its SAs have"),
+		FIELD("sessions[].events_waiting", API_INTEGER, "events that it has not acknowledged"),
+		FIELD("sessions[].grace_left_ms", API_INTEGER, "time until what it brought is removed")),
+},
+{
 	.name = "vlan.list", .owner = "packet", .access = API_READER, .is_paged = true,
 	.help = "Lists the VLANs with their trunk, members and policies.",
 	.result = FIELDS(

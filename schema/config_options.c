@@ -416,6 +416,19 @@ const struct config_option config_options[] = {
 		RANGE(0, 64), DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[80, 443]"),
 		HELP("Destination ports, of tcp, udp or sctp"))
 
+	OPTION("ipsec", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("IPsec for the virtual addresses"))
+	OPTION("ipsec.kmp", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("The socket by which key managers, as strongSwan with our plugin, bring SAs and policies"))
+	OPTION("ipsec.kmp.socket", PATH, LIVE, SOCKET_LENGTH, DEFAULT("/run/bulkhead/kmp.sock"),
+		HELP("Where they connect"))
+	OPTION("ipsec.kmp.secret-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("/etc/bulkhead/kmp.secret"),
+		HELP("The secret that both ends prove to have: one line of 32 to 128 hexadecimal digits. "
+		     "Not readable by others; read again with each change"))
+	OPTION("ipsec.kmp.grace", DURATION, LIVE, RANGE(0, 86400000), .unit = "ms", DEFAULT("2min"),
+		HELP("What a key manager brought stays so long without it"))
+
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),
 		HELP("Threads that move packets"))

@@ -24,7 +24,7 @@
  *	HELLO (name, nonce, resumes) →
  *	                              ← CHALLENGE (nonce)
  *	PROOF (proof)                →
- *	                              ← WELCOME (proof, session, grace, event)
+ *	                              ← WELCOME (proof, session, grace, event, resumes)
  *
  * Both prove that they have the provisioned secret (kmp_proof()). A name has one session: another
  * HELLO with it that is proven ends the session before, and takes over what that brought, or, when
@@ -99,7 +99,8 @@ enum kmp_attribute {
 	KMP_ATTRIBUTE_NAME = 1,
 	KMP_ATTRIBUTE_NONCE,
 	KMP_ATTRIBUTE_PROOF,
-	KMP_ATTRIBUTE_RESUMES, /* 8 bits: 1: the client still knows what it brought */
+	KMP_ATTRIBUTE_RESUMES, /* 8 bits; of HELLO: 1: the client still knows what it brought; of
+				* WELCOME: 1: and so does bulkheadd */
 	KMP_ATTRIBUTE_SESSION, /* 32 bits */
 	KMP_ATTRIBUTE_GRACE,   /* 32 bits, ms */
 	KMP_ATTRIBUTE_EVENT,   /* 32 bits: sequence of the next event */
@@ -414,6 +415,9 @@ void bulkhead_kmp_close(struct bulkhead_kmp *kmp);
 /* Takes back all that the name brought. */
 int bulkhead_kmp_bye(struct bulkhead_kmp *kmp, struct bulkhead_kmp_error *error);
 uint32_t bulkhead_kmp_grace_ms(const struct bulkhead_kmp *kmp);
+/* False: bulkheadd has nothing of what this name brought (any more): all has to be brought again.
+ */
+bool bulkhead_kmp_has_resumed(const struct bulkhead_kmp *kmp);
 
 int bulkhead_kmp_ping(struct bulkhead_kmp *kmp, struct bulkhead_kmp_error *error);
 /* destination: ours, of the inbound SA that is being negotiated. */

@@ -413,9 +413,7 @@ static int unix_remove_stale(const char *path, struct error *error)
 		close(fd);
 	if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE)
 		return error_set(error, -EADDRINUSE,
-			"%s: another process listens there; stop it or choose another path "
-			"(control.socket)",
-			path);
+			"%s: another process listens there; stop it or choose another path", path);
 	if (unlink(path) < 0)
 		return error_set(error, -errno, "%s: stale socket cannot be removed: %s", path,
 			strerror(errno));

@@ -23,9 +23,9 @@ const struct role roles[] = {
 		.peers = LIST("control"),
 		.requests = LIST("broker.open_rules", "broker.open_cache", "broker.open_key",
 			"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",
-			"broker.start_program", "broker.stop_program"),
+			"broker.listen_unix", "broker.start_program", "broker.stop_program"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
-			"trace.", "capture.", "engine.", "packet.", "filters."),
+			"trace.", "capture.", "engine.", "packet.", "filters.", "ipsec."),
 		/* Interfaces and offloads; raw sockets; hugepages and rings; AF_XDP's program. */
 		.capabilities =
 			BIT(CAP_NET_ADMIN) | BIT(CAP_NET_RAW) | BIT(CAP_IPC_LOCK) | BIT(CAP_BPF),

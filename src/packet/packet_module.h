@@ -60,6 +60,7 @@ extern const struct packet_module port_module;
 extern const struct packet_module gateway_module;
 extern const struct packet_module link_module;
 extern const struct packet_module distributor_module;
+extern const struct packet_module kmp_module;
 extern const struct packet_module inspect_module;
 extern const struct packet_module filter_module;
 

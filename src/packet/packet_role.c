@@ -22,6 +22,7 @@ const struct packet_module *const packet_modules[] = {
 	&gateway_module,
 	&link_module,
 	&distributor_module,
+	&kmp_module,
 	&inspect_module,
 	&filter_module,
 	NULL,

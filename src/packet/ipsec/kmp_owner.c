@@ -62,11 +62,12 @@ static struct kmp_owner *create(struct kmp_server *server, const char *name, uin
 	return owner;
 }
 
-struct kmp_owner *kmp_owner_get(struct kmp_server *server, const char *name)
+struct kmp_owner *kmp_owner_get(struct kmp_server *server, const char *name, bool *is_new)
 {
 	uint32_t number = number_of(name);
 	struct kmp_owner *owner = kmp_owner_find(server, number);
 
+	*is_new = !owner;
 	if (!owner)
 		return create(server, name, number);
 	if (owner->name[0] && strcmp(owner->name, name) != 0)

@@ -83,8 +83,9 @@ bool kmp_session_send(struct kmp_session *session, const uint8_t *message, size_
 void kmp_session_end(struct kmp_session *session, uint64_t now_ns);
 
 /* ---- kmp_owner.c ---- */
-/* The owner of a name, made when there is none. NULL: no room, or another name has its number. */
-struct kmp_owner *kmp_owner_get(struct kmp_server *server, const char *name);
+/* The owner of a name, made when there is none (is_new). NULL: no room, or another name has its
+ * number. */
+struct kmp_owner *kmp_owner_get(struct kmp_server *server, const char *name, bool *is_new);
 struct kmp_owner *kmp_owner_find(const struct kmp_server *server, uint32_t number);
 /* What was brought under its number stays for the time of grace, and is not its own any more. */
 void kmp_owner_retire(struct kmp_server *server, struct kmp_owner *owner, uint64_t now_ns);

@@ -310,6 +310,7 @@ static enum kmp_code hear_proof(struct kmp_session *session, const struct kmp_me
 	uint8_t expected[KMP_PROOF_SIZE], ours[KMP_PROOF_SIZE];
 	struct kmp_owner *owner;
 	const struct kmp_events *events;
+	bool is_new;
 
 	if (make_proof(session, KMP_PROVER_CLIENT, expected) < 0
 		|| make_proof(session, KMP_PROVER_SERVER, ours) < 0)
@@ -321,7 +322,7 @@ static enum kmp_code hear_proof(struct kmp_session *session, const struct kmp_me
 			log_uint("peer", session->peer));
 		return KMP_DENIED;
 	}
-	owner = kmp_owner_get(session->server, session->name);
+	owner = kmp_owner_get(session->server, session->name, &is_new);
 	if (!owner)
 		return KMP_NO_ROOM;
 	take_over(session, owner, now_ns);
@@ -332,6 +333,7 @@ static enum kmp_code hear_proof(struct kmp_session *session, const struct kmp_me
 	kmp_put_number(answer, KMP_ATTRIBUTE_SESSION, 4, session->number);
 	kmp_put_number(answer, KMP_ATTRIBUTE_GRACE, 4, session->server->settings.grace_ms);
 	kmp_put_number(answer, KMP_ATTRIBUTE_EVENT, 4, events->next_sequence - events->count);
+	kmp_put_number(answer, KMP_ATTRIBUTE_RESUMES, 1, session->resumes && !is_new);
 	return KMP_OK;
 }
 

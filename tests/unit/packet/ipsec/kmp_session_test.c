@@ -628,6 +628,7 @@ static void a_new_session_takes_over_what_the_name_brought(void **state)
 
 	assert_int_equal(add_sa(old, 300), KMP_OK);
 	log_in(new, "charon", true);
+	assert_int_equal(kmp_get_number(&message, KMP_ATTRIBUTE_RESUMES), 1);
 	assert_true(old->is_ended);
 	assert_false(kmp_session_takes_input(old->session));
 	assert_int_equal(about_sa(new, KMP_SA_DELETE, 300), KMP_OK);
@@ -674,6 +675,9 @@ static void a_lost_connection_leaves_all_for_the_grace(void **state)
 	disconnect(client);
 	advance(GRACE_MS);
 	assert_int_equal(fake_sa.sa_count, 0);
+	client = connect_as(0, 0);
+	log_in(client, "charon", true);
+	assert_int_equal(kmp_get_number(&message, KMP_ATTRIBUTE_RESUMES), 0);
 	assert_int_equal(kmp_server_stats(server).expired, 1);
 }
 

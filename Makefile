@@ -5,7 +5,7 @@ BUILD ?= build
 PYTHON = /usr/bin/python3
 export BULKHEAD_BUILD := $(abspath $(BUILD))
 
-.PHONY: all help setup-% run test bench install fuzz check docs deb clean
+.PHONY: all help setup-% run test bench install fuzz check docs plugin deb clean
 all: setup-build
 	@tools/build $(BUILD)
 
@@ -18,7 +18,8 @@ help:
 	@echo 'make fuzz     each fuzz target for SECONDS_EACH (60; ONLY=pattern)'
 	@echo 'make docs     manual pages and reference'
 	@echo 'make install  binaries, units, manual, default configuration (DESTDIR)'
-	@echo 'make deb      a Debian package in out/'
+	@echo 'make plugin   the plugin for strongSwan, with the headers of the distribution'"'"'s source (fetches it once)'
+	@echo 'make deb      Debian packages in out/: bulkhead, and bulkhead-strongswan with the plugin'
 
 setup-%:
 	@tools/setup.sh $*
@@ -48,7 +49,11 @@ install: setup-build
 	@tools/build $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild
 
-deb: setup-build
+plugin: setup-plugin
+	@tools/build $(BUILD)
+	@plugins/strongswan/build.sh $(BUILD)
+
+deb: setup-plugin
 	@exec tools/deb
 
 clean:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Installs what a set of make targets needs, and nothing when it is there: tools/setup.sh run|build|test|bench
+# Installs what a set of make targets needs, and nothing when it is there: tools/setup.sh run|build|plugin|test|bench
 # Packages only, from the distribution. No service of an installed package is started, and the guests'
 # kernel (set test) is unpacked into out/guest, not installed.
 set -eu
@@ -13,8 +13,10 @@ build_set="build-essential pkg-config meson ninja-build ccache python3 libdpdk-d
 run_set="$build_set iproute2 iputils-ping ethtool procps kmod curl nginx-light iperf3 python3-yaml
 	dpdk-dev graphviz"
 test_set="$run_set libcmocka-dev python3-pytest python3-scapy tshark tcpdump strace qemu-system-x86 busybox-static cpio
-	debootstrap e2fsprogs
+	debootstrap e2fsprogs charon-systemd strongswan-swanctl libstrongswan-standard-plugins libstrongswan-extra-plugins
+	libcharon-extra-plugins
 	clang libclang-rt-dev clang-format cppcheck shellcheck mandoc python3-jsonschema openssl bind9-dnsutils dnsmasq-base"
+plugin_set="$build_set dpkg-dev"
 bench_set="$run_set openvswitch-switch openvswitch-switch-dpdk"
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -177,6 +179,7 @@ trap 'exit 130' INT TERM
 case $set in
 build) install_packages "$build_set" ;;
 run) install_packages "$run_set" ;;
+plugin) install_packages "$plugin_set" ;;
 test)
 	install_packages "$test_set"
 	install_suricata
@@ -186,5 +189,5 @@ bench)
 	install_packages "$bench_set"
 	install_suricata
 	;;
-*) fail "usage: tools/setup.sh run|build|test|bench" ;;
+*) fail "usage: tools/setup.sh run|build|plugin|test|bench" ;;
 esac

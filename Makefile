@@ -54,7 +54,8 @@ plugin: setup-plugin
 	@plugins/strongswan/build.sh $(BUILD)
 
 deb: setup-plugin
-	@exec tools/deb
+	@tools/deb
+	@plugins/strongswan/package.sh
 
 clean:
 	rm -rf build build-*

@@ -134,7 +134,8 @@ static void want_policy(bulkhead_session_t *this, const struct kmp_policy *polic
 	wanted_policy_t *wanted = this->policies->get(this->policies, policy);
 
 	if (!wanted) {
-		INIT(wanted, .policy = *policy, );
+		wanted = calloc(1, sizeof(*wanted));
+		/* With the bytes between its fields, which are hashed, too. */
 		memcpy(&wanted->policy, policy, sizeof(*policy));
 		this->policies->put(this->policies, &wanted->policy, wanted);
 	}

@@ -19,6 +19,7 @@
 
 /* What charon wants, how often. */
 typedef struct {
+	struct kmp_policy key;
 	struct kmp_policy policy;
 	u_int count;
 } wanted_policy_t;
@@ -129,26 +130,41 @@ static bool forget_sa(bulkhead_session_t *this, const struct kmp_sa_name *name)
 	return old != NULL;
 }
 
+/* Without its ends: when they move, charon deletes a policy by others than it was added with. */
+static void make_key(const struct kmp_policy *policy, struct kmp_policy *key)
+{
+	/* With the bytes between its fields, which are hashed, too. */
+	memcpy(key, policy, sizeof(*key));
+	memset(&key->source, 0, sizeof(key->source));
+	memset(&key->destination, 0, sizeof(key->destination));
+}
+
 static void want_policy(bulkhead_session_t *this, const struct kmp_policy *policy)
 {
-	wanted_policy_t *wanted = this->policies->get(this->policies, policy);
+	struct kmp_policy key;
+	wanted_policy_t *wanted;
 
+	make_key(policy, &key);
+	wanted = this->policies->get(this->policies, &key);
 	if (!wanted) {
 		wanted = calloc(1, sizeof(*wanted));
-		/* With the bytes between its fields, which are hashed, too. */
-		memcpy(&wanted->policy, policy, sizeof(*policy));
-		this->policies->put(this->policies, &wanted->policy, wanted);
+		memcpy(&wanted->key, &key, sizeof(key));
+		wanted->policy = *policy;
+		this->policies->put(this->policies, &wanted->key, wanted);
 	}
 	wanted->count++;
 }
 
 static void forget_policy(bulkhead_session_t *this, const struct kmp_policy *policy)
 {
-	wanted_policy_t *wanted = this->policies->get(this->policies, policy);
+	struct kmp_policy key;
+	wanted_policy_t *wanted;
 
+	make_key(policy, &key);
+	wanted = this->policies->get(this->policies, &key);
 	if (!wanted || --wanted->count > 0)
 		return;
-	this->policies->remove(this->policies, policy);
+	this->policies->remove(this->policies, &key);
 	free(wanted);
 }
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""strongSwan in the lab: unmodified charons side by side, one a namespace, each with all its files below one folder.
+
+A charon with plugin=True hands its SAs to the daemon of its namespace (plugins/strongswan), one without does ESP
+itself (kernel-libipsec: in user space, tunnel mode, in UDP).
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+
+from lab.daemon import BUILD, TREE
+from lab.netns import CommandFailed, run, stop, wait_until
+
+CHARON = "/usr/sbin/charon-systemd"
+PLUGINS = pathlib.Path("/usr/lib/ipsec/plugins")
+LIBIPSEC = PLUGINS / "libstrongswan-kernel-libipsec.so"
+START_TIMEOUT = 20
+LOAD = ("random nonce aes sha1 sha2 hmac kdf gcm openssl pem pkcs1 pkcs8 x509 pubkey constraints "
+        "{ipsec} kernel-netlink socket-default vici")
+CONF = """
+charon-systemd {{
+    load = {load}
+    install_routes = no
+    journal {{ default = -1 }}
+    filelog {{ main {{ path = {folder}/charon.log
+        time_format = %T
+        default = 1
+        flush_line = yes }} }}
+    plugins {{
+        vici {{ socket = unix://{folder}/vici }}
+        kernel-netlink {{ roam_events = {roams} }}
+        kernel-libipsec {{ allow_peer_ts = yes }}
+        bulkhead {{ socket = {kmp_socket}
+            secret_file = {secret} }}
+    }}
+}}
+"""
+
+
+def missing():
+    """What is not there that charons need; empty: nothing."""
+    needed = (CHARON, str(LIBIPSEC), shutil.which("swanctl") or "/usr/sbin/swanctl")
+    return [path for path in needed if not os.path.exists(path)]
+
+
+def build_plugin():
+    """The plugin, as `make plugin` builds it; returns its path."""
+    run(TREE / "plugins/strongswan/build.sh", BUILD, timeout=300)
+    return BUILD / "plugin/libstrongswan-bulkhead.so"
+
+
+class Charon:
+    """charon-systemd in a namespace."""
+
+    def __init__(self, namespace, folder, connections, plugin=False, kmp_socket="", secret="", roams=False):
+        self.namespace = namespace
+        self.folder = pathlib.Path(folder)
+        self.plugins = None
+        self.process = None
+        self.log_path = self.folder / "charon.log"
+        self.folder.mkdir(parents=True)
+        for part in ("x509", "x509ca", "private"):
+            (self.folder / part).mkdir()
+        ipsec = "bulkhead" if plugin else "kernel-libipsec"
+        (self.folder / "strongswan.conf").write_text(CONF.format(
+            folder=self.folder, load=LOAD.format(ipsec=ipsec), kmp_socket=kmp_socket, secret=secret,
+            roams="yes" if roams else "no"))
+        (self.folder / "swanctl.conf").write_text(connections)
+        if plugin:
+            # In place of the installed folder, in this charon's view alone.
+            self.plugins = self.folder / "plugins"
+            shutil.copytree(PLUGINS, self.plugins)
+            shutil.copy(build_plugin(), self.plugins)
+
+    def start(self):
+        """Starts it and loads its connections."""
+        (self.folder / "vici").unlink(missing_ok=True)
+        command = f"exec {CHARON}"
+        if self.plugins:  # `ip netns exec` has made a mount namespace of its own
+            command = f"mount --bind {self.plugins} {PLUGINS} && {command}"
+        self.process = self.namespace.start(
+            "env", f"STRONGSWAN_CONF={self.folder}/strongswan.conf", "sh", "-c", command,
+            stdout=open(self.folder / "stdout.log", "ab"), stderr=-2)
+        wait_until((self.folder / "vici").exists, START_TIMEOUT, what="charon's socket")
+        self.swanctl("--load-all", "--noprompt")
+        return self
+
+    def swanctl(self, command, *arguments, check=True, timeout=30):
+        done = self.namespace.run(
+            "env", f"SWANCTL_DIR={self.folder}", f"STRONGSWAN_CONF={self.folder}/strongswan.conf",
+            "swanctl", command, "--uri", f"unix://{self.folder}/vici", *arguments, check=False, timeout=timeout)
+        if check and done.returncode != 0:
+            raise CommandFailed(f"swanctl {command}: exit {done.returncode}\n{done.stdout}{done.stderr}\n"
+                                f"{self.log()[-4000:]}")
+        return done
+
+    def initiate(self, child, timeout=20):
+        return self.swanctl("--initiate", "--child", child, "--timeout", timeout, timeout=timeout + 10)
+
+    def children(self):
+        """The CHILD_SAs that are in use, as charon has them: [(SPI in, SPI out)], as numbers."""
+        text = self.swanctl("--list-sas", "--raw").stdout
+        found = []
+        for state, body in re.findall(r"state=(INSTALLED|REKEYED|REKEYING) (.*?)(?=state=|$)", text, re.DOTALL):
+            spis = re.search(r"spi-in=([0-9a-f]+) spi-out=([0-9a-f]+)", body)
+            if spis and state != "REKEYED":
+                found.append((int(spis[1], 16), int(spis[2], 16)))
+        return found
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def kill(self):
+        """As a crash: nothing is said to anybody."""
+        self.process.send_signal(signal.SIGKILL)  # `ip netns exec` and the shell became charon
+        self.process.wait()
+
+    def stop(self):
+        return stop(self.process, timeout=10) if self.process else None

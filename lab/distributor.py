@@ -129,9 +129,9 @@ def ask_many(namespace, count, address=VIPA, port=7, first=20000):
 class Connection:
     """A TCP client's connection to an echo server, from a namespace."""
 
-    def __init__(self, namespace, address=VIPA, port=7, timeout=5):
+    def __init__(self, namespace, address=VIPA, port=7, timeout=5, source=None):
         def make():
-            return socket.create_connection((address, port), timeout)
+            return socket.create_connection((address, port), timeout, source_address=source and (source, 0))
         self.socket = namespace.inside(make)
         self.file = self.socket.makefile("rb")
         self.name = self.file.readline().decode().strip()

@@ -25,7 +25,8 @@ const struct role roles[] = {
 			"broker.open_tap", "broker.close_tap", "broker.open_packet_socket",
 			"broker.listen_unix", "broker.start_program", "broker.stop_program"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
-			"trace.", "capture.", "engine.", "packet.", "filters.", "ipsec."),
+			"trace.", "capture.", "engine.", "packet.", "ipsec.", "distributor.",
+			"filters."),
 		/* Interfaces and offloads; raw sockets; hugepages and rings; AF_XDP's program. */
 		.capabilities =
 			BIT(CAP_NET_ADMIN) | BIT(CAP_NET_RAW) | BIT(CAP_IPC_LOCK) | BIT(CAP_BPF),

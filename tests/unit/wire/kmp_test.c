@@ -103,18 +103,30 @@ static void reads_moves_and_policies_that_it_writes(void **state)
 				  .source = here,
 				  .destination = there},
 			  read_policy = {.priority = 0};
+	uint8_t again[512];
 	struct kmp_writer writer;
+	size_t size;
 
 	kmp_begin(&writer, buffer, sizeof(buffer), KMP_SA_UPDATE, 1, 0);
 	kmp_put_move(&writer, &move);
-	assert_int_equal(kmp_decode(buffer, kmp_end(&writer), &message), KMP_OK);
+	size = kmp_end(&writer);
+	assert_int_equal(kmp_decode(buffer, size, &message), KMP_OK);
 	assert_int_equal(kmp_get_move(&message, &read_move), KMP_OK);
-	assert_memory_equal(&read_move, &move, sizeof(move));
+	assert_int_equal(read_move.source_port, 4501);
+	kmp_begin(&writer, again, sizeof(again), KMP_SA_UPDATE, 1, 0);
+	kmp_put_move(&writer, &read_move);
+	assert_int_equal(kmp_end(&writer), size);
+	assert_memory_equal(again, buffer, size);
 	kmp_begin(&writer, buffer, sizeof(buffer), KMP_POLICY_ADD, 1, 0);
 	kmp_put_policy(&writer, &policy);
-	assert_int_equal(kmp_decode(buffer, kmp_end(&writer), &message), KMP_OK);
+	size = kmp_end(&writer);
+	assert_int_equal(kmp_decode(buffer, size, &message), KMP_OK);
 	assert_int_equal(kmp_get_policy(&message, &read_policy), KMP_OK);
-	assert_memory_equal(&read_policy, &policy, sizeof(policy));
+	assert_int_equal(read_policy.priority, 370);
+	kmp_begin(&writer, again, sizeof(again), KMP_POLICY_ADD, 1, 0);
+	kmp_put_policy(&writer, &read_policy);
+	assert_int_equal(kmp_end(&writer), size);
+	assert_memory_equal(again, buffer, size);
 }
 
 static void reads_lists_and_numbers_that_it_writes(void **state)

@@ -108,7 +108,9 @@ static bool is_same(const struct policy_parameters *a, const struct policy_param
 {
 	return a->direction == b->direction && a->priority == b->priority && a->spi == b->spi
 		&& a->owner == b->owner
-		&& memcmp(&a->selector, &b->selector, sizeof(a->selector)) == 0;
+		&& ip_address_is_equal(&a->selector.source_first, &b->selector.source_first)
+		&& ip_address_is_equal(
+			&a->selector.destination_first, &b->selector.destination_first);
 }
 
 int policy_add(const struct policy_parameters *parameters, struct error *error)

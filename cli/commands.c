@@ -273,6 +273,38 @@ const struct command commands[] = {
 		.run = distributor_drain,
 	},
 	{
+		.name = "ipsec",
+		.summary = "IPsec: associations, policies, traffic and errors in sums",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Shows how many security associations and policies there are, what "
+			       "was opened and protected, and what was dropped, by reason.",
+		.examples = EXAMPLES({"bulkhead ipsec", "Does IPsec work?"}),
+		.run = ipsec_status,
+	},
+	{
+		.name = "ipsec sas",
+		.summary = "Security associations, never with their keys",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the security associations with their ends, algorithms and "
+			       "counters. With --json, "
+			       "also their lifetimes, sequence numbers and windows.",
+		.examples = EXAMPLES({"bulkhead ipsec sas", "Who is connected?"}),
+		.run = ipsec_sas,
+	},
+	{
+		.name = "ipsec policies",
+		.summary = "Security policies in the order in which they are asked",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the policies: what is protected, passed in the clear or "
+			       "discarded, and which "
+			       "association protects now.",
+		.examples = EXAMPLES({"bulkhead ipsec policies", "What has to come by IPsec?"}),
+		.run = ipsec_policies,
+	},
+	{
 		.name = "events",
 		.summary = "Events: alerts, drops, ports, configuration",
 		.arguments = "",

@@ -307,6 +307,95 @@ const struct config_option config_options[] = {
 		EXAMPLE("/etc/bulkhead/appliance.keys"),
 		HELP("As inspection.appliance.key-file; answers use the key of the question"))
 
+	OPTION("ipsec", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("IPsec for the virtual addresses"))
+	OPTION("ipsec.kmp", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("The socket by which key managers, as strongSwan with our plugin, bring SAs and policies"))
+	OPTION("ipsec.kmp.socket", PATH, LIVE, SOCKET_LENGTH, DEFAULT("/run/bulkhead/kmp.sock"),
+		HELP("Where they connect"))
+	OPTION("ipsec.kmp.secret-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("/etc/bulkhead/kmp.secret"),
+		HELP("The secret that both ends prove to have: one line of 32 to 128 hexadecimal digits. "
+		     "Not readable by others; read again with each change"))
+	OPTION("ipsec.kmp.grace", DURATION, LIVE, RANGE(0, 86400000), .unit = "ms", DEFAULT("2min"),
+		HELP("What a key manager brought stays so long without it"))
+	OPTION("ipsec.sas-max", INTEGER, RESTART, RANGE(16, 65536), DEFAULT("4096"),
+		HELP("Security associations at most, both directions counted"))
+	OPTION("ipsec.unmatched", ENUM, LIVE, .values = "discard|bypass", DEFAULT("discard"),
+		HELP("What no policy matches: discarded, as RFC 4301 has it, or passed in the clear"))
+	OPTION("ipsec.replay-window", INTEGER, LIVE, RANGE(64, 4096), .unit = "packets", DEFAULT("128"),
+		HELP("Least anti-replay window of associations that have one; of new ones"))
+	OPTION("ipsec.key-file", PATH, LIVE, .default_note = "none: no static associations",
+		EXAMPLE("/etc/bulkhead/ipsec.keys"),
+		HELP("Keys of ipsec.sas, a line each: its name, the cipher's key with its salt, the "
+		     "integrity's key, in hexadecimal digits (- for none). Not readable by others; "
+		     "read again with each change"))
+	OPTION("ipsec.sas", MAP, LIVE, RANGE(0, 65536), .key_type = "name",
+		HELP("Static security associations: for tests and simple sites, since keys stay the same"))
+	OPTION("ipsec.sas.*", SECTION, LIVE, HELP("One association, of one direction"))
+	OPTION("ipsec.sas.*.direction", ENUM, LIVE, .flags = CONFIG_IS_REQUIRED, .values = "in|out",
+		EXAMPLE("in"), HELP("in: what clients send; out: what is sent to them"))
+	OPTION("ipsec.sas.*.spi", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(256, 4294967295),
+		EXAMPLE("4096"), HELP("Security parameter index"))
+	OPTION("ipsec.sas.*.source", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("192.0.2.100"), HELP("Outer source address"))
+	OPTION("ipsec.sas.*.destination", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("198.51.100.1"), HELP("Outer destination address"))
+	OPTION("ipsec.sas.*.request", INTEGER, LIVE, RANGE(1, 4294967295), DEFAULT("1"),
+		HELP("Number that policies name their associations by (reqid)"))
+	OPTION("ipsec.sas.*.mode", ENUM, LIVE, .values = "tunnel|transport", DEFAULT("tunnel"),
+		HELP("tunnel: the whole packet is inside; transport: what is behind its IP header"))
+	OPTION("ipsec.sas.*.cipher", ENUM, LIVE,
+		.values = "null|aes-gcm-16|chacha20-poly1305|aes-gmac|aes-cbc|aes-ctr",
+		DEFAULT("aes-gcm-16"), HELP("Encryption; the size of its key says how strong"))
+	OPTION("ipsec.sas.*.integrity", ENUM, LIVE,
+		.values = "none|sha1-96|sha2-256-128|sha2-384-192|sha2-512-256", DEFAULT("none"),
+		HELP("HMAC beside null, aes-cbc and aes-ctr; the others bring their own"))
+	OPTION("ipsec.sas.*.esn", BOOL, LIVE, DEFAULT("false"), HELP("Extended sequence numbers"))
+	OPTION("ipsec.sas.*.replay-window", INTEGER, LIVE, RANGE(0, 4096), .unit = "packets",
+		.default_note = "ipsec.replay-window", EXAMPLE("1024"),
+		HELP("Anti-replay window of an inbound one; 0: none, for peers that begin anew with "
+		     "the same key"))
+	OPTION("ipsec.sas.*.source-port", INTEGER, LIVE, RANGE(1, 65535),
+		.default_note = "bare ESP", EXAMPLE("4500"), HELP("ESP is in UDP, from this port"))
+	OPTION("ipsec.sas.*.destination-port", INTEGER, LIVE, RANGE(1, 65535),
+		.default_note = "bare ESP", EXAMPLE("4500"), HELP("ESP is in UDP, to this port"))
+	OPTION("ipsec.sas.*.copy-df", BOOL, LIVE, DEFAULT("true"),
+		HELP("A tunnel's header gets the inner packet's don't-fragment bit"))
+	OPTION("ipsec.sas.*.copy-ecn", BOOL, LIVE, DEFAULT("true"),
+		HELP("Congestion bits go into and out of a tunnel (RFC 6040)"))
+	OPTION("ipsec.sas.*.copy-dscp", BOOL, LIVE, DEFAULT("false"),
+		HELP("The traffic class goes into a tunnel's header, or out of it"))
+	OPTION("ipsec.sas.*.hard-packets", INTEGER, LIVE, RANGE(0, 4294967295), .unit = "packets",
+		DEFAULT("0"), HELP("Over after so many; 0: no limit"))
+	OPTION("ipsec.sas.*.hard-bytes", SIZE, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(1, 4611686018427387904), .unit = "bytes", DEFAULT("none"),
+		HELP("Over after so much"))
+	OPTION("ipsec.sas.*.hard-time", DURATION, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(1000, 2147483647000), .unit = "ms", DEFAULT("none"), HELP("Over after this time"))
+	OPTION("ipsec.policies", MAP, LIVE, RANGE(0, 65536), .key_type = "name",
+		HELP("Static policies, each for both directions"))
+	OPTION("ipsec.policies.*", SECTION, LIVE, HELP("One policy"))
+	OPTION("ipsec.policies.*.action", ENUM, LIVE, .flags = CONFIG_IS_REQUIRED,
+		.values = "protect|bypass|discard", EXAMPLE("protect"),
+		HELP("protect: by IPsec or not at all; bypass: in the clear; discard: not at all"))
+	OPTION("ipsec.policies.*.priority", INTEGER, LIVE, RANGE(0, 4294967295), DEFAULT("1000"),
+		HELP("The least is asked first"))
+	OPTION("ipsec.policies.*.local", ADDRESS, LIVE, .default_note = "any",
+		EXAMPLE("198.51.100.1"), HELP("Address or prefix of our side: virtual addresses"))
+	OPTION("ipsec.policies.*.remote", ADDRESS, LIVE, .default_note = "any",
+		EXAMPLE("192.0.2.0/24"), HELP("Address or prefix of the clients"))
+	OPTION("ipsec.policies.*.protocol", ENUM, LIVE, .values = "any|tcp|udp|sctp|icmp|icmpv6",
+		DEFAULT("any"), HELP("Protocol above IP"))
+	OPTION("ipsec.policies.*.local-port", INTEGER, LIVE, RANGE(0, 65535), DEFAULT("0"),
+		HELP("Our port; 0: any"))
+	OPTION("ipsec.policies.*.remote-port", INTEGER, LIVE, RANGE(0, 65535), DEFAULT("0"),
+		HELP("The clients' port; 0: any"))
+	OPTION("ipsec.policies.*.mode", ENUM, LIVE, .values = "tunnel|transport", DEFAULT("tunnel"),
+		HELP("Of the associations that protect"))
+	OPTION("ipsec.policies.*.request", INTEGER, LIVE, RANGE(1, 4294967295), DEFAULT("1"),
+		HELP("The associations that protect: those of ipsec.sas with this number"))
+
 	OPTION("distributor", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
 		HELP("Virtual addresses (VIPAs) whose connections this host distributes to targets"))
 	OPTION("distributor.link", NAME, LIVE, NAME_LENGTH, EXAMPLE("xcf0"),
@@ -415,19 +504,6 @@ const struct config_option config_options[] = {
 	OPTION("filters.rules.*.destination-ports", PORTS, LIVE, .flags = CONFIG_IS_LIST,
 		RANGE(0, 64), DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[80, 443]"),
 		HELP("Destination ports, of tcp, udp or sctp"))
-
-	OPTION("ipsec", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
-		HELP("IPsec for the virtual addresses"))
-	OPTION("ipsec.kmp", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
-		HELP("The socket by which key managers, as strongSwan with our plugin, bring SAs and policies"))
-	OPTION("ipsec.kmp.socket", PATH, LIVE, SOCKET_LENGTH, DEFAULT("/run/bulkhead/kmp.sock"),
-		HELP("Where they connect"))
-	OPTION("ipsec.kmp.secret-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
-		EXAMPLE("/etc/bulkhead/kmp.secret"),
-		HELP("The secret that both ends prove to have: one line of 32 to 128 hexadecimal digits. "
-		     "Not readable by others; read again with each change"))
-	OPTION("ipsec.kmp.grace", DURATION, LIVE, RANGE(0, 86400000), .unit = "ms", DEFAULT("2min"),
-		HELP("What a key manager brought stays so long without it"))
 
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),

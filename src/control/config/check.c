@@ -427,6 +427,7 @@ void config_check(struct load *load)
 	check_unique(load);
 	check_inspection(load);
 	check_appliance(load);
+	check_ipsec(load);
 	check_distributor(load);
 	check_variables(load);
 	check_cores(load);

@@ -19,3 +19,5 @@ void check_distributor(struct load *load);
 void check_unique(struct load *load);
 /* check_variables.c: references between inspection.variables. */
 void check_variables(struct load *load);
+/* check_ipsec.c: static associations and policies. */
+void check_ipsec(struct load *load);

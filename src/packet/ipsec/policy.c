@@ -131,7 +131,7 @@ int selector_check(const struct sa_selector *selector, struct error *error)
 	return 0;
 }
 
-static bool selector_is_equal(const struct sa_selector *a, const struct sa_selector *b)
+bool selector_is_equal(const struct sa_selector *a, const struct sa_selector *b)
 {
 	return ip_address_is_equal(&a->source_first, &b->source_first)
 		&& ip_address_is_equal(&a->source_last, &b->source_last)
@@ -615,4 +615,40 @@ void policy_describe(const struct policy *policy, const struct policy_reference 
 		.source = reference->source,
 		.destination = reference->destination,
 		.owner = reference->owner};
+}
+
+size_t policy_copy_owner(uint32_t owner, struct policy_parameters **out)
+{
+	size_t room = 0, copied = 0;
+
+	for (const struct policy *policy = first_policy; policy; policy = policy->list_next)
+		for (const struct policy_reference *reference = policy->references; reference;
+			reference = reference->next)
+			room += reference->owner == owner;
+	*out = room ? calloc(room, sizeof(**out)) : NULL;
+	if (!*out)
+		return 0;
+	for (const struct policy *policy = first_policy; policy; policy = policy->list_next)
+		for (const struct policy_reference *reference = policy->references; reference;
+			reference = reference->next)
+			if (reference->owner == owner)
+				policy_describe(policy, reference, &(*out)[copied++]);
+	return copied;
+}
+
+const char *policy_action_name(enum policy_action action)
+{
+	static const char *const names[] = {[POLICY_DISCARD] = "discard",
+		[POLICY_BYPASS] = "bypass",
+		[POLICY_PROTECT] = "protect"};
+
+	return names[action];
+}
+
+const char *policy_direction_name(enum policy_direction direction)
+{
+	static const char *const names[POLICY_DIRECTION_COUNT] = {
+		[POLICY_INBOUND] = "in", [POLICY_FORWARD] = "forward", [POLICY_OUTBOUND] = "out"};
+
+	return names[direction];
 }

@@ -61,6 +61,7 @@ struct policy *policy_find(enum policy_direction direction, const struct policy_
 
 /* Pure. */
 bool selector_matches(const struct sa_selector *selector, const struct policy_packet *packet);
+bool selector_is_equal(const struct sa_selector *a, const struct sa_selector *b);
 /* -EINVAL: versions that differ, or ranges that are empty. */
 int selector_check(const struct sa_selector *selector, struct error *error);
 
@@ -84,6 +85,10 @@ struct policy_reference {
 	uint32_t request, spi, owner;
 	struct ip_address source, destination;
 };
+/* Copies of all that owner brought, to be freed with free(); 0 and NULL: nothing, or no memory. */
+size_t policy_copy_owner(uint32_t owner, struct policy_parameters **out);
+const char *policy_action_name(enum policy_action action);          /* "protect" */
+const char *policy_direction_name(enum policy_direction direction); /* "in" */
 struct policy *policy_first(void);
 uint32_t policy_count(void);
 /* As policy_add() took it. */

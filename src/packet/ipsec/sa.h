@@ -138,6 +138,16 @@ struct sa *sa_find(const struct sa_name *name);
 /* The outbound SA that a policy means: by SPI, when there is one, and request; the newest. */
 struct sa *sa_find_outbound(uint32_t owner, uint32_t request, uint32_t spi);
 
+/* Whether sa_add() would take the parameters, but for what is there already. */
+int sa_check(const struct sa_parameters *parameters, struct error *error);
+/* Whether they make the same SA, keys included; owners are not compared. */
+bool sa_parameters_are_equal(const struct sa_parameters *a, const struct sa_parameters *b);
+/* The least window of inbound SAs that have one, from now on. */
+void sa_set_replay_window(uint16_t packets);
+
+/* Packets and bytes of all SAs of a direction that there ever were. */
+void sa_totals(enum sa_direction direction, uint64_t *packets, uint64_t *bytes);
+
 /* What sa_add() does, with what was kept of an earlier life. */
 struct sa_past {
 	uint64_t sequence; /* outbound: never to be sent again */

@@ -155,7 +155,7 @@ static bool takes_key_size(const struct cipher_row *row, uint32_t size)
 	return false;
 }
 
-static int check(const struct sa_parameters *parameters, struct error *error)
+int sa_crypto_check(const struct sa_parameters *parameters, struct error *error)
 {
 	const struct cipher_row *cipher;
 	const struct integrity_row *integrity;
@@ -262,7 +262,7 @@ int sa_crypto_open(
 	struct rte_crypto_sym_xform xforms[2] = {0}, *first = &xforms[0];
 	const struct integrity_row *integrity;
 	const struct cipher_row *cipher;
-	int status = check(parameters, error);
+	int status = sa_crypto_check(parameters, error);
 
 	if (status < 0)
 		return status;

@@ -39,7 +39,9 @@ struct sa_crypto {
 int sa_crypto_start(uint32_t session_count, struct error *error);
 void sa_crypto_stop(void);
 
-/* -EINVAL, -ENOTSUP with the parameter that is wrong, -ENOMEM. */
+/* -EINVAL, -ENOTSUP with the parameter that is wrong. */
+int sa_crypto_check(const struct sa_parameters *parameters, struct error *error);
+/* As that, and -ENOSPC. */
 int sa_crypto_open(
 	const struct sa_parameters *parameters, struct sa_crypto *out, struct error *error);
 /* No worker uses it any more. */

@@ -33,6 +33,10 @@ static struct {
 	struct reserved *reserved;
 	uint32_t reserved_count;
 	void (*changed)(void);
+	uint16_t replay_window;
+	struct {
+		uint64_t packets, bytes;
+	} past[2]; /* of SAs that are gone, by direction */
 } table;
 
 bool sa_table_is_open(void)
@@ -231,7 +235,7 @@ static int check_window(const struct sa_parameters *parameters, struct error *er
 	return 0;
 }
 
-static int check_parameters(const struct sa_parameters *parameters, struct error *error)
+int sa_check(const struct sa_parameters *parameters, struct error *error)
 {
 	int status = 0;
 
@@ -254,7 +258,9 @@ static int check_parameters(const struct sa_parameters *parameters, struct error
 		status = selector_check(&parameters->selectors[i], error);
 	if (status == 0)
 		status = check_lifetime(&parameters->lifetime, error);
-	return status < 0 ? status : check_window(parameters, error);
+	if (status == 0)
+		status = check_window(parameters, error);
+	return status < 0 ? status : sa_crypto_check(parameters, error);
 }
 
 /* The reservation, if there is one, has to be the owner's. */
@@ -283,10 +289,16 @@ static void copy_keys(struct sa *sa, const struct sa_parameters *parameters)
 
 static uint32_t window_size(const struct sa_parameters *parameters)
 {
+	uint32_t least = RTE_MAX((uint32_t)table.replay_window, (uint32_t)SA_REPLAY_WINDOW_MIN);
+
 	if (parameters->direction == SA_OUTBOUND || parameters->replay_window == 0)
 		return 0;
-	return RTE_ALIGN_CEIL(
-		RTE_MAX((uint32_t)parameters->replay_window, (uint32_t)SA_REPLAY_WINDOW_MIN), 64U);
+	return RTE_ALIGN_CEIL(RTE_MAX((uint32_t)parameters->replay_window, least), 64U);
+}
+
+void sa_set_replay_window(uint16_t packets)
+{
+	table.replay_window = packets;
 }
 
 static void apply_past(struct sa *sa, const struct sa_past *past)
@@ -404,7 +416,7 @@ static int finish_sa(struct sa *sa, const struct sa_parameters *parameters, stru
 int sa_add_with_past(
 	const struct sa_parameters *parameters, const struct sa_past *past, struct error *error)
 {
-	int status = check_parameters(parameters, error);
+	int status = sa_check(parameters, error);
 	struct reserved *reserved;
 	uint32_t index;
 	struct sa *sa;
@@ -467,6 +479,46 @@ void sa_describe(const struct sa *sa, struct sa_parameters *out)
 		.selectors = sa->selectors};
 }
 
+static bool is_same_ends(const struct sa_parameters *a, const struct sa_parameters *b)
+{
+	return a->name.spi == b->name.spi
+		&& ip_address_is_equal(&a->name.destination, &b->name.destination)
+		&& ip_address_is_equal(&a->source, &b->source)
+		&& a->has_encapsulation == b->has_encapsulation && a->source_port == b->source_port
+		&& a->destination_port == b->destination_port;
+}
+
+static bool is_same_crypto(const struct sa_parameters *a, const struct sa_parameters *b)
+{
+	return a->cipher == b->cipher && a->integrity == b->integrity
+		&& a->cipher_key_size == b->cipher_key_size
+		&& a->integrity_key_size == b->integrity_key_size
+		&& secret_is_equal(a->cipher_key, b->cipher_key, a->cipher_key_size)
+		&& secret_is_equal(a->integrity_key, b->integrity_key, a->integrity_key_size);
+}
+
+static bool is_same_lifetime(const struct sa_lifetime *a, const struct sa_lifetime *b)
+{
+	return a->soft_bytes == b->soft_bytes && a->hard_bytes == b->hard_bytes
+		&& a->soft_packets == b->soft_packets && a->hard_packets == b->hard_packets
+		&& a->soft_s == b->soft_s && a->hard_s == b->hard_s;
+}
+
+bool sa_parameters_are_equal(const struct sa_parameters *a, const struct sa_parameters *b)
+{
+	if (!is_same_ends(a, b) || !is_same_crypto(a, b)
+		|| !is_same_lifetime(&a->lifetime, &b->lifetime)
+		|| a->selector_count != b->selector_count)
+		return false;
+	for (uint16_t i = 0; i < a->selector_count; i++)
+		if (!selector_is_equal(&a->selectors[i], &b->selectors[i]))
+			return false;
+	return a->direction == b->direction && a->mode == b->mode && a->has_esn == b->has_esn
+		&& window_size(a) == window_size(b) && a->copies_df == b->copies_df
+		&& a->copies_ecn == b->copies_ecn && a->copies_dscp == b->copies_dscp
+		&& a->request == b->request;
+}
+
 /* ---- changing ---- */
 
 static void apply_move(struct sa_parameters *parameters, const struct sa_move *move)
@@ -489,7 +541,7 @@ int sa_move(const struct sa_name *name, const struct sa_move *move, struct error
 		return error_set(error, -ENOENT, "there is no such SA");
 	sa_describe(sa, &parameters);
 	apply_move(&parameters, move);
-	status = check_parameters(&parameters, error);
+	status = sa_check(&parameters, error);
 	if (status < 0)
 		return status;
 	other = sa_find(&parameters.name);
@@ -509,6 +561,8 @@ static void remove_sa(struct sa *sa)
 {
 	sa->generation = 0;
 	table.count--;
+	table.past[sa->direction].packets += sa->counters.packets;
+	table.past[sa->direction].bytes += sa->counters.bytes;
 	unlink_sa(sa);
 	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, true);
@@ -569,4 +623,16 @@ void sa_change_owner(uint32_t from, uint32_t to)
 			table.reserved[i].owner = to;
 	policy_change_owner(from, to);
 	sa_note_changed();
+}
+
+void sa_totals(enum sa_direction direction, uint64_t *packets, uint64_t *bytes)
+{
+	*packets = table.past[direction].packets;
+	*bytes = table.past[direction].bytes;
+	for (const struct sa *sa = sa_next(0); sa; sa = sa_next(sa->index + 1)) {
+		if (sa->direction != direction)
+			continue;
+		*packets += __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED);
+		*bytes += __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED);
+	}
 }

@@ -8,6 +8,7 @@
 #include "packet/engine/nodes.h"
 #include "packet/engine/worker.h"
 #include "packet/ipsec/ipsec_packet.h"
+#include "packet/port/offload.h"
 #include "wire/checksum.h"
 
 #include <netinet/in.h>
@@ -127,6 +128,9 @@ static void move_headers(const struct esp_work *work, uint32_t header_size)
 	rte_pktmbuf_adj(packet, (uint16_t)(to - frame));
 	packet->data_len = (uint16_t)(header_size + work->size);
 	packet->pkt_len = packet->data_len;
+	/* What was left to do about the outer packet has nothing to do with the inner one. */
+	packet->ol_flags &= ~OFFLOAD_FLAGS;
+	packet->tx_offload = 0;
 }
 
 /* Tunnel mode: what is inside takes the outer header's place. */

@@ -3,6 +3,7 @@
 #include "packet/ipsec/ipsec.h"
 
 #include "node_frames.h"
+#include "packet/port/offload.h"
 
 static int open_group(void **state)
 {
@@ -48,6 +49,58 @@ static void opens_tunnels_of_both_versions(void **state)
 	}
 }
 
+/* One SA, one good packet; what a test makes wrong is refused for its own reason. */
+struct wrong {
+	struct reference reference;
+	struct sa_parameters parameters;
+	struct sealing sealing;
+	struct bytes_of inner;
+	struct sa_selector selector;
+	enum policy_action action;
+};
+
+static void set_up(struct wrong *wrong)
+{
+	memset(wrong, 0, sizeof(*wrong));
+	wrong->reference = suite_reference(&suites[0], 1000, false);
+	wrong->parameters = tunnel_parameters(&wrong->reference, SA_INBOUND, 4);
+	wrong->inner = *make_inner(4, CLIENT, VIPA, 60, 0, false);
+	wrong->sealing = (struct sealing){.reference = &wrong->reference,
+		.sequence = 1,
+		.payload = wrong->inner.bytes + 14,
+		.size = wrong->inner.size - 14,
+		.next_header = 4,
+		.outer_version = 4};
+	wrong->action = POLICY_PROTECT;
+}
+
+/* A virtual link hands UDP over with its checksum unfinished: that was the outer packet's. */
+static void wishes_for_the_outer_packet_end_with_it(void **state)
+{
+	struct wrong right;
+	struct rte_mbuf *packet;
+
+	(void)state;
+	set_up(&right);
+	right.parameters.has_encapsulation = true;
+	right.parameters.source_port = right.sealing.source_port = 40000;
+	right.parameters.destination_port = 4500;
+	add_sa(&right.parameters);
+	add_policy(POLICY_INBOUND, POLICY_PROTECT, SA_TUNNEL, 4);
+	packet = make_esp(&right.sealing);
+	packet->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4;
+	packet->l2_len = ETH_HEADER_SIZE;
+	packet->l3_len = 20;
+	packet->l4_len = 8;
+	lab_offer(packet);
+	lab_walk(LAB_INPUT);
+	assert_int_equal(lab.got_count[LAB_ORIGIN_TAG], 1);
+	assert_is_inner(LAB_ORIGIN_TAG, 0, &right.inner);
+	assert_int_equal(lab.got[LAB_ORIGIN_TAG][0]->ol_flags & OFFLOAD_FLAGS, 0);
+	assert_int_equal(lab.got[LAB_ORIGIN_TAG][0]->tx_offload, 0);
+	forget(NULL);
+}
+
 /* D4: transport mode; in UDP the inner checksum was made for addresses before a NAT. */
 static void opens_transport_mode(void **state)
 {
@@ -84,31 +137,6 @@ static void opens_transport_mode(void **state)
 		assert_is_inner(LAB_ORIGIN_TAG, 0, inner);
 		forget(NULL);
 	}
-}
-
-/* One SA, one good packet; what a test makes wrong is refused for its own reason. */
-struct wrong {
-	struct reference reference;
-	struct sa_parameters parameters;
-	struct sealing sealing;
-	struct bytes_of inner;
-	struct sa_selector selector;
-	enum policy_action action;
-};
-
-static void set_up(struct wrong *wrong)
-{
-	memset(wrong, 0, sizeof(*wrong));
-	wrong->reference = suite_reference(&suites[0], 1000, false);
-	wrong->parameters = tunnel_parameters(&wrong->reference, SA_INBOUND, 4);
-	wrong->inner = *make_inner(4, CLIENT, VIPA, 60, 0, false);
-	wrong->sealing = (struct sealing){.reference = &wrong->reference,
-		.sequence = 1,
-		.payload = wrong->inner.bytes + 14,
-		.size = wrong->inner.size - 14,
-		.next_header = 4,
-		.outer_version = 4};
-	wrong->action = POLICY_PROTECT;
 }
 
 static enum drop_reason outcome_of(const struct wrong *wrong)
@@ -386,6 +414,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(opens_tunnels_of_both_versions, forget),
+		cmocka_unit_test_teardown(wishes_for_the_outer_packet_end_with_it, forget),
 		cmocka_unit_test_teardown(opens_transport_mode, forget),
 		cmocka_unit_test_teardown(refuses_each_wrong_packet_for_its_own_reason, forget),
 		cmocka_unit_test_teardown(refuses_replays_and_says_when_it_is_off, forget),

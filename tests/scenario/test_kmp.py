@@ -216,15 +216,38 @@ def test_charon_comes_back_to_its_session(keys):
 
 
 def test_charon_comes_back_to_a_new_packet_role(keys):
-    """D16: SAs that were lost with the packet role are told to charon, which makes new ones with the client."""
+    """D16 E11: SAs outlive the packet role, and find their owner again."""
     keys.start()
     keys.client.initiate("net")
-    keys.wait_agreed()
+    first = keys.wait_agreed()
     keys.lab.daemon.wait_role("packet", keys.lab.daemon.kill_role("packet"))
     wait_until(lambda: keys.session() and keys.session()["is_connected"], 15, what="the session")
-    keys.client.swanctl("--terminate", "--ike", "vipa", "--force", check=False)
+    assert keys.wait_agreed() == first
+    assert "bulkheadd has lost" not in keys.gateway.log()
+    keys.client.swanctl("--terminate", "--ike", "vipa")
+    wait_until(lambda: not keys.sas(), what="the end of the SAs")
+
+
+def test_what_the_daemon_has_lost_is_told_and_brought_again(keys):
+    """E11: the socket is taken out of the configuration and comes back: SAs are over for charon, too, which negotiates
+    others, and its trap waits for packets again."""
+    def policies():
+        return {(row["direction"], row["priority"]) for row in keys.lab.daemon.cli("ipsec", "policies")["policies"]
+                if row["action"] == "protect"}
+
+    keys.start(gateway=gateway_conf("start_action = trap").replace(
+        "local_addrs", f"remote_addrs = {CLIENT}\n local_addrs"))
+    traps = policies()
+    assert traps
     keys.client.initiate("net")
-    keys.wait_agreed()
+    first = set(keys.wait_agreed()[0])
+    section = keys.lab.daemon.config["ipsec"]["kmp"]
+    keys.lab.daemon.apply(lambda config: config["ipsec"].pop("kmp"))
+    assert not policies()
+    keys.lab.daemon.apply(lambda config: config["ipsec"].update(kmp=section))
+    wait_until(lambda: "bulkheadd has lost 2 SAs" in keys.gateway.log(), 15, what="the loss of the SAs")
+    wait_until(lambda: traps <= policies(), what="the trap")
+    assert not first & set(keys.wait_agreed()[0])
 
 
 def test_who_has_not_the_secret_gets_nothing(keys):

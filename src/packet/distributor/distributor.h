@@ -75,6 +75,10 @@ struct distributor_worker {
 /* Made with the first configuration that has a distributor; never freed while workers run. */
 extern struct distributor_worker *distributor_workers[WORKERS_MAX];
 
+/* Control thread; NULL: no memory. Destroy: when the worker has ended. */
+struct distributor_worker *distributor_worker_create(uint32_t capacity);
+void distributor_worker_destroy(struct distributor_worker *own);
+
 /* VIPAs that worker 0 has to announce, by index; control thread sets, the worker takes. */
 extern uint64_t distribute_announce[VIPAS_MAX / 64];
 

@@ -14,19 +14,11 @@
 #include "packet/port/port.h"
 
 #include <errno.h>
-#include <rte_cycles.h>
 #include <stdlib.h>
 
 #define TICK_MS       50
 #define ANNOUNCEMENTS 3    /* RFC 5227 section 2.3: ANNOUNCE_NUM is 2; one more for a lossy link */
 #define ANNOUNCE_MS   1000 /* ANNOUNCE_INTERVAL, halved */
-/* Reassembly: so many datagrams of a worker at a time, for so long (RFC 8200: at most 60 s). */
-#define DATAGRAMS_MAX    1024
-#define DATAGRAM_BUCKETS 256
-#define DATAGRAM_ENTRIES 8
-#define DATAGRAM_S       5
-
-struct distributor_worker *distributor_workers[WORKERS_MAX];
 
 static struct {
 	struct vipa_table *table; /* NULL: no distributor */
@@ -146,34 +138,6 @@ static void read_next_key(void)
 
 /* ---- workers' memory ---- */
 
-static void destroy_worker(struct distributor_worker *own)
-{
-	if (!own)
-		return;
-	for (uint16_t i = 0; i < own->waiting_count; i++)
-		rte_pktmbuf_free(own->waiting[i].packet);
-	if (own->fragments)
-		rte_ip_frag_table_destroy(own->fragments);
-	connection_table_destroy(own->connections);
-	free(own);
-}
-
-static struct distributor_worker *create_worker(uint32_t capacity)
-{
-	struct distributor_worker *own = calloc(1, sizeof(*own));
-
-	if (!own)
-		return NULL;
-	own->sweep_at = CONNECTION_NONE;
-	own->connections = connection_table_create(capacity);
-	own->fragments = rte_ip_frag_table_create(DATAGRAM_BUCKETS, DATAGRAM_ENTRIES, DATAGRAMS_MAX,
-		rte_get_tsc_hz() * DATAGRAM_S, SOCKET_ID_ANY);
-	if (own->connections && own->fragments)
-		return own;
-	destroy_worker(own);
-	return NULL;
-}
-
 /* With the first distributor: connections-max needs a restart to change. */
 static int create_workers(const json_t *section, struct error *error)
 {
@@ -184,11 +148,11 @@ static int create_workers(const json_t *section, struct error *error)
 	if (distributor_workers[0])
 		return 0;
 	for (uint16_t i = 0; i < worker_count(); i++) {
-		made[i] = create_worker(capacity);
+		made[i] = distributor_worker_create(capacity);
 		if (made[i])
 			continue;
 		while (i-- > 0)
-			destroy_worker(made[i]);
+			distributor_worker_destroy(made[i]);
 		return error_set(error, -ENOMEM,
 			"distributor.connections-max: no memory for so many connections");
 	}
@@ -274,7 +238,7 @@ static void distributor_stop(void)
 	vipa_table_destroy(vipa_table);
 	vipa_table = NULL;
 	for (uint16_t i = 0; i < WORKERS_MAX; i++) {
-		destroy_worker(distributor_workers[i]);
+		distributor_worker_destroy(distributor_workers[i]);
 		distributor_workers[i] = NULL;
 	}
 	neighbour_clear();

@@ -67,7 +67,7 @@ static void draw_challenge(struct health *health, uint64_t now_ns)
 {
 	uint64_t challenge = 0;
 
-	if (now_ns - health->challenged_ns < CHALLENGE_NS)
+	if (health->challenges[0] && now_ns - health->challenged_ns < CHALLENGE_NS)
 		return;
 	while (challenge == 0)
 		if (getrandom(&challenge, sizeof(challenge), 0) != sizeof(challenge))

@@ -132,7 +132,13 @@ static void add_devices(const json_t *config)
 {
 	const json_t *gateway = json_object_get(config, "gateway");
 	json_t *partitions = json_object_get(config, "partitions"), *partition, *adapter;
-	const char *name, *adapter_name;
+	const char *name, *adapter_name, *kind;
+
+	json_object_foreach (json_object_get(config, "adapters"), name, adapter) {
+		kind = json_string_value(json_object_get(adapter, "kind"));
+		if (kind && strcmp(kind, "xcf") == 0)
+			add_device(name, PORT_XCF);
+	}
 
 	if (json_object_get(gateway, "physical"))
 		add_device(json_string_value(json_object_get(gateway, "physical")), PORT_PHYSICAL);
@@ -231,6 +237,11 @@ int lab_configure(const char *text)
 	return status;
 }
 
+struct port *lab_port(const char *name)
+{
+	return find_device(name)->port;
+}
+
 void lab_replace_port(const char *name)
 {
 	struct device *device = find_device(name);
@@ -321,9 +332,9 @@ static void on_moved(
 
 static int make_graph(struct error *error)
 {
-	static const char *sources[] = {"rx"};
+	static const char *sources[] = {"rx", "distribute_tick"};
 	struct rte_graph_param param = {
-		.socket_id = SOCKET_ID_ANY, .node_patterns = sources, .nb_node_patterns = 1};
+		.socket_id = SOCKET_ID_ANY, .node_patterns = sources, .nb_node_patterns = 2};
 	int status = graph_register(nodes, error);
 
 	if (status < 0)

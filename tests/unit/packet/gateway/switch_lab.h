@@ -26,6 +26,9 @@ int lab_tear_down(void **state);
  * made. Returns 0, or the error with its text in lab_error. */
 int lab_configure(const char *config);
 extern char lab_error[512];
+/* The port, for tests that look at or change it. */
+struct port;
+struct port *lab_port(const char *name);
 /* Lets a port's device be replaced: the same name gets a new generation. */
 void lab_replace_port(const char *name);
 

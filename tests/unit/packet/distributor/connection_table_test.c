@@ -98,7 +98,8 @@ static void a_flood_evicts_no_established_connection(void **state)
 		assert_non_null(add(0, i, 2));
 	for (uint32_t i = 0; i < 100; i++)
 		assert_non_null(find(0, i));
-	assert_int_equal(table->shares[0].count, CAPACITY * 3 / 4); /* its reserve, and what is shared */
+	assert_int_equal(
+		table->shares[0].count, CAPACITY * 3 / 4); /* its reserve, and what is shared */
 	assert_null(find(0, 1000));
 	assert_non_null(find(0, 99999)); /* the oldest gave way */
 }
@@ -205,8 +206,8 @@ static void stays_whole_over_many_changes(void **state)
 		for (at = table->shares[each].embryonic.oldest; at != CONNECTION_NONE;
 			at = table->entries[at].newer)
 			counted++;
-	assert_int_equal(counted,
-		table->shares[0].embryonic_count + table->shares[1].embryonic_count);
+	assert_int_equal(
+		counted, table->shares[0].embryonic_count + table->shares[1].embryonic_count);
 	for (at = table->lists[CONNECTION_ESTABLISHED].oldest; at != CONNECTION_NONE;
 		at = table->entries[at].newer)
 		counted++;

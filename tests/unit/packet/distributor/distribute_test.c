@@ -164,8 +164,8 @@ static void what_begins_no_connection_is_refused(void **state)
 static void echo_is_answered(void **state)
 {
 	struct lab_frame frame;
-	uint8_t *icmp = lab_write_ip(
-		&frame, lab_vipa_mac, lab_client_mac, CLIENT, VIPA, IPPROTO_ICMP, 64);
+	uint8_t *icmp =
+		lab_write_ip(&frame, lab_vipa_mac, lab_client_mac, CLIENT, VIPA, IPPROTO_ICMP, 64);
 	struct decoded decoded;
 
 	(void)state;
@@ -283,9 +283,9 @@ static void packets_wait_for_a_neighbour(void **state)
 
 static void others_claims_of_a_vipa_teach_nothing(void **state)
 {
-	static const uint8_t claim[42] = {2, 0, 0, 0, 0, 0x80, 0x52, 0x54, 0, 0, 0xff, 9, 8, 6, 0, 1,
-		8, 0, 6, 4, 0, 1, 0x52, 0x54, 0, 0, 0xff, 9, 192, 0, 2, 80, 0, 0, 0, 0, 0, 0, 192, 0,
-		2, 80};
+	static const uint8_t claim[42] = {2, 0, 0, 0, 0, 0x80, 0x52, 0x54, 0, 0, 0xff, 9, 8, 6, 0,
+		1, 8, 0, 6, 4, 0, 1, 0x52, 0x54, 0, 0, 0xff, 9, 192, 0, 2, 80, 0, 0, 0, 0, 0, 0,
+		192, 0, 2, 80};
 	uint8_t mac[6];
 
 	(void)state;
@@ -305,8 +305,7 @@ static void ipsec_is_told_from_plain(void **state)
 	lab_write_ip(&frame, lab_vipa_mac, lab_client_mac, CLIENT, VIPA, IPPROTO_ESP, 64);
 	lab_finish(&frame);
 	refused("uplink", &frame, DROP_ipsec_off);
-	payload = lab_write_ip(
-		&frame, lab_vipa_mac, lab_client_mac, CLIENT, VIPA, IPPROTO_UDP, 64);
+	payload = lab_write_ip(&frame, lab_vipa_mac, lab_client_mac, CLIENT, VIPA, IPPROTO_UDP, 64);
 	network_store16(payload, 4500);
 	network_store16(payload + 2, 4500);
 	network_store16(payload + 4, 64);
@@ -347,8 +346,7 @@ static void too_big_is_told(void **state)
 	assert_int_equal(lab_count("uplink"), 1);
 	decode(lab_frame_at("uplink", 0), &decoded);
 	assert_int_equal(decoded.icmp_type, 3);
-	assert_int_equal(
-		network_load16(lab_frame_at("uplink", 0)->bytes + decoded.l4_offset + 6),
+	assert_int_equal(network_load16(lab_frame_at("uplink", 0)->bytes + decoded.l4_offset + 6),
 		LINK_MTU - 28);
 	frame.bytes[20] = 0; /* it may be cut */
 	lab_finish(&frame);

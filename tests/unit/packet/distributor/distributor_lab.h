@@ -70,7 +70,8 @@ static inline void lab_prepared(void *context, const struct error *error)
 
 static inline void lab_set_keys(struct vipa_table *table)
 {
-	const struct ip_address distributor = lab_address(DISTRIBUTOR), target = lab_address(TARGET);
+	const struct ip_address distributor = lab_address(DISTRIBUTOR),
+				target = lab_address(TARGET);
 	struct vipa_secret *secret = secret_bytes(table->secrets);
 
 	for (uint16_t i = 0; i < table->target_count; i++) {

@@ -270,18 +270,26 @@ def test_two_workers(lab, serve):
 
 
 def test_decrypted_or_not_traffic_of_a_virtual_address_is_inspected(lab, serve):
-    """D12: a rule of the gateway's stops an attack on the VIPA; other pages pass."""
+    """D12: a rule of the gateway's stops an attack on the VIPA; other pages pass. What is rejected is reset on both
+    sides, at the target through GRE."""
     rules = lab.write("rules/lab.rules",
                       f'drop tcp any any -> {VIPA} 80 (msg:"passwd"; flow:to_server,established; '
-                      'content:"/etc/passwd"; sid:1000001; rev:1;)\n')
+                      'content:"/etc/passwd"; sid:1000001; rev:1;)\n'
+                      f'reject tcp any any -> {VIPA} 80 (msg:"shadow"; flow:to_server,established; '
+                      'content:"/etc/shadow"; sid:1000002; rev:1;)\n')
 
     def inspect(config):
         config["inspection"] = {"engines": ["builtin"], "rules": [str(rules)]}
-    serve(2, inspect, pages=True)
+    targets = serve(2, inspect, pages=True)
     assert curl(lab.outside, f"http://{VIPA}/index.html") == (0, PAGE)
     code, body = curl(lab.outside, "--path-as-is", f"http://{VIPA}/../../etc/passwd", timeout=3)
     assert code != 0 and not body
     assert lab.daemon.drops()["inspect_rule"] >= 1
+    wires = [target.namespace.wire("gre1") for target in targets]
+    code, body = curl(lab.outside, "--path-as-is", f"http://{VIPA}/../../etc/shadow", timeout=5)
+    assert code == 56 and not body  # reset, not timed out
+    seen = [IP(frame) for wire in wires for frame in wire.drain()]
+    assert any(TCP in packet and packet[TCP].flags.R and packet.src == OUTSIDE_ADDRESS for packet in seen)
     assert curl(lab.outside, f"http://{VIPA}/index.html") == (0, PAGE)
 
 

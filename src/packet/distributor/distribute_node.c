@@ -250,13 +250,15 @@ static rte_edge_t give_to_client(const struct job *job, const struct connection 
 }
 
 /* The connection is that target's, and its key says what the connection is; a partition of this
- * host needs no key. */
+ * host needs no key. An inspector's word in a target's stead needs the connection alone. */
 static bool may_answer(const struct job *job, const struct connection *connection)
 {
 	const struct service_tag *service = &job->metadata->service;
 	bool is_secure = connection->flags & CONNECTION_IS_SECURE;
 
-	return connection && connection->target == service->target
+	if (service->target == SERVICE_NO_TARGET)
+		return service->is_secure == is_secure;
+	return connection->target == service->target
 		&& is_same_target(job->table, connection)
 		&& (job->table->targets[service->target].is_local
 			|| service->is_secure == is_secure);

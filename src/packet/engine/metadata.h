@@ -64,6 +64,8 @@ struct remote_tag {
 	uint8_t key;         /* id of the key it used */
 };
 
+#define SERVICE_NO_TARGET UINT16_MAX /* the gateway itself speaks in a target's stead */
+
 /* What a packet to or from a virtual address (VIPA) carries through inspection. */
 struct service_tag {
 	uint32_t sa;     /* ORIGIN_DECRYPTED: index of the SA that it came in by */

@@ -83,6 +83,26 @@ static bool is_port_there(const struct origin *origin)
 	return port && port->generation == origin->ingress_generation;
 }
 
+/* Who speaks to a virtual address by IPsec, or from it through GRE, is reached by way of the
+ * distributor, as the other side's packets are: in clear an answer would be seen, and not be
+ * believed. False: it leaves where its packet came in. */
+static bool turn_around(struct packet_metadata *own)
+{
+	switch (own->origin.kind) {
+	case ORIGIN_DECRYPTED:
+		own->origin.kind = ORIGIN_TARGET;
+		own->service.target = SERVICE_NO_TARGET;
+		own->service.is_secure = true;
+		return true;
+	case ORIGIN_TARGET:
+		own->origin.kind = own->service.is_secure ? ORIGIN_DECRYPTED : ORIGIN_PHYSICAL;
+		own->flags |= PACKET_IS_FOR_VIPA;
+		return true;
+	default:
+		return false;
+	}
+}
+
 void answer_send(uint16_t worker, struct rte_mbuf *packet, const uint8_t *frame, uint32_t size,
 	enum answer_target target)
 {
@@ -106,10 +126,14 @@ void answer_send_as(uint16_t worker, const struct packet_metadata *metadata, con
 	memcpy(rte_pktmbuf_append(answer, (uint16_t)size), frame, size);
 	own = packet_metadata(answer);
 	*own = *metadata;
-	own->flags &= PACKET_WAS_TAGGED;
+	own->flags &= PACKET_WAS_TAGGED | PACKET_IS_FOR_VIPA;
 	own->flags |= PACKET_IS_INSPECTED;
 	own->drop_reason = DROP_none;
 	if (target == ANSWER_TO_DESTINATION) {
+		inspect_inject(worker, answer, INSPECT_INJECT_FORWARD);
+		return;
+	}
+	if (turn_around(own)) {
 		inspect_inject(worker, answer, INSPECT_INJECT_FORWARD);
 		return;
 	}

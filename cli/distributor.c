@@ -118,6 +118,8 @@ int distributor_status(struct cli *cli)
 	json_decref(targets);
 	if (cli->is_json) {
 		cli_print_json(result);
+	} else if (json_array_size(json_object_get(result, "vipas")) == 0) {
+		puts("no virtual addresses: this host is no distributor");
 	} else {
 		print_vipas(json_object_get(result, "vipas"));
 		print_counters(json_object_get(result, "vipas"));

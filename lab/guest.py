@@ -17,7 +17,7 @@ from lab.netns import CommandFailed, run, stop, wait_until
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
 STORE = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TREE / "out/guest"))
-MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "tun")
+MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "tun", "ip_gre")
 PROGRAMS = ("ethtool", "iperf3")
 MEMORY_MB = 192
 BOOT_TIMEOUT = 90  # seconds; 3 on an idle machine

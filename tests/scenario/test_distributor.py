@@ -15,8 +15,10 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.packet import Raw
 
-from lab.distributor import (CONTROL, DISTRIBUTOR, OUTSIDE6, PLAIN, SECURE, TO_DISTRIBUTOR, VIPA, VIPA6, Connection,
-                             ask_many, connect, wait_ready)
+from lab.daemon import make_run_folder
+from lab.distributor import (CONTROL, DISTRIBUTOR, OUTSIDE6, SECURE, TO_DISTRIBUTOR, TO_TARGET, VIPA, VIPA6, Connection,
+                             Target, ask_many, connect, wait_ready)
+from lab.guest import Guest
 from lab.netns import CommandFailed, veth, wait_until
 from lab.peers import curl, nginx, ping
 from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_MAC
@@ -424,6 +426,35 @@ def test_flood_of_syns_evicts_no_connection_and_no_other_virtual_address(lab, se
         assert late.echo() and elsewhere.echo()
     for connection in opened:
         connection.__exit__()
+
+
+# ---- other peers ----
+
+def test_linux_gre_device_as_target(lab):
+    """D6: a kernel's own GRE with keys, in a guest at the other end of the link, understands ours, and we its."""
+    socket_path = make_run_folder(lab.folder) / "link.sock"
+    keys = lab.folder / "keys"
+    keys.mkdir()
+    target = Target(lab, 0, keys)
+    lab.config["adapters"]["xcf0"] = {"device": f"vhost-user:{socket_path}", "kind": "xcf"}
+    lab.config["distributor"] = {
+        "link": "xcf0", "local": DISTRIBUTOR,
+        "vipas": {"web": {"address": f"{VIPA}/24", "vlan": 10, "services": {"http": {"port": 80}}}},
+        "targets": {"t1": {"address": target.address, "key-file": str(target.key_path), "health": "none"}}}
+    lab.start()
+    wait_until(socket_path.exists, what="the link's socket")
+    guest = lab.guests["t1"] = Guest(lab.folder, "t1", [(socket_path, "52:54:00:00:51:11")])
+    guest.start().address(f"{target.address}/24")
+    for command in ("ethtool -K eth0 tx off",
+                    f"ip tunnel add gre1 mode gre local {target.address} remote {DISTRIBUTOR} "
+                    f"ikey {target.key(TO_TARGET)} okey {target.key(TO_DISTRIBUTOR)}",
+                    "ip link set gre1 up", f"ip address add {VIPA}/32 dev lo",
+                    f"ip route add 192.0.2.0/24 dev gre1 src {VIPA}", "mkdir /www", "seq 1 20000 > /www/numbers",
+                    "httpd -p 80 -h /www"):
+        guest.run(command)
+    page = "".join(f"{number}\n" for number in range(1, 20001)).encode()
+    assert wait_until(lambda: curl(lab.outside, f"http://{VIPA}/numbers") == (0, page), 20, what="the guest's page")
+    assert status(lab, "t1")["answers"] > 20
 
 
 # ---- partitions ----

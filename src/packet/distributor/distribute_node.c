@@ -258,8 +258,7 @@ static bool may_answer(const struct job *job, const struct connection *connectio
 
 	if (service->target == SERVICE_NO_TARGET)
 		return service->is_secure == is_secure;
-	return connection->target == service->target
-		&& is_same_target(job->table, connection)
+	return connection->target == service->target && is_same_target(job->table, connection)
 		&& (job->table->targets[service->target].is_local
 			|| service->is_secure == is_secure);
 }

@@ -39,17 +39,6 @@ static uint16_t find_vipa(const char *name)
 	return VIPA_NONE;
 }
 
-/* The answer where there is no distributor. True: it was given. */
-static bool refuse_without(struct ipc_request *request)
-{
-	if (vipa_table)
-		return false;
-	ipc_reply_failed(request, -ENOENT,
-		"this host is no distributor: there is no section "
-		"`distributor` in its configuration");
-	return true;
-}
-
 /* Where a page starts: the index of the row. */
 static uint64_t page_start(const json_t *params)
 {
@@ -167,14 +156,9 @@ static void handle_vipas(struct ipc_request *request, void *context)
 	const json_t *params = ipc_request_params(request);
 	size_t limit = api_page_limit(params), size = 0;
 	json_t *rows = json_array(), *result = json_pack("{s:o}", "vipas", rows);
-	uint64_t at = page_start(params);
+	uint64_t at = page_start(params), end = vipa_table ? vipa_table->vipa_count : 0;
 
-	if (refuse_without(request)) {
-		json_decref(result);
-		return;
-	}
-	for (; at < vipa_table->vipa_count && json_array_size(rows) < limit && size < PAGE_SIZE_MAX;
-		at++) {
+	for (; at < end && json_array_size(rows) < limit && size < PAGE_SIZE_MAX; at++) {
 		json_t *row;
 
 		if (!vipa_table->vipas[at].name[0])
@@ -183,7 +167,7 @@ static void handle_vipas(struct ipc_request *request, void *context)
 		size += json_size(row);
 		json_array_append_new(rows, row);
 	}
-	if (at < vipa_table->vipa_count)
+	if (at < end)
 		set_next(result, at);
 	ipc_reply(request, result);
 }
@@ -223,16 +207,12 @@ static void handle_targets(struct ipc_request *request, void *context)
 	const json_t *params = ipc_request_params(request);
 	size_t limit = api_page_limit(params);
 	json_t *rows = json_array(), *result = json_pack("{s:o}", "targets", rows);
-	uint64_t at = page_start(params);
+	uint64_t at = page_start(params), end = vipa_table ? vipa_table->target_count : 0;
 
-	if (refuse_without(request)) {
-		json_decref(result);
-		return;
-	}
-	for (; at < vipa_table->target_count && json_array_size(rows) < limit; at++)
+	for (; at < end && json_array_size(rows) < limit; at++)
 		if (vipa_table->targets[at].name[0])
 			json_array_append_new(rows, target_json((uint16_t)at));
-	if (at < vipa_table->target_count)
+	if (at < end)
 		set_next(result, at);
 	ipc_reply(request, result);
 }
@@ -286,7 +266,11 @@ static void answer_look(const struct distribute_page *page)
 	else if (look.worker + 1 < worker_count())
 		set_next(result, (uint64_t)(look.worker + 1) << 32);
 	ipc_reply(look.request, result);
-	look.request = NULL;
+}
+
+static void answer_nothing(struct ipc_request *request)
+{
+	ipc_reply(request, json_pack("{s:i, s:[]}", "total", 0, "connections"));
 }
 
 /* Some time after a worker has told. */
@@ -300,11 +284,10 @@ static void on_told(void *context)
 	/* Acquire; pairs with distribute_tick. */
 	if (__atomic_load_n(&page->is_wanted, __ATOMIC_ACQUIRE))
 		return;
-	if (vipa_table) {
+	if (vipa_table)
 		answer_look(page);
-		return;
-	}
-	refuse_without(look.request);
+	else
+		answer_nothing(look.request);
 	look.request = NULL;
 }
 
@@ -329,7 +312,11 @@ static void handle_connections(struct ipc_request *request, void *context)
 	uint16_t worker = (uint16_t)(start >> 32), vipa, target;
 	struct distribute_page *page;
 
-	if (refuse_without(request) || !read_filter(request, "vipa", find_vipa, &vipa)
+	if (!vipa_table) {
+		answer_nothing(request);
+		return;
+	}
+	if (!read_filter(request, "vipa", find_vipa, &vipa)
 		|| !read_filter(request, "target", find_target, &target))
 		return;
 	if (look.request) {
@@ -356,10 +343,9 @@ static void handle_connections(struct ipc_request *request, void *context)
 
 static bool find_named(struct ipc_request *request, uint16_t *out)
 {
-	if (refuse_without(request))
-		return false;
-	*out = find_target(
-		json_string_value(json_object_get(ipc_request_params(request), "target")));
+	*out = !vipa_table ? VIPA_NONE
+			   : find_target(json_string_value(
+				   json_object_get(ipc_request_params(request), "target")));
 	if (*out != VIPA_NONE)
 		return true;
 	ipc_reply_failed(request, -ENOENT, "there is no such target; see distributor.targets");

@@ -74,7 +74,7 @@ struct vipa_target {
 	char local_name[PORT_NAME_SIZE];
 	uint16_t local_port;       /* index; PORT_NONE: it is not there */
 	uint16_t local_generation; /* of that index */
-	uint16_t local_vlan; /* of the adapter's untagged frames */
+	uint16_t local_vlan;       /* of the adapter's untagged frames */
 	uint8_t local_mac[ETH_ADDRESS_SIZE];
 	struct ip_address address; /* else: on the link, */
 	int peer;                  /* and its index among the link end's peers; -1: none */

@@ -33,8 +33,7 @@ static void set_ends(uint8_t version)
 	end->port = port.index;
 	end->local = (struct ip_address){version, {10, 0, 0, 1, [15] = version == 6}};
 	end->peer_count = 1;
-	end->peers[0].address =
-		(struct ip_address){version, {10, 0, 0, 2, [15] = version == 6}};
+	end->peers[0].address = (struct ip_address){version, {10, 0, 0, 2, [15] = version == 6}};
 	end->peers[0].hop = end->peers[0].address;
 }
 

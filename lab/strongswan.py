@@ -2,7 +2,8 @@
 """strongSwan in the lab: unmodified charons side by side, one a namespace, each with all its files below one folder.
 
 A charon with plugin=True hands its SAs to the daemon of its namespace (plugins/strongswan), one without does ESP
-itself (kernel-libipsec: in user space, tunnel mode, in UDP).
+itself (kernel-libipsec: in user space, tunnel mode, in UDP; its own packets carry a mark, since they go to the address
+that the tunnel leads to).
 """
 
 import os
@@ -31,7 +32,9 @@ charon-systemd {{
         flush_line = yes }} }}
     plugins {{
         vici {{ socket = unix://{folder}/vici }}
-        kernel-netlink {{ roam_events = {roams} }}
+        kernel-netlink {{ roam_events = {roams}
+            {mark} }}
+        socket-default {{ {own_mark} }}
         kernel-libipsec {{ allow_peer_ts = yes }}
         bulkhead {{ socket = {kmp_socket}
             secret_file = {secret} }}
@@ -67,7 +70,8 @@ class Charon:
         ipsec = "bulkhead" if plugin else "kernel-libipsec"
         (self.folder / "strongswan.conf").write_text(CONF.format(
             folder=self.folder, load=LOAD.format(ipsec=ipsec), kmp_socket=kmp_socket, secret=secret,
-            roams="yes" if roams else "no"))
+            roams="yes" if roams else "no", mark="" if plugin else "fwmark = !0x42",
+            own_mark="" if plugin else "fwmark = 0x42"))
         (self.folder / "swanctl.conf").write_text(connections)
         if plugin:
             # In place of the installed folder, in this charon's view alone.

@@ -64,7 +64,10 @@ class Site:
             nginx(lab, target.name, {"index.html": PAGE})
         lab.config["distributor"]["vipas"]["web"]["security"] = security
         lab.config["ipsec"] = {"kmp": {"socket": str(self.socket), "secret-file": str(self.secret), "grace": grace}}
-        lab.config["gateway"]["host"]["addresses"].append(f"{VIPA}/32")
+        # charon's IKE is the host's; ARP for the address is the distributor's (docs/ipsec.md)
+        lab.hv1.sysctl("net.ipv4.conf.all.arp_ignore", 1)
+        lab.hv1.sysctl("net.ipv4.conf.all.arp_announce", 2)
+        lab.hv1.run("ip", "address", "add", f"{VIPA}/32", "dev", "lo")
         lab.outside.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
         lab.start()
         wait_ready(lab, self.targets)

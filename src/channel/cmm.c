@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The mechanism's life, its policy, sessions, and the ends of rows. */
+#include "channel/cmm.h"
+
+#include "base/clock.h"
+#include "channel/cmm_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a partition may cause of events: 10 a second, and 50 at once; the others are counted. */
+#define CMM_EVENT_INTERVAL_NS (CLOCK_NS_PER_S / 10)
+#define CMM_EVENT_BURST_NS    (50 * CMM_EVENT_INTERVAL_NS)
+
+const char *attach_reason_word(enum attach_reason reason)
+{
+	static const char *const words[] = {"none",
+#define WORD(name, word, text) word,
+		ATTACH_REASONS(WORD)
+#undef WORD
+	};
+
+	return words[reason];
+}
+
+const char *attach_reason_text(enum attach_reason reason)
+{
+	static const char *const texts[] = {"it has not ended",
+#define TEXT(name, word, text) text,
+		ATTACH_REASONS(TEXT)
+#undef TEXT
+	};
+
+	return texts[reason];
+}
+
+/* --- Events --- */
+
+void cmm_event_ids(struct cmm_event *event, const struct state_row *row)
+{
+	bool is_sender = row->direction == ATTACH_SEND;
+
+	event->sender = is_sender ? row->partition->name : row->remote->name;
+	event->sender_endpoint = is_sender ? row->endpoint : row->remote_endpoint;
+	event->receiver = is_sender ? row->remote->name : row->partition->name;
+	event->receiver_endpoint = is_sender ? row->remote_endpoint : row->endpoint;
+}
+
+void cmm_tell(struct cmm *cmm, struct partition *causer, const struct cmm_event *event)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if (causer && causer->event_due_ns > now_ns + CMM_EVENT_BURST_NS) {
+		cmm->counts.events_suppressed++;
+		return;
+	}
+	if (causer)
+		causer->event_due_ns =
+			(causer->event_due_ns > now_ns ? causer->event_due_ns : now_ns)
+			+ CMM_EVENT_INTERVAL_NS;
+	cmm->ops->event(cmm->context, event);
+}
+
+/* --- Rows --- */
+
+const struct policy_rule *cmm_rule_of(const struct state_row *row)
+{
+	const struct policy *policy = row->partition->cmm->policy;
+
+	if (row->direction == ATTACH_SEND)
+		return policy_find_rule(policy, row->partition->name, row->remote->name);
+	return policy_find_rule(policy, row->remote->name, row->partition->name);
+}
+
+static void cmm_tell_down(const struct state_row *row, enum attach_reason reason)
+{
+	struct attach_notice notice = {
+		.kind = ATTACH_DOWN, .row = row->id, .endpoint = row->endpoint, .reason = reason};
+
+	row->partition->cmm->ops->send(row->session, &notice, NULL, 0);
+}
+
+static void cmm_row_free(
+	struct state_row *row, enum attach_reason reason, const struct session *except)
+{
+	if (row->session != except)
+		cmm_tell_down(row, reason);
+	state_table_remove(&row->partition->rows, row);
+	list_remove(&row->session_node);
+	key_table_release(&row->partition->cmm->keys, row->key_slot);
+	ring_memory_unmap(&row->view);
+	close(row->bell);
+	close(row->wake);
+	free(row);
+}
+
+void cmm_row_close(struct state_row *row, enum attach_reason reason, const struct session *except)
+{
+	struct state_row *other = row->other;
+	struct partition *partition = row->partition;
+	struct cmm_event event = {.action = "down", .reason = attach_reason_word(reason)};
+	/* What a sender had said before it went is still heard. */
+	bool with_rest = reason == ATTACH_REASON_PEER_GONE && row->direction == ATTACH_SEND;
+
+	if (!other) {
+		cmm_row_free(row, reason, except);
+		return;
+	}
+	cmm_event_ids(&event, row);
+	if (except) {
+		event.by = partition->name;
+		event.pid = except->pid;
+		event.uid = except->uid;
+	}
+	cmm_route_close(row, reason, with_rest);
+	cmm_tell(partition->cmm, except ? partition : NULL, &event);
+	cmm_row_free(other, reason, NULL);
+	cmm_row_free(row, reason, except);
+}
+
+struct state_row *cmm_find_row(const struct cmm *cmm, uint32_t row_id)
+{
+	list_foreach (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		list_foreach (row_node, &partition->rows.rows) {
+			struct state_row *row = list_entry(row_node, struct state_row, node);
+
+			if (row->id == row_id)
+				return row;
+		}
+	}
+	return NULL;
+}
+
+int cmm_revoke(struct cmm *cmm, uint32_t row_id)
+{
+	struct state_row *row = cmm_find_row(cmm, row_id);
+
+	if (!row)
+		return -ENOENT;
+	cmm_row_close(row, ATTACH_REASON_OPERATOR, NULL);
+	return 0;
+}
+
+/* The first row of any partition that is to be closed; NULL: none. */
+static struct state_row *cmm_first_row(
+	const struct cmm *cmm, bool (*is_wanted)(const struct state_row *row))
+{
+	list_foreach (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		list_foreach (row_node, &partition->rows.rows) {
+			struct state_row *row = list_entry(row_node, struct state_row, node);
+
+			if (is_wanted(row))
+				return row;
+		}
+	}
+	return NULL;
+}
+
+static bool cmm_row_has_failed(const struct state_row *row)
+{
+	return row->route && __atomic_load_n(&row->route->failure, __ATOMIC_RELAXED);
+}
+
+void cmm_collect(struct cmm *cmm)
+{
+	struct state_row *row;
+
+	/* Closing one closes its other end, which may be any other row. */
+	while ((row = cmm_first_row(cmm, cmm_row_has_failed)))
+		cmm_row_close(row, (enum attach_reason)row->route->failure, NULL);
+}
+
+/* --- Sessions --- */
+
+int cmm_session_open(
+	struct partition *partition, pid_t pid, uid_t uid, void *context, struct session **out)
+{
+	struct session *session;
+
+	if (partition->session_count >= partition->settings->process_max)
+		return -EDQUOT;
+	session = calloc(1, sizeof(*session));
+	if (!session)
+		return -ENOMEM;
+	*session = (struct session){
+		.partition = partition, .pid = pid, .uid = uid, .context = context};
+	list_init(&session->endpoints);
+	list_init(&session->rows);
+	list_append(&partition->sessions, &session->node);
+	partition->session_count++;
+	partition->cmm->counts.attached++;
+	*out = session;
+	return 0;
+}
+
+static void cmm_session_end_rows(
+	struct session *session, enum attach_reason reason, const struct session *except)
+{
+	while (!list_is_empty(&session->rows))
+		cmm_row_close(list_entry(session->rows.next, struct state_row, session_node),
+			reason, except);
+}
+
+static void cmm_session_free(struct session *session)
+{
+	struct partition *partition = session->partition;
+
+	while (!list_is_empty(&session->endpoints))
+		endpoint_unbind(&partition->endpoints,
+			list_entry(session->endpoints.next, struct endpoint, session_node));
+	list_remove(&session->node);
+	partition->session_count--;
+	free(session);
+}
+
+void cmm_session_close(struct session *session)
+{
+	cmm_session_end_rows(session, ATTACH_REASON_PEER_GONE, session);
+	cmm_session_free(session);
+}
+
+/* --- Policy --- */
+
+struct partition *cmm_find_partition(const struct cmm *cmm, const char *name)
+{
+	list_foreach (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		if (strcmp(partition->name, name) == 0)
+			return partition;
+	}
+	return NULL;
+}
+
+uint32_t cmm_count_rule(const struct cmm *cmm, const struct policy_rule *rule, uint32_t direction)
+{
+	bool is_sender = direction == ATTACH_SEND;
+	const struct partition *own = cmm_find_partition(cmm, is_sender ? rule->from : rule->to);
+	const char *remote = is_sender ? rule->to : rule->from;
+	uint32_t count = 0;
+
+	if (!own)
+		return 0;
+	list_foreach (node, &own->rows.rows) {
+		const struct state_row *row = list_entry(node, struct state_row, node);
+
+		count += row->direction == direction && strcmp(row->remote->name, remote) == 0;
+	}
+	return count;
+}
+
+/* How many rows of the same partitions and direction are older. */
+static uint32_t cmm_row_rank(const struct state_row *row)
+{
+	uint32_t rank = 0;
+
+	list_foreach (node, &row->partition->rows.rows) {
+		const struct state_row *older = list_entry(node, struct state_row, node);
+
+		if (older == row)
+			break;
+		rank += older->direction == row->direction && older->remote == row->remote;
+	}
+	return rank;
+}
+
+static bool cmm_row_is_denied(const struct state_row *row)
+{
+	const struct policy_rule *rule = cmm_rule_of(row);
+
+	return !rule || row->message_max > rule->message_max
+		|| cmm_row_rank(row) >= rule->channel_max;
+}
+
+static void cmm_remove_partition(
+	struct partition *partition, void (*forget)(struct session *session))
+{
+	while (!list_is_empty(&partition->sessions)) {
+		struct session *session =
+			list_entry(partition->sessions.next, struct session, node);
+
+		cmm_session_end_rows(session, ATTACH_REASON_POLICY, NULL);
+		forget(session);
+		cmm_session_free(session);
+	}
+	list_remove(&partition->node);
+	free(partition);
+}
+
+static void cmm_take_settings(struct partition *partition, const struct policy_partition *settings)
+{
+	partition->settings = settings;
+	partition->endpoints.limit = settings->endpoint_max;
+	partition->endpoints.reservations = settings->reservations;
+	partition->endpoints.reservation_count = settings->reservation_count;
+}
+
+static int cmm_add_partition(struct cmm *cmm, const struct policy_partition *settings)
+{
+	struct partition *partition = calloc(1, sizeof(*partition));
+
+	if (!partition)
+		return -ENOMEM;
+	partition->cmm = cmm;
+	partition->number = ++cmm->next_partition;
+	strcpy(partition->name, settings->name);
+	state_table_init(&partition->rows);
+	endpoint_table_init(&partition->endpoints);
+	list_init(&partition->sessions);
+	list_append(&cmm->partitions, &partition->node);
+	return 0;
+}
+
+/* Those that are new; they stay empty when the policy is not taken after all. */
+static int cmm_add_partitions(struct cmm *cmm, const struct policy *policy, struct error *error)
+{
+	for (uint32_t i = 0; i < policy->partition_count; i++)
+		if (!cmm_find_partition(cmm, policy->partitions[i].name)
+			&& cmm_add_partition(cmm, &policy->partitions[i]) < 0)
+			return error_set(error, -ENOMEM, "channels: no memory left");
+	return 0;
+}
+
+static void cmm_lane_failed(void *context)
+{
+	struct cmm *cmm = context;
+
+	cmm->ops->wake(cmm->context);
+}
+
+static void cmm_stop_lanes(struct lane **lanes, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		lane_stop(lanes[i]);
+		lanes[i] = NULL;
+	}
+}
+
+/* Without partitions there is nothing to move. */
+static uint32_t cmm_lanes_wanted(const struct policy *policy)
+{
+	return policy->partition_count ? policy->lane_count : 0;
+}
+
+static bool cmm_lanes_differ(const struct cmm *cmm, const struct policy *policy)
+{
+	const struct policy *old = cmm->policy;
+
+	return !old || cmm->lane_count != cmm_lanes_wanted(policy)
+		|| old->poll_ns != policy->poll_ns
+		|| memcmp(old->cores, policy->cores, sizeof(old->cores)) != 0;
+}
+
+/* Takes the routes of the old lanes to the new ones. */
+static void cmm_move_routes(struct cmm *cmm, struct lane **lanes, uint32_t count)
+{
+	uint32_t next = 0;
+
+	list_foreach (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		list_foreach (row_node, &partition->rows.rows) {
+			struct state_row *row = list_entry(row_node, struct state_row, node);
+
+			if (!row->route || row->direction != ATTACH_SEND)
+				continue;
+			lane_remove(row->route->lane, row->route, false);
+			row->route->lane = lanes[next++ % count];
+			/* As it was on another: the same descriptors, and room for a pointer. */
+			if (lane_add(row->route->lane, row->route) < 0)
+				abort();
+		}
+	}
+}
+
+static int cmm_start_lanes(struct cmm *cmm, const struct policy *policy, struct error *error)
+{
+	for (; cmm->next_lane_count < cmm_lanes_wanted(policy); cmm->next_lane_count++) {
+		int status = lane_start(policy->cores[cmm->next_lane_count], policy->poll_ns,
+			cmm_lane_failed, cmm, &cmm->next_lanes[cmm->next_lane_count], error);
+
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+static void cmm_take_lanes(struct cmm *cmm)
+{
+	if (!cmm->renews_lanes)
+		return;
+	/* Without new lanes there are no partitions any more, and no routes. */
+	if (cmm->next_lane_count > 0)
+		cmm_move_routes(cmm, cmm->next_lanes, cmm->next_lane_count);
+	cmm_stop_lanes(cmm->lanes, cmm->lane_count);
+	memcpy(cmm->lanes, cmm->next_lanes, sizeof(cmm->lanes));
+	cmm->lane_count = cmm->next_lane_count;
+	cmm->next_lane_count = 0;
+}
+
+static void cmm_settle_partitions(struct cmm *cmm, void (*forget)(struct session *session))
+{
+	list_foreach_safe (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+		const struct policy_partition *settings =
+			policy_find_partition(cmm->policy, partition->name);
+
+		if (settings)
+			cmm_take_settings(partition, settings);
+		else
+			cmm_remove_partition(partition, forget);
+	}
+}
+
+static void cmm_set_rates(struct cmm *cmm)
+{
+	list_foreach (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		list_foreach (row_node, &partition->rows.rows) {
+			struct state_row *row = list_entry(row_node, struct state_row, node);
+
+			if (row->route)
+				__atomic_store_n(&row->route->interval_ns,
+					cmm_interval_ns(cmm_rule_of(row)), __ATOMIC_RELAXED);
+		}
+	}
+}
+
+static void cmm_drop_new_partitions(struct cmm *cmm)
+{
+	list_foreach_safe (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		if (!partition->settings)
+			cmm_remove_partition(partition, NULL);
+	}
+}
+
+int cmm_prepare(struct cmm *cmm, struct policy *policy, struct error *error)
+{
+	int status = cmm_add_partitions(cmm, policy, error);
+
+	cmm->next_policy = policy;
+	cmm->renews_lanes = cmm_lanes_differ(cmm, policy);
+	if (status == 0 && cmm->renews_lanes)
+		status = cmm_start_lanes(cmm, policy, error);
+	if (status < 0)
+		cmm_abort(cmm);
+	return status;
+}
+
+void cmm_abort(struct cmm *cmm)
+{
+	cmm_stop_lanes(cmm->next_lanes, cmm->next_lane_count);
+	cmm->next_lane_count = 0;
+	cmm_drop_new_partitions(cmm);
+	policy_destroy(cmm->next_policy);
+	cmm->next_policy = NULL;
+}
+
+void cmm_commit(struct cmm *cmm, void (*forget)(struct session *session))
+{
+	struct policy *old = cmm->policy;
+	struct state_row *row;
+
+	cmm->policy = cmm->next_policy;
+	cmm->next_policy = NULL;
+	/* First what is denied, so that no row refers to a partition that goes. */
+	while ((row = cmm_first_row(cmm, cmm_row_is_denied)))
+		cmm_row_close(row, ATTACH_REASON_POLICY, NULL);
+	cmm_settle_partitions(cmm, forget);
+	cmm_set_rates(cmm);
+	cmm_take_lanes(cmm);
+	policy_destroy(old);
+}
+
+/* --- The whole --- */
+
+void cmm_count(const struct cmm *cmm, struct cmm_counts *out)
+{
+	*out = cmm->counts;
+	list_foreach (node, &cmm->partitions) {
+		const struct partition *partition = list_entry(node, struct partition, node);
+
+		list_foreach (row_node, &partition->rows.rows) {
+			const struct state_row *row = list_entry(row_node, struct state_row, node);
+
+			if (row->route && row->direction == ATTACH_SEND)
+				cmm_route_add_counts(out, row->route);
+		}
+	}
+}
+
+int cmm_open(struct cmm *cmm, const struct cmm_ops *ops, void *context, struct error *error)
+{
+	int status;
+
+	*cmm = (struct cmm){.ops = ops, .context = context};
+	list_init(&cmm->partitions);
+	status = key_table_open(&cmm->keys, CMM_ROWS_MAX);
+	if (status < 0)
+		error_set(error, status, "channels: memory for keys cannot be locked: %s",
+			strerror(-status));
+	return status;
+}
+
+static void cmm_forget_nothing(struct session *session)
+{
+}
+
+static bool cmm_is_any_row(const struct state_row *row)
+{
+	return true;
+}
+
+void cmm_close(struct cmm *cmm)
+{
+	struct state_row *row;
+
+	while ((row = cmm_first_row(cmm, cmm_is_any_row)))
+		cmm_row_close(row, ATTACH_REASON_STOPPED, NULL);
+	list_foreach_safe (node, &cmm->partitions)
+		cmm_remove_partition(list_entry(node, struct partition, node), cmm_forget_nothing);
+	cmm_stop_lanes(cmm->lanes, cmm->lane_count);
+	cmm->lane_count = 0;
+	policy_destroy(cmm->policy);
+	cmm->policy = NULL;
+	key_table_close(&cmm->keys);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection management mechanism of this host: partitions with their state tables and
+ * endpoints, the key table, the routes and their lanes. Knows processes as sessions, and sockets,
+ * the loop and the API only through its ops. Control thread; lanes are threads of their own.
+ *
+ * How a channel comes to stand (the seed's figure 5; numbers are its steps):
+ *
+ *	receiver: AUTHORISE   a row in the state table of its partition                     502
+ *	sender:   AUTHORISE   a row in the state table of its own                           503
+ *	receiver: KEY         a key is made here, into the row of the key table       504, 506
+ *	receiver: CONNECT     key and ids go to the sender's half of the mechanism    508, 510
+ *	                      which verifies them against the row of 503,                   512
+ *	                      and only then stores the key in the sender's row              514
+ *	both:     UP
+ *
+ * When the sender's row comes after the CONNECT, the request is made again.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/list.h"
+#include "channel/attach_protocol.h"
+#include "channel/endpoint.h"
+#include "channel/key_table.h"
+#include "channel/lane.h"
+#include "channel/policy.h"
+#include "channel/route.h"
+#include "channel/state_table.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Rows of all partitions; each has descriptors, of which a process has 16,384. */
+#define CMM_ROWS_MAX 4096
+
+struct cmm;
+
+struct partition {
+	struct list node; /* of the cmm's */
+	struct cmm *cmm;
+	char name[ATTACH_NAME_SIZE];
+	uint32_t number;                         /* in ids; never used twice */
+	const struct policy_partition *settings; /* NULL: not in force yet */
+	struct state_table rows;
+	struct endpoint_table endpoints;
+	struct list sessions; /* of struct session */
+	uint32_t session_count;
+	uint64_t event_due_ns; /* events that it causes are limited to a rate */
+};
+
+/* A process that has attached. */
+struct session {
+	struct list node; /* of the partition's */
+	struct partition *partition;
+	pid_t pid;
+	uid_t uid;
+	bool is_greeted;
+	struct list endpoints; /* of struct endpoint */
+	struct list rows;      /* of struct state_row */
+	void *context;         /* the owner's */
+};
+
+/* Something to be told to people: an event, with both identities. */
+struct cmm_event {
+	const char *action;            /* up, down, refused, denied, exception */
+	const char *reason;            /* a word; NULL: none */
+	const char *sender, *receiver; /* partitions */
+	uint32_t sender_endpoint, receiver_endpoint;
+	const char *by;     /* partition that caused it; NULL: the configuration or an operator */
+	const char *set_by; /* of an exception: partition whose side had set the key */
+	pid_t pid;          /* of the process that caused it; 0: none */
+	uid_t uid;
+};
+
+struct cmm_ops {
+	/* To the process; descriptors are borrowed. The session may be closed after this call, not
+	 * within. */
+	void (*send)(struct session *session, const struct attach_notice *notice,
+		const int *descriptors, size_t count);
+	void (*event)(void *context, const struct cmm_event *event);
+	/* On a lane's thread: cmm_collect() is to be called. */
+	void (*wake)(void *context);
+};
+
+struct cmm_counts {
+	uint64_t attached, up, down, denied, exceptions;
+	uint64_t refused[ATTACH_REASON_COUNT];
+	uint64_t ended[ATTACH_REASON_COUNT];
+	uint64_t messages, bytes, forged, wakes; /* also of routes that are gone */
+	uint64_t events_suppressed;
+};
+
+struct cmm {
+	const struct cmm_ops *ops;
+	void *context;
+	struct policy *policy; /* NULL: none yet */
+	struct key_table keys;
+	struct list partitions; /* of struct partition */
+	struct lane *lanes[POLICY_LANES_MAX];
+	uint32_t lane_count;
+	/* Between prepare and commit. */
+	struct policy *next_policy;
+	struct lane *next_lanes[POLICY_LANES_MAX];
+	uint32_t next_lane_count;
+	bool renews_lanes;
+	uint32_t next_partition, next_row;
+	struct cmm_counts counts;
+};
+
+/* -ENOMEM, or why no memory can be locked. */
+int cmm_open(struct cmm *cmm, const struct cmm_ops *ops, void *context, struct error *error);
+/* Ends all channels and sessions (their context stays the owner's), wipes all keys. */
+void cmm_close(struct cmm *cmm);
+/* Makes ready all of a new policy (taken) that can fail, beside what runs; a failure leaves nothing
+ * behind. Then one of the two: */
+int cmm_prepare(struct cmm *cmm, struct policy *policy, struct error *error);
+void cmm_abort(struct cmm *cmm);
+/* What is not allowed any more is closed, the newest first where there are too many; sessions of
+ * partitions that are gone are freed after a last call of forget. */
+void cmm_commit(struct cmm *cmm, void (*forget)(struct session *session));
+/* NULL: not configured. */
+struct partition *cmm_find_partition(const struct cmm *cmm, const char *name);
+
+/* -EDQUOT: the partition has its limit of processes. */
+int cmm_session_open(
+	struct partition *partition, pid_t pid, uid_t uid, void *context, struct session **out);
+void cmm_session_close(struct session *session);
+/* Acts on a request of a process, and answers with ops->send. size is what came. -EPROTO: it is
+ * none, and the session has to be closed. */
+int cmm_handle(struct session *session, const void *bytes, size_t size);
+
+/* Closes the channels that failed on their lanes. */
+void cmm_collect(struct cmm *cmm);
+/* By an operator. -ENOENT. */
+int cmm_revoke(struct cmm *cmm, uint32_t row_id);
+/* NULL: none. */
+struct state_row *cmm_find_row(const struct cmm *cmm, uint32_t row_id);
+/* Rows of this rule on the side of direction (enum attach_direction). */
+uint32_t cmm_count_rule(const struct cmm *cmm, const struct policy_rule *rule, uint32_t direction);
+/* The counters with those of what stands. */
+void cmm_count(const struct cmm *cmm, struct cmm_counts *out);
+/* "revoked", and its sentence. */
+const char *attach_reason_word(enum attach_reason reason);
+const char *attach_reason_text(enum attach_reason reason);

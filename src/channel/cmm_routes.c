@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Routes: made when both rows have the key, put onto the lane with the fewest. */
+#include "base/clock.h"
+#include "channel/cmm_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct lane *cmm_least_lane(const struct cmm *cmm)
+{
+	struct lane_counts counts, least_counts;
+	struct lane *least = cmm->lanes[0];
+
+	lane_count(least, &least_counts);
+	for (uint32_t i = 1; i < cmm->lane_count; i++) {
+		lane_count(cmm->lanes[i], &counts);
+		if (counts.routes < least_counts.routes) {
+			least = cmm->lanes[i];
+			least_counts = counts;
+		}
+	}
+	return least;
+}
+
+uint64_t cmm_interval_ns(const struct policy_rule *rule)
+{
+	if (!rule || rule->rate == 0)
+		return 0;
+	return rule->rate < CLOCK_NS_PER_S ? CLOCK_NS_PER_S / rule->rate : 1;
+}
+
+static struct route_end cmm_route_end(const struct state_row *row)
+{
+	return (struct route_end){.key_slot = row->key_slot, .bell = row->bell, .wake = row->wake};
+}
+
+static uint32_t cmm_least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+int cmm_route_open(struct state_row *sender, struct state_row *receiver)
+{
+	struct cmm *cmm = sender->partition->cmm;
+	struct route *route = calloc(1, sizeof(*route));
+	int status;
+
+	if (!route)
+		return -ENOMEM;
+	route->keys = &cmm->keys;
+	route->sender = cmm_route_end(sender);
+	route->receiver = cmm_route_end(receiver);
+	route->message_max = cmm_least(sender->message_max, receiver->message_max);
+	route->interval_ns = cmm_interval_ns(cmm_rule_of(sender));
+	/* New memory: both positions are 0, whatever the processes have written there since. */
+	route->from.view = sender->view;
+	route->to.view = receiver->view;
+	route->lane = cmm_least_lane(cmm);
+	status = lane_add(route->lane, route);
+	if (status < 0) {
+		free(route);
+		return status;
+	}
+	sender->route = receiver->route = route;
+	sender->other = receiver;
+	receiver->other = sender;
+	return 0;
+}
+
+void cmm_route_add_counts(struct cmm_counts *counts, const struct route *route)
+{
+	counts->messages += __atomic_load_n(&route->counts.messages, __ATOMIC_RELAXED);
+	counts->bytes += __atomic_load_n(&route->counts.bytes, __ATOMIC_RELAXED);
+	counts->forged += __atomic_load_n(&route->counts.forged, __ATOMIC_RELAXED);
+	counts->wakes += __atomic_load_n(&route->counts.wakes, __ATOMIC_RELAXED);
+}
+
+void cmm_route_close(struct state_row *row, enum attach_reason reason, bool with_rest)
+{
+	struct cmm *cmm = row->partition->cmm;
+	struct state_row *other = row->other;
+	struct route *route = row->route;
+
+	if (!route)
+		return;
+	lane_remove(route->lane, route, with_rest);
+	route_end(route, reason);
+	cmm_route_add_counts(&cmm->counts, route);
+	cmm->counts.down++;
+	cmm->counts.ended[reason]++;
+	row->route = other->route = NULL;
+	row->other = other->other = NULL;
+	free(route);
+}

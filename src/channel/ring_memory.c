@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "channel/ring.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Messages of the greatest size that a ring holds at least. */
+#define RING_MESSAGES_MIN   4
+#define RING_CAPACITY_LEAST (256 * 1024ULL)
+#define RING_SEALS          (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+uint64_t ring_capacity_for(uint64_t message_max)
+{
+	uint64_t capacity = RING_CAPACITY_LEAST;
+
+	while (capacity < RING_MESSAGES_MIN * ring_record_size(message_max)
+		&& capacity < RING_CAPACITY_MAX)
+		capacity *= 2;
+	return capacity;
+}
+
+int ring_memory_create(uint64_t capacity)
+{
+	int fd, why;
+
+	if (!ring_capacity_is_valid(capacity))
+		return -EINVAL;
+	fd = memfd_create("bulkhead-channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	/* Neither end can take pages from under the other, which would end it with SIGBUS. */
+	if (ftruncate(fd, (off_t)(RING_DATA_AT + capacity)) == 0
+		&& fcntl(fd, F_ADD_SEALS, RING_SEALS) == 0)
+		return fd;
+	why = -errno;
+	close(fd);
+	return why;
+}
+
+static bool ring_memory_is_valid(int fd, uint64_t capacity)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat info;
+
+	return ring_capacity_is_valid(capacity) && seals >= 0 && (seals & F_SEAL_SHRINK)
+		&& fstat(fd, &info) == 0 && (uint64_t)info.st_size == RING_DATA_AT + capacity;
+}
+
+static size_t ring_mapped_size(uint64_t capacity)
+{
+	return (size_t)(RING_DATA_AT + 2 * capacity);
+}
+
+int ring_memory_map(int fd, uint64_t capacity, struct ring_view *out)
+{
+	size_t mapped = ring_mapped_size(capacity);
+	uint8_t *base;
+
+	if (!ring_memory_is_valid(fd, capacity))
+		return -EINVAL;
+	base = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	if (mmap(base, RING_DATA_AT + capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		    0) == MAP_FAILED
+		|| mmap(base + RING_DATA_AT + capacity, capacity, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED, fd, RING_DATA_AT)
+			== MAP_FAILED
+		/* A ring belongs to one process: its children do not get it. */
+		|| madvise(base, mapped, MADV_DONTFORK) < 0) {
+		int why = -errno;
+
+		munmap(base, mapped);
+		return why;
+	}
+	out->shared = (struct ring_shared *)(void *)base;
+	out->data = base + RING_DATA_AT;
+	out->capacity = capacity;
+	return 0;
+}
+
+void ring_memory_unmap(struct ring_view *view)
+{
+	if (view->shared)
+		munmap(view->shared, ring_mapped_size(view->capacity));
+	*view = (struct ring_view){0};
+}

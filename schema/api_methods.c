@@ -68,6 +68,26 @@
 	FIELD(p "rx_errors", API_INTEGER, "frames that the device refused or could not deliver"), \
 	FIELD(p "tx_drops", API_INTEGER, "packets that could not be sent")
 
+#define CHANNEL_PARAM \
+	PARAM("channel", API_INTEGER, "number of one of its ends", .is_required = true, \
+		.minimum = 1, .maximum = UINT32_MAX)
+
+#define CHANNEL_FIELDS(p) \
+	FIELD(p "channel", API_INTEGER, "number of this end; never used twice"), \
+	FIELD(p "partition", API_STRING, "whose it is"), \
+	FIELD(p "endpoint", API_INTEGER, "its endpoint"), \
+	FIELD(p "direction", API_STRING, "send or receive"), \
+	FIELD(p "remote", API_STRING, "partition at the other end"), \
+	FIELD(p "remote_endpoint", API_INTEGER, "endpoint there"), \
+	FIELD(p "state", API_STRING, "authorised; waiting: for the other end; up"), \
+	FIELD(p "key", API_STRING, "who set it: none, local or remote"), \
+	FIELD(p "pid", API_INTEGER, "process that owns the endpoint"), \
+	FIELD(p "uid", API_INTEGER, "its user"), \
+	FIELD(p "message_max", API_INTEGER, "bytes of a message at most"), \
+	FIELD(p "ring_bytes", API_INTEGER, "of its ring"), \
+	FIELD(p "messages", API_INTEGER, "delivered while it is up"), \
+	FIELD(p "bytes", API_INTEGER, "delivered while it is up")
+
 #define EVENT_FILTER_PARAMS \
 	PARAM("types", API_STRINGS, "only these event types, as alert, drop, port_up; a trailing * matches the rest"), \
 	PARAM("partition", API_NAME, "only events of this partition")
@@ -693,6 +713,90 @@ const struct api_method api_methods[] = {
 		FIELD("memory.packets_total", API_INTEGER, "packet buffers"),
 		FIELD("memory.packets_free", API_INTEGER, "packet buffers that are free")),
 },
+/* Channels: each end of one is a row of its own. Keys are in no answer. */
+{
+	.name = "channel.list", .owner = "channel", .access = API_READER, .is_paged = true,
+	.help = "Lists what partitions have authorised: the ends of channels, in the order of their numbers.",
+	.params = PARAMS(PARAM("partition", API_NAME, "only of this partition")),
+	.result = FIELDS(
+		FIELD("channels", API_LIST, "ends of channels"),
+		CHANNEL_FIELDS("channels[].")),
+},
+{
+	.name = "channel.show", .owner = "channel", .access = API_READER,
+	.help = "Shows one end of a channel.",
+	.params = PARAMS(CHANNEL_PARAM),
+	.result = FIELDS(
+		FIELD("channel", API_OBJECT, "it"),
+		CHANNEL_FIELDS("channel."),
+		OPTIONAL("channel.other", API_INTEGER, "number of its other end, while it is up"),
+		OPTIONAL("channel.forged", API_INTEGER, "messages dropped: ids or key were not the receiver's"),
+		OPTIONAL("channel.wakes", API_INTEGER, "how often one of its processes was woken")),
+},
+{
+	.name = "channel.revoke", .owner = "channel", .access = API_OPERATOR,
+	.help = "Ends a channel, both ends: no message arrives after the answer.",
+	.params = PARAMS(CHANNEL_PARAM),
+},
+{
+	.name = "channel.policy", .owner = "channel", .access = API_READER, .is_paged = true,
+	.help = "Lists the rules: who may open channels to whom.",
+	.result = FIELDS(
+		FIELD("rules", API_LIST, "in the order of the configuration; what none allows is denied"),
+		FIELD("rules[].rule", API_STRING, "name"),
+		FIELD("rules[].from", API_STRING, "partition that sends"),
+		FIELD("rules[].to", API_STRING, "partition that receives"),
+		FIELD("rules[].channels_max", API_INTEGER, "channels at most"),
+		FIELD("rules[].senders", API_INTEGER, "that the one has authorised"),
+		FIELD("rules[].receivers", API_INTEGER, "that the other has authorised"),
+		FIELD("rules[].message_max", API_INTEGER, "bytes of a message at most"),
+		FIELD("rules[].rate", API_INTEGER, "messages a second of a channel at most; 0: no limit")),
+},
+{
+	.name = "channel.partitions", .owner = "channel", .access = API_READER, .is_paged = true,
+	.help = "Lists the partitions that can have channels, with what they use.",
+	.result = FIELDS(
+		FIELD("partitions", API_LIST, "in the order of the configuration"),
+		FIELD("partitions[].partition", API_STRING, "name"),
+		FIELD("partitions[].socket", API_STRING, "its socket"),
+		FIELD("partitions[].processes", API_INTEGER, "attached"),
+		FIELD("partitions[].processes_max", API_INTEGER, "at most"),
+		FIELD("partitions[].endpoints", API_INTEGER, "in use"),
+		FIELD("partitions[].endpoints_max", API_INTEGER, "at most"),
+		FIELD("partitions[].channels", API_INTEGER, "ends of channels, authorised"),
+		FIELD("partitions[].channels_max", API_INTEGER, "at most"),
+		FIELD("partitions[].memory_bytes", API_INTEGER, "of rings"),
+		FIELD("partitions[].memory_max", API_INTEGER, "at most")),
+},
+{
+	.name = "channel.stats", .owner = "channel", .access = API_READER,
+	.help = "Counts of all channels since the channel role started.",
+	.result = FIELDS(
+		FIELD("attached", API_INTEGER, "processes that attached"),
+		FIELD("up", API_INTEGER, "channels that came to stand"),
+		FIELD("down", API_INTEGER, "of them, those that ended"),
+		FIELD("denied", API_INTEGER, "wishes that no rule allows"),
+		FIELD("exceptions", API_INTEGER, "attempts to set a key that the other side had set"),
+		FIELD("messages", API_INTEGER, "delivered"),
+		FIELD("bytes", API_INTEGER, "delivered"),
+		FIELD("forged", API_INTEGER, "dropped: ids or key were not the receiver's"),
+		FIELD("wakes", API_INTEGER, "of processes"),
+		FIELD("keys", API_INTEGER, "rows of the key table in use"),
+		FIELD("keys_max", API_INTEGER, "rows there are"),
+		FIELD("events_suppressed", API_INTEGER, "not told: their partition caused too many"),
+		FIELD("refused", API_LIST, "requests that matched no row"),
+		FIELD("refused[].reason", API_STRING, "no-row, wrong-partition, wrong-endpoint"),
+		FIELD("refused[].count", API_INTEGER, "how many"),
+		FIELD("ended", API_LIST, "channels that ended"),
+		FIELD("ended[].reason", API_STRING, "why"),
+		FIELD("ended[].count", API_INTEGER, "how many"),
+		FIELD("threads", API_LIST, "that move messages"),
+		FIELD("threads[].thread", API_INTEGER, "index"),
+		FIELD("threads[].core", API_INTEGER, "pinned to; -1: not pinned"),
+		FIELD("threads[].channels", API_INTEGER, "that it serves"),
+		FIELD("threads[].rounds", API_INTEGER, "over its channels"),
+		FIELD("threads[].sleeps", API_INTEGER, "in the kernel")),
+},
 /*
  * Between roles. Configuration: the whole normalised document, as "config" or, when it would not
  * fit into a message, as JSON text in an attached descriptor. phase prepare may fail and then
@@ -716,6 +820,33 @@ const struct api_method api_methods[] = {
 },
 {
 	.name = "packet.metrics", .owner = "packet", .access = API_INTERNAL, .is_paged = true,
+	.help = "Samples for OpenMetrics; those of one name are adjacent.",
+	.result = FIELDS(
+		FIELD("samples", API_LIST, "samples"),
+		FIELD("samples[].name", API_STRING, "without the prefix bulkhead_ and without _total"),
+		FIELD("samples[].type", API_STRING, "counter or gauge"),
+		FIELD("samples[].help", API_STRING, "one line"),
+		FIELD("samples[].labels", API_ANY, "object of strings"),
+		FIELD("samples[].value", API_NUMBER, "value")),
+},
+{
+	.name = "channel.configure", .owner = "channel", .access = API_INTERNAL,
+	.help = "One phase of a change of configuration.",
+	.params = PARAMS(
+		PARAM("generation", API_INTEGER, "of the configuration", .is_required = true,
+			.minimum = 1, .maximum = INT64_MAX),
+		PARAM("phase", API_STRING, "what to do", .is_required = true, .choices = "prepare|commit|abort"),
+		PARAM("config", API_OBJECT, "with prepare, unless in a descriptor")),
+},
+{
+	.name = "channel.config", .owner = "channel", .access = API_INTERNAL,
+	.help = "The configuration in force, for a control role that was started again.",
+	.result = FIELDS(
+		FIELD("generation", API_INTEGER, "0: none was committed yet"),
+		OPTIONAL("config", API_ANY, "the document, unless in an attached descriptor")),
+},
+{
+	.name = "channel.metrics", .owner = "channel", .access = API_INTERNAL, .is_paged = true,
 	.help = "Samples for OpenMetrics; those of one name are adjacent.",
 	.result = FIELDS(
 		FIELD("samples", API_LIST, "samples"),

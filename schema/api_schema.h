@@ -62,7 +62,7 @@ struct api_field {
 /* A notification that a method's success lets come, to the channel that called. */
 struct api_method {
 	const char *name;  /* "port.list" */
-	const char *owner; /* the role that answers: "control", "packet" */
+	const char *owner; /* the role that answers: "control", "packet", "channel" */
 	enum api_access access;
 	bool is_paged;                  /* adds after and limit to params, next to the result */
 	bool takes_descriptor;          /* exactly one descriptor comes with the call */

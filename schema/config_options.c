@@ -505,6 +505,57 @@ const struct config_option config_options[] = {
 		RANGE(0, 64), DEFAULT("[]"), .default_note = "[]: any", EXAMPLE("[80, 443]"),
 		HELP("Destination ports, of tcp, udp or sctp"))
 
+	OPTION("channels", SECTION, LIVE,
+		HELP("Messages between processes of partitions; what no rule of `allow` names is denied"))
+	OPTION("channels.threads", INTEGER, LIVE, RANGE(1, 16), DEFAULT("1"),
+		HELP("Threads that move messages"))
+	OPTION("channels.cores", INTEGER, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 1023),
+		DEFAULT("[]"), .default_note = "[]: where the kernel puts them", EXAMPLE("[2, 3]"),
+		HELP("CPU of each thread"))
+	OPTION("channels.poll", DURATION, LIVE, RANGE(0, 1000000), .unit = "us", DEFAULT("50us"),
+		HELP("A thread looks so long for the next message of a channel before it waits for the "
+		     "sender to wake it"))
+	OPTION("channels.partitions", MAP, LIVE, RANGE(0, 256), .key_type = "name",
+		HELP("Partitions that can have channels, by name"))
+	OPTION("channels.partitions.*", SECTION, LIVE, HELP("One partition"))
+	OPTION("channels.partitions.*.socket", PATH, LIVE, .flags = CONFIG_IS_REQUIRED, SOCKET_LENGTH,
+		EXAMPLE("/run/bulkhead/channels/web/channel.sock"),
+		HELP("Socket that its processes attach to: who comes through it is this partition. In "
+		     "a folder of its own, which is mounted into the container"))
+	OPTION("channels.partitions.*.access", ENUM, DAEMON, .values = "group|all", DEFAULT("group"),
+		HELP("Who may use the socket: its group, or all who reach it"))
+	OPTION("channels.partitions.*.group", NAME, DAEMON, RANGE(1, 31), DEFAULT("bulkhead"),
+		HELP("Group of the socket"))
+	OPTION("channels.partitions.*.processes", INTEGER, LIVE, RANGE(1, 1024), DEFAULT("64"),
+		HELP("Processes attached at a time at most"))
+	OPTION("channels.partitions.*.endpoints", INTEGER, LIVE, RANGE(1, 4096), DEFAULT("64"),
+		HELP("Endpoints at most"))
+	OPTION("channels.partitions.*.channels", INTEGER, LIVE, RANGE(1, 4096), DEFAULT("64"),
+		HELP("Ends of channels, of both directions, at most"))
+	OPTION("channels.partitions.*.memory", SIZE, LIVE, RANGE(262144, 68719476736),
+		.unit = "bytes", DEFAULT("64MiB"), HELP("Memory of all its rings at most"))
+	OPTION("channels.partitions.*.static", MAP, LIVE, RANGE(0, 1023), .key_type = "name",
+		HELP("Endpoints that only one user may have, by a name for people"))
+	OPTION("channels.partitions.*.static.*", SECTION, LIVE, HELP("One endpoint"))
+	OPTION("channels.partitions.*.static.*.id", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED,
+		RANGE(1, 1023), EXAMPLE("7"), HELP("Its number"))
+	OPTION("channels.partitions.*.static.*.uid", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED,
+		RANGE(0, 4294967294), EXAMPLE("1000"), HELP("The user, as this host counts"))
+	OPTION("channels.allow", MAP, LIVE, RANGE(0, 1024), .key_type = "name",
+		HELP("Rules, by name: who may open channels to whom"))
+	OPTION("channels.allow.*", SECTION, LIVE, HELP("One rule; messages go one way"))
+	OPTION("channels.allow.*.from", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH,
+		EXAMPLE("web"), HELP("The partition that sends; one of `channels.partitions`"))
+	OPTION("channels.allow.*.to", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH,
+		EXAMPLE("db"), HELP("The partition that receives; it may be the same one"))
+	OPTION("channels.allow.*.channels", INTEGER, LIVE, RANGE(1, 4096), DEFAULT("16"),
+		HELP("Channels at most"))
+	OPTION("channels.allow.*.message-max", SIZE, LIVE, RANGE(1, 16777216), .unit = "bytes",
+		DEFAULT("64KiB"), HELP("A message at most"))
+	OPTION("channels.allow.*.rate", PACKET_RATE, LIVE, .flags = CONFIG_TAKES_NONE,
+		RANGE(1, 1000000000), .unit = "messages/s", DEFAULT("none"), EXAMPLE("10k/s"),
+		HELP("Messages a second of each channel at most"))
+
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),
 		HELP("Threads that move packets"))

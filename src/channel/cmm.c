@@ -87,6 +87,7 @@ static void cmm_row_free(
 {
 	if (row->session != except)
 		cmm_tell_down(row, reason);
+	route_end(&row->view, row->wake, reason);
 	state_table_remove(&row->partition->rows, row);
 	list_remove(&row->session_node);
 	key_table_release(&row->partition->cmm->keys, row->key_slot);
@@ -520,12 +521,18 @@ static bool cmm_is_any_row(const struct state_row *row)
 	return true;
 }
 
-void cmm_close(struct cmm *cmm)
+void cmm_end(struct cmm *cmm)
 {
 	struct state_row *row;
 
 	while ((row = cmm_first_row(cmm, cmm_is_any_row)))
 		cmm_row_close(row, ATTACH_REASON_STOPPED, NULL);
+}
+
+void cmm_close(struct cmm *cmm)
+{
+	cmm_end(cmm);
+	cmm_abort(cmm);
 	list_foreach_safe (node, &cmm->partitions)
 		cmm_remove_partition(list_entry(node, struct partition, node), cmm_forget_nothing);
 	cmm_stop_lanes(cmm->lanes, cmm->lane_count);

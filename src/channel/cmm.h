@@ -110,7 +110,9 @@ struct cmm {
 
 /* -ENOMEM, or why no memory can be locked. */
 int cmm_open(struct cmm *cmm, const struct cmm_ops *ops, void *context, struct error *error);
-/* Ends all channels and sessions (their context stays the owner's), wipes all keys. */
+/* Ends all channels; processes are told. */
+void cmm_end(struct cmm *cmm);
+/* The same, and frees sessions (their context stays the owner's) and wipes the key table. */
 void cmm_close(struct cmm *cmm);
 /* Makes ready all of a new policy (taken) that can fail, beside what runs; a failure leaves nothing
  * behind. Then one of the two: */
@@ -140,6 +142,8 @@ struct state_row *cmm_find_row(const struct cmm *cmm, uint32_t row_id);
 uint32_t cmm_count_rule(const struct cmm *cmm, const struct policy_rule *rule, uint32_t direction);
 /* The counters with those of what stands. */
 void cmm_count(const struct cmm *cmm, struct cmm_counts *out);
+/* Adds what came through a route that stands. */
+void cmm_route_add_counts(struct cmm_counts *counts, const struct route *route);
 /* "revoked", and its sentence. */
 const char *attach_reason_word(enum attach_reason reason);
 const char *attach_reason_text(enum attach_reason reason);

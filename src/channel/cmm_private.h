@@ -13,8 +13,6 @@ void cmm_connect_waiting(struct state_row *row);
 int cmm_route_open(struct state_row *sender, struct state_row *receiver);
 /* Takes the route of row away, if there is one; counts it. */
 void cmm_route_close(struct state_row *row, enum attach_reason reason, bool with_rest);
-/* The number of messages that came through, and so on, of a route that stands or goes. */
-void cmm_route_add_counts(struct cmm_counts *counts, const struct route *route);
 uint64_t cmm_interval_ns(const struct policy_rule *rule);
 
 /* --- cmm.c --- */

@@ -342,6 +342,8 @@ static void tell_up(const struct state_row *row)
 		.message_max = row->route->message_max};
 
 	row->partition->cmm->ops->send(row->session, &notice, NULL, 0);
+	/* For an event loop, which looks at the channel's own descriptor. */
+	route_wake(row->wake);
 }
 
 static void stand_up(struct state_row *sender, struct state_row *receiver)

@@ -85,7 +85,6 @@ void cmm_route_close(struct state_row *row, enum attach_reason reason, bool with
 	if (!route)
 		return;
 	lane_remove(route->lane, route, with_rest);
-	route_end(route, reason);
 	cmm_route_add_counts(&cmm->counts, route);
 	cmm->counts.down++;
 	cmm->counts.ended[reason]++;

@@ -135,11 +135,9 @@ void route_disarm(struct route *route)
 	ring_end_sleep(&route->from.view.shared->consumer_sleeps);
 }
 
-void route_end(struct route *route, enum attach_reason reason)
+void route_end(const struct ring_view *view, int wake, enum attach_reason reason)
 {
 	/* Release: the last messages are seen by who sees the end. */
-	__atomic_store_n(&route->to.view.shared->end, reason, __ATOMIC_RELEASE);
-	__atomic_store_n(&route->from.view.shared->end, reason, __ATOMIC_RELEASE);
-	route_wake(route->receiver.wake);
-	route_wake(route->sender.wake);
+	__atomic_store_n(&view->shared->end, reason, __ATOMIC_RELEASE);
+	route_wake(wake);
 }

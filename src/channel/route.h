@@ -71,7 +71,7 @@ enum route_result route_move(struct route *route, struct stamp *scratch, uint64_
 /* Says in both rings that the lane will sleep. false: there is something to do, it must not. */
 bool route_arm(struct route *route);
 void route_disarm(struct route *route);
-/* Tells both processes in their rings why it is over, and wakes them. */
-void route_end(struct route *route, enum attach_reason reason);
+/* Tells a process in its ring why it is over, and wakes it. */
+void route_end(const struct ring_view *view, int wake, enum attach_reason reason);
 /* Wakes a process; never blocks. */
 void route_wake(int wake);

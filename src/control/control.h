@@ -27,9 +27,22 @@
 #include <sys/types.h>
 #include <uv.h>
 
+/* The roles that get the configuration, in the order of control_peer_names. */
+enum control_peer { PEER_PACKET, PEER_CHANNEL, PEER_COUNT };
+extern const char *const control_peer_names[]; /* ended by NULL */
+
+struct control;
+
+/* What a peer's ops and answers are given. */
+struct control_peer_link {
+	struct control *control;
+	enum control_peer peer;
+	struct ipc_channel *channel; /* NULL: down */
+};
+
 struct control {
 	struct role_context *role;
-	struct ipc_channel *packet; /* NULL: down */
+	struct control_peer_link peers[PEER_COUNT];
 	bool is_stopping;
 	unsigned int references; /* itself, its timers, and calls to the broker under way */
 
@@ -80,9 +93,9 @@ void control_confirm(struct control *control, apply_done_fn done, void *context)
 /* Sets result's list (taken), as much of it as fits into a message beside others; what does not is
  * counted in NAME_left_out, with more that are not in the list. */
 void control_set_bounded(json_t *result, const char *name, json_t *list, size_t more);
-/* The packet role has connected, or gone (also: control stops). */
-void control_apply_packet_up(struct control *control);
-void control_apply_packet_down(struct control *control);
+/* A peer has connected, or gone (also: control stops). */
+void control_apply_peer_up(struct control *control, enum control_peer peer);
+void control_apply_peer_down(struct control *control, enum control_peer peer);
 void control_apply_init(struct control *control);
 void control_apply_close(struct control *control);
 
@@ -114,5 +127,11 @@ void control_broker_give(struct control *control, const char *method, json_t *pa
 /* A timer of control's, which keeps it alive until the timer is closed. */
 void control_timer_init(struct control *control, uv_timer_t *timer);
 void control_timer_close(uv_timer_t *timer);
+/* The channel to a peer; NULL: it is down. */
+static inline struct ipc_channel *control_channel(
+	const struct control *control, enum control_peer peer)
+{
+	return control->peers[peer].channel;
+}
 /* Text of an error object of an answer; never NULL. */
 const char *control_error_text(const json_t *error);

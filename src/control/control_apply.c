@@ -17,9 +17,6 @@
 /* Compiling thousands of rules, reserving memory: far below this on any machine. */
 #define CONFIGURE_TIMEOUT_MS 120000
 
-static const char *const role_names[] = {"packet", NULL};
-#define ROLE_PACKET 0
-
 static const char *const phase_names[] = {
 	[CONFIG_PREPARE] = "prepare",
 	[CONFIG_COMMIT] = "commit",
@@ -33,10 +30,10 @@ static bool is_unavailable(const json_t *error)
 	return json_integer_value(json_object_get(error, "code")) == IPC_UNAVAILABLE;
 }
 
-static void on_packet_answered(void *context, const json_t *result, const json_t *error,
+static void on_peer_answered(void *context, const json_t *result, const json_t *error,
 	int *descriptors, size_t descriptor_count)
 {
-	struct control *control = context;
+	struct control_peer_link *link = context;
 	unsigned int flags = 0;
 
 	if (error && is_unavailable(error))
@@ -44,29 +41,33 @@ static void on_packet_answered(void *context, const json_t *result, const json_t
 	if (json_array_size(json_object_get(result, "restart")))
 		flags |= CONFIG_ANSWER_RESTART;
 	config_store_answered(
-		&control->store, ROLE_PACKET, error ? control_error_text(error) : NULL, flags);
+		&link->control->store, link->peer, error ? control_error_text(error) : NULL, flags);
 }
 
 static int store_send(void *context, unsigned int role, enum config_phase phase,
 	json_int_t generation, const json_t *document, struct error *error)
 {
 	struct control *control = context;
+	struct control_peer_link *link = &control->peers[role];
+	const char *name = control_peer_names[role];
 	json_t *params =
 		json_pack("{s:I, s:s}", "generation", generation, "phase", phase_names[phase]);
+	char method[64];
 	int fd = -1, code = 0;
 
 	if (document)
 		code = config_document_attach(params, document, &fd, error);
-	if (code < 0 || !control->packet) {
+	if (code < 0 || !link->channel) {
 		json_decref(params);
-		return code < 0 ? code : error_set(error, -ENOTCONN, "the packet role is down");
+		return code < 0 ? code : error_set(error, -ENOTCONN, "the %s role is down", name);
 	}
-	code = ipc_call(control->packet, "packet.configure", params, &fd, fd >= 0 ? 1 : 0,
-		CONFIGURE_TIMEOUT_MS, on_packet_answered, control);
+	snprintf(method, sizeof(method), "%s.configure", name);
+	code = ipc_call(link->channel, method, params, &fd, fd >= 0 ? 1 : 0, CONFIGURE_TIMEOUT_MS,
+		on_peer_answered, link);
 	if (fd >= 0)
 		close(fd);
 	if (code < 0)
-		error_set(error, code, "the packet role does not take the configuration: %s",
+		error_set(error, code, "the %s role does not take the configuration: %s", name,
 			strerror(-code));
 	return code;
 }
@@ -83,7 +84,7 @@ static void on_restarting(void *context, const json_t *result, const json_t *err
 static void store_restart(void *context, unsigned int role)
 {
 	control_broker_call(context, "broker.restart_role",
-		json_pack("{s:s}", "role", role_names[role]), on_restarting, context);
+		json_pack("{s:s}", "role", control_peer_names[role]), on_restarting, context);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -372,7 +373,15 @@ void control_confirm(struct control *control, apply_done_fn done, void *context)
 
 /* --- The start: what the file says, or what a packet role that outlived control runs. --- */
 
-/* A packet role that died gets it from begin_first() when it is back. */
+static bool all_peers_are_up(const struct control *control)
+{
+	for (enum control_peer peer = 0; peer < PEER_COUNT; peer++)
+		if (!control->store.roles[peer].is_up)
+			return false;
+	return true;
+}
+
+/* A role that died gets it from begin_first() when it is back. */
 static void on_first_done(void *context, const json_t *changes, const struct error *error)
 {
 	struct control *control = context;
@@ -380,7 +389,7 @@ static void on_first_done(void *context, const json_t *changes, const struct err
 	if (!error || control->is_stopping)
 		return;
 	log_error("config_failed", log_str("reason", error->text));
-	if (control->store.roles[ROLE_PACKET].is_up)
+	if (all_peers_are_up(control))
 		role_tell_failed(control->role, error->text);
 }
 
@@ -391,7 +400,7 @@ static void take_over(
 	const char *applied_at = json_string_value(json_object_get(state, "applied_at"));
 	struct config_store *store = &control->store;
 
-	config_store_take_over(store, ROLE_PACKET, document, generation, state);
+	config_store_take_over(store, PEER_PACKET, document, generation, state);
 	if (applied_at)
 		snprintf(control->applied_at, sizeof(control->applied_at), "%s", applied_at);
 	else
@@ -424,8 +433,10 @@ static bool begin_taken_over(struct control *control)
 static void begin_first(struct control *control)
 {
 	if (!control->is_file_read || !control->is_packet_asked || control->store.running
-		|| !control->packet || begin_taken_over(control))
+		|| !control_channel(control, PEER_PACKET) || begin_taken_over(control))
 		return;
+	if (control->first && !all_peers_are_up(control))
+		return; /* the last one to come begins it */
 	if (!control->first) {
 		role_tell_failed(control->role, control->first_error);
 		return;
@@ -544,19 +555,31 @@ static void on_kept(void *context, const json_t *result, const json_t *error, in
 	begin_first(control);
 }
 
-void control_apply_packet_up(struct control *control)
+/* What runs already is the packet role's: the others get what it has. */
+static void ask_what_runs(struct control *control)
 {
-	config_store_role_up(&control->store, ROLE_PACKET);
-	if (!control->store.running
-		&& ipc_call(control->packet, "packet.config", NULL, NULL, 0, IPC_CALL_TIMEOUT_MS,
-			   on_packet_config, control)
-			< 0)
+	if (ipc_call(control_channel(control, PEER_PACKET), "packet.config", NULL, NULL, 0,
+		    IPC_CALL_TIMEOUT_MS, on_packet_config, control)
+		< 0)
 		log_error("packet_config_unknown", log_str("reason", "it cannot be asked"));
 }
 
-void control_apply_packet_down(struct control *control)
+void control_apply_peer_up(struct control *control, enum control_peer peer)
 {
-	config_store_role_down(&control->store, ROLE_PACKET);
+	config_store_role_up(&control->store, peer);
+	if (control->store.running)
+		return;
+	if (peer == PEER_PACKET)
+		ask_what_runs(control);
+	else
+		begin_first(control);
+}
+
+void control_apply_peer_down(struct control *control, enum control_peer peer)
+{
+	config_store_role_down(&control->store, peer);
+	if (peer != PEER_PACKET)
+		return;
 	if (!control->store.running)
 		control->is_packet_asked = false;
 	json_decref(control->packet_document);
@@ -565,7 +588,7 @@ void control_apply_packet_down(struct control *control)
 
 void control_apply_init(struct control *control)
 {
-	config_store_init(&control->store, &store_ops, control, role_names, ROLE_PACKET);
+	config_store_init(&control->store, &store_ops, control, control_peer_names, PEER_PACKET);
 	for (int i = 0; i < CONFIG_TIMER_COUNT; i++)
 		control_timer_init(control, &control->config_timers[i]);
 	control_broker_call(control, "broker.kept", NULL, on_kept, control);

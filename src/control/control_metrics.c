@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Samples for OpenMetrics: control's own, and those of the packet role, page by page. */
+/* Samples for OpenMetrics: control's own, and those of the other roles, page by page. */
 #include "base/log.h"
 #include "control/control.h"
 
@@ -15,6 +15,7 @@ struct collection {
 	struct metrics_server *server;
 	json_t *samples;
 	unsigned int pages;
+	enum control_peer peer; /* that is asked */
 };
 
 static void add(
@@ -45,7 +46,9 @@ static void add_own(struct control *control, json_t *samples)
 	add(samples, "config_generation", "gauge", "counts configurations applied",
 		(uint64_t)control->store.generation);
 	add(samples, "packet_role_up", "gauge", "1: the packet role runs with this configuration",
-		control->store.roles[0].is_configured);
+		control->store.roles[PEER_PACKET].is_configured);
+	add(samples, "channel_role_up", "gauge", "1: the channel role runs with this configuration",
+		control->store.roles[PEER_CHANNEL].is_configured);
 	add(samples, "events", "counter", "events published", events.total);
 	add(samples, "events_refused", "counter", "events without type or too large",
 		events.invalid);
@@ -77,6 +80,7 @@ static void collection_end(struct collection *collection)
 }
 
 static void ask_page(struct collection *collection, const char *after);
+static void ask_next_peer(struct collection *collection);
 
 static void on_page(void *context, const json_t *result, const json_t *error, int *descriptors,
 	size_t descriptor_count)
@@ -92,25 +96,33 @@ static void on_page(void *context, const json_t *result, const json_t *error, in
 	if (next && collection->control && ++collection->pages < PAGES_MAX)
 		ask_page(collection, next);
 	else
+		ask_next_peer(collection);
+}
+
+static void ask_next_peer(struct collection *collection)
+{
+	if (collection->control && ++collection->peer < PEER_COUNT)
+		ask_page(collection, NULL);
+	else
 		collection_end(collection);
 }
 
 static void ask_page(struct collection *collection, const char *after)
 {
-	struct control *control = collection->control;
+	struct ipc_channel *channel = control_channel(collection->control, collection->peer);
 	json_t *params = json_pack("{s:i}", "limit", PAGE_SIZE);
+	char method[64];
 
 	if (after)
 		json_object_set_new(params, "after", json_string(after));
-	if (!control->packet) {
+	if (!channel) {
 		json_decref(params);
-		collection_end(collection);
+		ask_next_peer(collection);
 		return;
 	}
-	if (ipc_call(control->packet, "packet.metrics", params, NULL, 0, PAGE_TIMEOUT_MS, on_page,
-		    collection)
-		< 0)
-		collection_end(collection);
+	snprintf(method, sizeof(method), "%s.metrics", control_peer_names[collection->peer]);
+	if (ipc_call(channel, method, params, NULL, 0, PAGE_TIMEOUT_MS, on_page, collection) < 0)
+		ask_next_peer(collection);
 }
 
 void control_collect_metrics(void *context, struct metrics_server *server)

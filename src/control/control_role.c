@@ -98,10 +98,13 @@ void control_broker_call(struct control *control, const char *method, json_t *pa
 	control_broker_give(control, method, params, -1, done, context);
 }
 
-/* What the packet role sends: events, and records for those who trace. */
-static void on_packet_request(struct ipc_request *request, void *context)
+const char *const control_peer_names[] = {"packet", "channel", NULL};
+
+/* What the other roles send: events, and records for those who trace. */
+static void on_peer_request(struct ipc_request *request, void *context)
 {
-	struct control *control = context;
+	struct control_peer_link *link = context;
+	struct control *control = link->control;
 	const char *method = ipc_request_method(request);
 	const json_t *params = ipc_request_params(request);
 
@@ -116,23 +119,24 @@ static void on_packet_request(struct ipc_request *request, void *context)
 		api_server_route(control->api, method, params);
 }
 
-static void on_packet_closed(struct ipc_channel *channel, void *context)
+static void on_peer_closed(struct ipc_channel *channel, void *context)
 {
-	struct control *control = context;
+	struct control_peer_link *link = context;
+	struct control *control = link->control;
+	const char *name = control_peer_names[link->peer];
 
-	if (control->packet != channel)
+	if (link->channel != channel)
 		return;
-	control->packet = NULL;
+	link->channel = NULL;
 	ipc_close(channel);
-	control_apply_packet_down(control);
+	control_apply_peer_down(control, link->peer);
 	if (control->api)
-		api_server_role_lost(control->api, "packet");
+		api_server_role_lost(control->api, name);
 	event_bus_publish(
-		control->bus, json_pack("{s:s, s:s}", "event_type", "role_down", "role", "packet"));
+		control->bus, json_pack("{s:s, s:s}", "event_type", "role_down", "role", name));
 }
 
-static const struct ipc_ops packet_ops = {
-	.on_request = on_packet_request, .on_close = on_packet_closed};
+static const struct ipc_ops peer_ops = {.on_request = on_peer_request, .on_close = on_peer_closed};
 
 static int control_start(struct role_context *role, void **state, struct error *error)
 {
@@ -149,32 +153,42 @@ static int control_start(struct role_context *role, void **state, struct error *
 		control_put(control);
 		return error_set(error, -ENOMEM, "control: no memory left");
 	}
+	for (enum control_peer peer = 0; peer < PEER_COUNT; peer++)
+		control->peers[peer] = (struct control_peer_link){control, peer, NULL};
 	control_settings_init(control);
 	control_apply_init(control);
 	*state = control;
 	return 0;
 }
 
+static struct control_peer_link *find_peer(struct control *control, const char *name)
+{
+	for (enum control_peer peer = 0; peer < PEER_COUNT; peer++)
+		if (strcmp(control_peer_names[peer], name) == 0)
+			return &control->peers[peer];
+	return NULL;
+}
+
 static void control_peer(void *state, const char *peer_name, int fd)
 {
 	struct control *control = state;
-	struct ipc_channel *old = control->packet;
+	struct control_peer_link *link = find_peer(control, peer_name);
 	int code;
 
-	if (strcmp(peer_name, "packet") != 0 || control->is_stopping) {
+	if (!link || control->is_stopping) {
 		close(fd);
 		return;
 	}
 	/* A new socket can come before the old one's end was seen. */
-	if (old)
-		on_packet_closed(old, control);
-	code = ipc_open(control->role->loop, fd, &packet_ops, control, &control->packet);
+	if (link->channel)
+		on_peer_closed(link->channel, link);
+	code = ipc_open(control->role->loop, fd, &peer_ops, link, &link->channel);
 	if (code < 0) {
-		log_error("packet_channel_failed", log_errno(code));
-		control->packet = NULL;
+		log_error("role_channel_failed", log_str("role", peer_name), log_errno(code));
+		link->channel = NULL;
 		return;
 	}
-	control_apply_packet_up(control);
+	control_apply_peer_up(control, link->peer);
 }
 
 /* Nobody sees the answer to a signal, so that the log has to say it. */
@@ -243,9 +257,11 @@ static void control_stop(void *state)
 	if (control->is_stopping)
 		return;
 	control->is_stopping = true;
-	/* First the roles' channel: what waits for its answers ends. */
-	ipc_close(control->packet);
-	control->packet = NULL;
+	/* First the roles' channels: what waits for their answers ends. */
+	for (enum control_peer peer = 0; peer < PEER_COUNT; peer++) {
+		ipc_close(control->peers[peer].channel);
+		control->peers[peer].channel = NULL;
+	}
 	control_metrics_abandon(control);
 	control_apply_close(control);
 	api_server_close(control->api);

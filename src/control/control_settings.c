@@ -55,9 +55,12 @@ static void fail(char problem[ERROR_TEXT_SIZE], const char *event, const char *r
 
 static struct ipc_channel *role_channel(void *context, const char *role)
 {
-	struct control *control = context;
+	const struct control *control = context;
 
-	return strcmp(role, "packet") == 0 ? control->packet : NULL;
+	for (enum control_peer peer = 0; peer < PEER_COUNT; peer++)
+		if (strcmp(control_peer_names[peer], role) == 0)
+			return control_channel(control, peer);
+	return NULL;
 }
 
 static const struct api_server_ops api_ops = {

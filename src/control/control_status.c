@@ -63,7 +63,7 @@ static void on_inspection(void *context, const json_t *result, const json_t *err
 
 static void ask_inspection(struct status *status)
 {
-	struct ipc_channel *packet = status->control->packet;
+	struct ipc_channel *packet = control_channel(status->control, PEER_PACKET);
 
 	if (!packet
 		|| ipc_call(packet, "inspect.status", NULL, NULL, 0, STATUS_TIMEOUT_MS,
@@ -116,7 +116,7 @@ static void on_ports(void *context, const json_t *result, const json_t *error, i
 static void ask_ports(struct status *status, const char *after)
 {
 	json_t *params = json_pack("{s:i}", "limit", PORTS_PAGE_SIZE);
-	struct ipc_channel *packet = status->control->packet;
+	struct ipc_channel *packet = control_channel(status->control, PEER_PACKET);
 
 	if (after)
 		json_object_set_new(params, "after", json_string(after));
@@ -175,7 +175,7 @@ static void on_roles(void *context, const json_t *result, const json_t *error, i
 	json_array_foreach (json_object_get(result, "roles"), index, role)
 		add_role(status, rows, role);
 	json_object_set_new(status->result, "roles", rows);
-	if (status->control->store.roles[0].is_configured)
+	if (status->control->store.roles[PEER_PACKET].is_configured)
 		ask_ports(status, NULL);
 	else
 		status_end(status);
@@ -209,6 +209,15 @@ static json_t *events_part(const struct control *control)
 		"eve_written", (json_int_t)eve.written, "eve_errors", (json_int_t)eve.errors);
 }
 
+/* The first role that lacks what runs; NULL: none does. */
+static const char *unconfigured_peer(const struct control *control)
+{
+	for (enum control_peer peer = 0; peer < PEER_COUNT; peer++)
+		if (!control->store.roles[peer].is_configured)
+			return control_peer_names[peer];
+	return NULL;
+}
+
 void control_status_reply(struct control *control, struct ipc_request *request)
 {
 	struct status *status = calloc(1, sizeof(*status));
@@ -225,7 +234,7 @@ void control_status_reply(struct control *control, struct ipc_request *request)
 	status->request = request;
 	status->problems = json_array();
 	status->is_starting = !control->store.running
-		|| (!control->store.roles[0].is_configured && !control->store.problem[0]);
+		|| (unconfigured_peer(control) && !control->store.problem[0]);
 	status->result = json_pack("{s:s, s:s, s:s, s:o, s:s, s:I, s:o, s:o, s:I}", "host",
 		host ? host : "", "version", BULKHEAD_VERSION, "state", "starting", "problems",
 		status->problems, "started_at", control->started_at, "uptime_s",
@@ -233,7 +242,8 @@ void control_status_reply(struct control *control, struct ipc_request *request)
 		config_part(control), "events", events_part(control), "clients",
 		(json_int_t)api.clients);
 	if (control->store.problem[0])
-		add_problem(status, "%s could not take over the configuration: %s", "packet",
+		add_problem(status, "%s could not take over the configuration: %s",
+			unconfigured_peer(control) ? unconfigured_peer(control) : "a role",
 			control->store.problem);
 	if (control->metrics_problem[0])
 		add_problem(status, "%s are not served: %s", "metrics", control->metrics_problem);

@@ -4,6 +4,7 @@
  * add a row here, in the order of starting; its struct role_ops in its own folder; and its system
  * calls in sandbox_calls.c. Nothing else knows how many roles there are.
  */
+#include "channel/channel_role.h"
 #include "control/control_role.h"
 #include "main/role.h"
 #include "main/sandbox.h"
@@ -34,10 +35,21 @@ const struct role roles[] = {
 		.sandbox = &sandbox_packet,
 	},
 	{
+		.name = "channel",
+		.job = "messages between processes of partitions: keys, state tables, rings",
+		.ops = &channel_role_ops,
+		.peers = LIST("control"),
+		.requests = LIST("broker.listen_unix"),
+		.method_prefixes = LIST("channel."),
+		/* All its memory is locked, also where the limit cannot be raised. */
+		.capabilities = BIT(CAP_IPC_LOCK),
+		.sandbox = &sandbox_channel,
+	},
+	{
 		.name = "control",
 		.job = "configuration, API and its authorisation, events, metrics",
 		.ops = &control_role_ops,
-		.peers = LIST("packet"),
+		.peers = LIST("packet", "channel"),
 		.requests = LIST("broker.open_config", "broker.open_append", "broker.listen_unix",
 			"broker.connect_unix", "broker.listen_tcp", "broker.set_role_log",
 			"broker.roles", "broker.restart_role", "broker.keep", "broker.kept"),

@@ -39,7 +39,7 @@ struct sandbox {
 };
 
 /* sandbox_calls.c: beside each call why the role needs it. */
-extern const struct sandbox sandbox_packet, sandbox_control;
+extern const struct sandbox sandbox_packet, sandbox_channel, sandbox_control;
 extern const struct sandbox_call sandbox_sanitizer_calls[];
 
 int sandbox_enter(const struct role *role, struct error *error);

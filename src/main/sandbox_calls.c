@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -98,9 +99,21 @@ static const struct sandbox_call packet_calls[] = {
 	ANY(timerfd_gettime), ANY(prctl), ANY(membarrier), ANY(rt_sigtimedwait), ANY(sigaltstack),
 	END};
 
+static const struct sandbox_call channel_calls[] = {
+	/* rings, heap and stacks of threads; never code */
+	ONLY(mmap, 2, PROT_EXEC, 0), ONLY(mprotect, 2, PROT_EXEC, 0), ANY(mlock),
+	/* of new threads: libc sets their places */
+	ANY(sched_setaffinity), ANY(sched_getaffinity),
+	/* libuv, of each descriptor that it polls */
+	ONLY(ioctl, 1, EXACTLY, FIONBIO), END};
+
 static const struct sandbox_call *const control_lists[] = {common_calls, control_calls, NULL};
 static const struct sandbox_call *const packet_lists[] = {common_calls, packet_calls, NULL};
 
+static const struct sandbox_call *const channel_lists[] = {common_calls, channel_calls, NULL};
+
+const struct sandbox sandbox_channel = {
+	.view = SANDBOX_VIEW_EMPTY, .lists = channel_lists, .may_lock_memory = true};
 const struct sandbox sandbox_control = {.view = SANDBOX_VIEW_EMPTY, .lists = control_lists};
 const struct sandbox sandbox_packet = {
 	.view = SANDBOX_VIEW_SYSTEM, .lists = packet_lists, .may_lock_memory = true};

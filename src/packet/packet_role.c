@@ -7,7 +7,7 @@
 #include "packet/packet_configure.h"
 #include "packet/packet_module.h"
 #include "packet/packet_names.h"
-#include "schema/api_schema.h"
+#include "schema/metrics_page.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -111,65 +111,19 @@ bool packet_has_room_for_events(void)
 void packet_metric(json_t *samples, const char *name, const char *type, const char *help,
 	json_t *labels, double value)
 {
-	json_array_append_new(samples,
-		json_pack("{s:s, s:s, s:s, s:o, s:f}", "name", name, "type", type, "help", help,
-			"labels", labels ? labels : json_object(), "value", value));
-}
-
-/* One page of an array that was made for this call. */
-static json_t *page_of(const json_t *samples, const json_t *params)
-{
-	const char *after = api_page_after(params);
-	size_t start = after ? strtoull(after, NULL, 10) : 0;
-	size_t end = start + api_page_limit(params), size = json_array_size(samples);
-	json_t *page = json_array(), *result;
-	char next[24];
-
-	for (size_t i = start; i < end && i < size; i++)
-		json_array_append(page, json_array_get(samples, i));
-	result = json_pack("{s:o}", "samples", page);
-	if (end < size) {
-		snprintf(next, sizeof(next), "%zu", end);
-		json_object_set_new(result, "next", json_string(next));
-	}
-	return result;
-}
-
-/* Samples of one name side by side, as OpenMetrics wants them; the order of names is kept. */
-static json_t *group_by_name(const json_t *samples)
-{
-	json_t *groups = json_object(), *out = json_array(), *sample, *group;
-	const char *name;
-	size_t i;
-
-	json_array_foreach (samples, i, sample) {
-		name = json_string_value(json_object_get(sample, "name"));
-		group = json_object_get(groups, name);
-		if (!group) {
-			group = json_array();
-			json_object_set_new(groups, name, group);
-		}
-		json_array_append(group, sample);
-	}
-	json_object_foreach (groups, name, group)
-		json_array_extend(out, group);
-	json_decref(groups);
-	return out;
+	metrics_sample(samples, name, type, help, labels, value);
 }
 
 static void handle_metrics(struct ipc_request *request, void *context)
 {
-	json_t *samples = json_array(), *grouped;
+	json_t *samples = json_array();
 
 	for (const struct packet_module *const *module = packet_modules; *module; module++)
 		if ((*module)->metrics && packet_config())
 			(*module)->metrics(samples);
 	packet_metric(samples, "events_lost", "counter", "events that control did not take in time",
 		NULL, (double)events_lost);
-	grouped = group_by_name(samples);
-	ipc_reply(request, page_of(grouped, ipc_request_params(request)));
-	json_decref(grouped);
-	json_decref(samples);
+	ipc_reply(request, metrics_page(samples, ipc_request_params(request)));
 }
 
 static const struct ipc_method role_methods[] = {

@@ -429,6 +429,7 @@ void config_check(struct load *load)
 	check_appliance(load);
 	check_ipsec(load);
 	check_distributor(load);
+	check_channels(load);
 	check_variables(load);
 	check_cores(load);
 	check_metrics(load);

@@ -15,6 +15,8 @@ void check_link_address(
 
 /* check_distributor.c: VIPAs, services and targets. */
 void check_distributor(struct load *load);
+/* check_channels.c: rules, sockets and endpoints of `channels`. */
+void check_channels(struct load *load);
 /* check_unique.c: devices, names of ports and MAC addresses that are there twice. */
 void check_unique(struct load *load);
 /* check_variables.c: references between inspection.variables. */

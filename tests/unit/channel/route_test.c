@@ -290,7 +290,8 @@ static void the_end_is_told_in_both_rings_behind_the_last_message(void **state)
 {
 	send_message("last", 4);
 	move();
-	route_end(&world.route, ATTACH_REASON_REVOKED);
+	route_end(&world.route.from.view, world.route.sender.wake, ATTACH_REASON_REVOKED);
+	route_end(&world.route.to.view, world.route.receiver.wake, ATTACH_REASON_REVOKED);
 	assert_true(was_woken(0));
 	assert_true(was_woken(1));
 	assert_int_equal(world.sender.view.shared->end, ATTACH_REASON_REVOKED);

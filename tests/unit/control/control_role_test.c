@@ -4,7 +4,8 @@
  *a client that uses the library:
  *
  *	client thread ── API socket ── control ──┬── broker (here)
- *	                                         └── packet (here)
+ *	                                         ├── packet (here)
+ *	                                         └── channel (here)
  */
 #include "base/log.h"
 #include "bulkhead/control.h"
@@ -47,13 +48,14 @@ static struct {
 	uv_loop_t loop;
 	struct role_context role;
 	void *state;
-	struct ipc_channel *broker_end, *packet_end;
+	struct ipc_channel *broker_end, *packet_end, *channel_end;
 	char socket_path[64];
 	pthread_t client;
 	uv_async_t client_done, poke;
 	void (*poked)(void); /* what poke runs on the loop's thread */
 	/* The packet role. */
 	int prepares, commits, aborts, trace_stops;
+	int channel_commits;
 	json_int_t generation;
 	bool refuses;
 	json_t *config;
@@ -193,6 +195,26 @@ static const struct ipc_ops broker_ops = {
 static const struct ipc_ops packet_ops = {
 	.on_request = on_packet_request, .on_close = on_end_closed};
 
+/* --- The channel role: takes whatever it is given --- */
+
+static void on_channel_request(struct ipc_request *request, void *context)
+{
+	const char *phase =
+		json_string_value(json_object_get(ipc_request_params(request), "phase"));
+
+	if (strcmp(ipc_request_method(request), "channel.configure") == 0) {
+		/* Relaxed: its only writer; read by the client's thread. */
+		__atomic_store_n(&world.channel_commits,
+			world.channel_commits + (strcmp(phase, "commit") == 0), __ATOMIC_RELAXED);
+		ipc_reply(request, json_object());
+	} else {
+		ipc_reply_error(request, IPC_FAILED, "not in this test", NULL);
+	}
+}
+
+static const struct ipc_ops channel_ops = {
+	.on_request = on_channel_request, .on_close = on_end_closed};
+
 static void ignore_request(struct ipc_request *request, void *context)
 {
 	control_role_ops.request(world.state, request);
@@ -215,12 +237,30 @@ static void connect_packet(void)
 	control_role_ops.peer(world.state, "packet", ends[1]);
 }
 
+static void connect_channel(void)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	assert_int_equal(ipc_open(&world.loop, ends[0], &channel_ops, &world.channel_end,
+				 &world.channel_end),
+		0);
+	control_role_ops.peer(world.state, "channel", ends[1]);
+}
+
 static void kill_packet(void)
 {
 	ipc_close(world.packet_end);
 	world.packet_end = NULL;
 	world.generation = 0;
 	connect_packet();
+}
+
+static void kill_channel(void)
+{
+	ipc_close(world.channel_end);
+	world.channel_end = NULL;
+	connect_channel();
 }
 
 /* --- The world --- */
@@ -234,6 +274,7 @@ static void on_client_done(uv_async_t *async)
 {
 	control_role_ops.stop(world.state);
 	ipc_close(world.packet_end);
+	ipc_close(world.channel_end);
 	ipc_close(world.broker_end);
 	ipc_close(world.role.broker);
 	uv_close((uv_handle_t *)&world.client_done, NULL);
@@ -268,6 +309,7 @@ static void run_world(void *(*body)(void *))
 	assert_int_equal(ipc_open(&world.loop, ends[1], &role_ops, NULL, &world.role.broker), 0);
 	assert_int_equal(control_role_ops.start(&world.role, &world.state, &error), 0);
 	connect_packet();
+	connect_channel();
 	client_body = body;
 	assert_int_equal(pthread_create(&world.client, NULL, run_client, NULL), 0);
 	uv_run(&world.loop, UV_RUN_DEFAULT);
@@ -465,6 +507,27 @@ static void gives_a_restarted_packet_role_its_configuration(void **state)
 	assert_int_equal(world.generation, 1);
 }
 
+static void *lose_channel(void *argument)
+{
+	begin(NULL);
+	world.poked = kill_channel;
+	uv_async_send(&world.poke);
+	while (__atomic_load_n(&world.channel_commits, __ATOMIC_RELAXED) < 2)
+		usleep(WAIT_STEP_US);
+	wait_for_state("running");
+	apply(with_line("log: {level: debug}\n"), 0);
+	return end();
+}
+
+/* The others are not touched by it. */
+static void gives_a_restarted_channel_role_its_configuration(void **state)
+{
+	run_world(lose_channel);
+	assert_string_equal(verdicts, "generation=2 ");
+	assert_int_equal(world.prepares, 2);
+	assert_int_equal(world.channel_commits, 3);
+}
+
 static void *look(void *argument)
 {
 	begin(NULL);
@@ -482,6 +545,8 @@ static void takes_over_what_a_packet_role_runs_that_outlived_it(void **state)
 	run_world(look);
 	assert_true(world.is_ready);
 	assert_int_equal(world.prepares, 0);
+	/* A channel role gets what the packet role runs. */
+	assert_int_equal(world.channel_commits, 1);
 	assert_non_null(strstr(verdicts, "\"generation\":41"));
 }
 
@@ -621,6 +686,7 @@ int main(void)
 		cmocka_unit_test_setup(applies_all_or_nothing_and_rolls_back, reset),
 		cmocka_unit_test_setup(rolls_back_what_was_not_confirmed_in_time, reset),
 		cmocka_unit_test_setup(gives_a_restarted_packet_role_its_configuration, reset),
+		cmocka_unit_test_setup(gives_a_restarted_channel_role_its_configuration, reset),
 		cmocka_unit_test_setup(takes_over_what_a_packet_role_runs_that_outlived_it, reset),
 		cmocka_unit_test_setup(refuses_what_a_client_must_not_do, reset),
 		cmocka_unit_test_setup(

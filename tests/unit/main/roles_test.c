@@ -48,6 +48,7 @@ static void control_has_no_capability(void **state)
 {
 	assert_int_equal(role_find("control")->capabilities, 0);
 	assert_int_equal(role_find("packet")->capabilities & 1ULL << CAP_SYS_ADMIN, 0);
+	assert_int_equal(role_find("channel")->capabilities, 1ULL << CAP_IPC_LOCK);
 }
 
 static bool is_listed(const struct sandbox *sandbox, int number)
@@ -76,6 +77,10 @@ static void no_role_may_start_programs_or_touch_other_processes(void **state)
 			assert_false(is_listed(role->sandbox, forbidden[i]));
 	assert_false(is_listed(&sandbox_control, SCMP_SYS(bpf)));
 	assert_false(is_listed(&sandbox_control, SCMP_SYS(bind)));
+	/* What the channel role works with it is given, or makes without a name. */
+	assert_false(is_listed(&sandbox_channel, SCMP_SYS(open)));
+	assert_false(is_listed(&sandbox_channel, SCMP_SYS(openat)));
+	assert_false(is_listed(&sandbox_channel, SCMP_SYS(bind)));
 }
 
 /* Runs attempt in a child that is confined as role; returns how it ended. */
@@ -132,6 +137,10 @@ static void what_is_not_listed_kills(void **state)
 	assert_true(KILLED(confined("control", do_exec)));
 	assert_true(KILLED(confined("control", do_inet_socket)));
 	assert_true(KILLED(confined("control", do_code)));
+	assert_true(LIVED(confined("channel", do_nothing)));
+	assert_true(KILLED(confined("channel", do_exec)));
+	assert_true(KILLED(confined("channel", do_inet_socket)));
+	assert_true(KILLED(confined("channel", do_code)));
 	assert_true(LIVED(confined("packet", do_nothing)));
 	assert_true(LIVED(confined("packet", do_inet_socket)));
 	assert_true(KILLED(confined("packet", do_exec)));

@@ -37,7 +37,8 @@ static void each_method_is_complete_and_unique(void **state)
 		assert_non_null(method->help);
 		assert_true(method->help[strlen(method->help) - 1] == '.');
 		assert_true(strcmp(method->owner, "control") == 0
-			|| strcmp(method->owner, "packet") == 0);
+			|| strcmp(method->owner, "packet") == 0
+			|| strcmp(method->owner, "channel") == 0);
 		for (const struct api_param *param = method->params; param && param->name; param++)
 			assert_non_null(param->help);
 		for (const struct api_field *field = method->result; field && field->path; field++)

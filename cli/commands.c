@@ -38,6 +38,19 @@ const struct command_option global_options[] = {
 			.complete = COMPLETE_FILE),                                                \
 		OPTION("name", "NAME", "Name of the session; bulkhead unless told.")
 
+#define ATTACH_TEXT                                                                                \
+	"\n\nThis needs no rights on the daemon, but a partition's socket: --attach, or "          \
+	"BULKHEAD_CHANNEL_SOCKET, or /run/bulkhead/channel.sock. The partition that the socket "   \
+	"belongs to is ours."
+
+#define ATTACH_OPTIONS                                                                             \
+	OPTION("attach", "PATH", "The partition's socket.", .complete = COMPLETE_FILE),            \
+		OPTION("endpoint", "N",                                                            \
+			"Our endpoint, 1 to 1023; one that is given out unless told."),            \
+		OPTION("timeout", "TIME",                                                          \
+			"Wait so long for the other end, as 30s; for ever "                        \
+			"unless told.")
+
 const struct command commands[] = {
 	{
 		.name = "status",
@@ -479,6 +492,126 @@ const struct command commands[] = {
 			       "comments.",
 		.examples = EXAMPLES({"bulkhead config default >bulkhead.yaml", "To start from."}),
 		.run = config_command_default,
+	},
+	{
+		.name = "channels",
+		.summary = "Channels between processes of partitions",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the ends of channels that partitions have authorised, a line "
+			       "each: its "
+			       "number, partition and endpoint, the other end, whether the channel "
+			       "is up, who "
+			       "set its key, and what was delivered. Keys are never shown: nobody "
+			       "can read "
+			       "them.",
+		.options = OPTIONS(OPTION("partition", "NAME", "Only of this partition.",
+			.complete = COMPLETE_PARTITION)),
+		.examples =
+			EXAMPLES({"bulkhead channels --partition web", "With whom does web talk?"}),
+		.run = show_channels,
+	},
+	{
+		.name = "channel list",
+		.summary = "The same as bulkhead channels",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Lists the ends of channels; see bulkhead-channels(1).",
+		.options = OPTIONS(OPTION("partition", "NAME", "Only of this partition.",
+			.complete = COMPLETE_PARTITION)),
+		.examples = EXAMPLES({"bulkhead channel list", "All channels."}),
+		.run = show_channels,
+	},
+	{
+		.name = "channel show",
+		.summary = "All about one end of a channel",
+		.arguments = "NUMBER",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description = "Shows one end of a channel by its number: its process, limits and "
+			       "counters, and the number of its other end.",
+		.examples = EXAMPLES({"bulkhead channel show 7", "Who is behind it?"}),
+		.run = show_channel,
+	},
+	{
+		.name = "channel revoke",
+		.summary = "End a channel",
+		.arguments = "NUMBER",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description =
+			"Ends the channel that has this end, with both ends and their keys. "
+			"When the command returns no message arrives any more. Its processes "
+			"may open another one, as long as the configuration allows it.",
+		.examples = EXAMPLES({"bulkhead channel revoke 7", "Stop it."}),
+		.run = revoke_channel,
+	},
+	{
+		.name = "channel policy",
+		.summary = "Who may open channels to whom, and what is used",
+		.arguments = "",
+		.description =
+			"Shows the partitions that can have channels with what they use of their "
+			"limits, and the rules of channels.allow. What no rule names is denied.",
+		.examples = EXAMPLES({"bulkhead channel policy", "Who may talk to whom?"}),
+		.run = show_channel_policy,
+	},
+	{
+		.name = "channel stats",
+		.summary = "Counts of all channels",
+		.arguments = "",
+		.can_watch = true,
+		.description =
+			"Counts since the channel role started: channels and messages, requests "
+			"that were denied or refused, exceptions, and why channels ended.",
+		.examples =
+			EXAMPLES({"bulkhead channel stats", "Has anybody tried what it may not?"}),
+		.run = show_channel_stats,
+	},
+	{
+		.name = "channel open",
+		.summary = "Talk with another partition's endpoint, both ways",
+		.arguments = "PARTITION:ENDPOINT",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description = "Opens two channels, one each way: lines of standard input are "
+			       "sent, messages "
+			       "that come are printed. Ends when the other end has ended. The "
+			       "other end has to "
+			       "do the same with us." ATTACH_TEXT,
+		.options = OPTIONS(ATTACH_OPTIONS),
+		.examples = EXAMPLES({"bulkhead channel open db:6 --endpoint 5",
+			"As `bulkhead channel open web:5 --endpoint 6` in db."}),
+		.run = open_dialogue,
+	},
+	{
+		.name = "channel send",
+		.summary = "Send lines as messages",
+		.arguments = "PARTITION:ENDPOINT",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description =
+			"Opens a channel to an endpoint of a partition and sends each line of "
+			"standard input as a message. Ends when all were taken." ATTACH_TEXT,
+		.options = OPTIONS(ATTACH_OPTIONS),
+		.examples = EXAMPLES(
+			{"tail -f /var/log/web.log | bulkhead channel send db:6 --endpoint 5",
+				"Send a log to another partition."}),
+		.run = send_messages,
+	},
+	{
+		.name = "channel recv",
+		.summary = "Print messages, a line each",
+		.arguments = "PARTITION:ENDPOINT",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description =
+			"Opens a channel from an endpoint of a partition and prints each message "
+			"and a newline. Ends when the sender has ended." ATTACH_TEXT,
+		.options = OPTIONS(ATTACH_OPTIONS, OPTION("count", "N", "End after N messages.")),
+		.examples = EXAMPLES(
+			{"bulkhead channel recv web:5 --endpoint 6", "What does web:5 send?"}),
+		.run = receive_messages,
 	},
 	{
 		.name = "top",

@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 from lab.daemon import BUILD, make_run_folder
-from lab.netns import run, wait_until
+from lab.netns import wait_until
 
 PEER = BUILD / "tests/scenario/channel-peer"
 BULKHEAD = BUILD / "cli/bulkhead"
@@ -76,16 +76,39 @@ def rows(daemon, **wanted):
     return [row for row in listed if all(row[key] == value for key, value in wanted.items())]
 
 
-def stats(daemon):
+def all_stats(daemon):
     counts = daemon.cli("channel", "stats")
     for name in ("refused", "ended"):
         counts[name] = {row["reason"]: row["count"] for row in counts[name]}
     return counts
 
 
+def begin(daemon):
+    """From here on count stats() and events() of this daemon."""
+    daemon.channels_before = all_stats(daemon), len(daemon.events(event_type="channel"))
+
+
+def difference(now, before):
+    """What was counted since; counts by reason without those that stayed."""
+    if isinstance(now, dict):
+        changed = {key: difference(value, before.get(key, 0)) for key, value in now.items()}
+        return {key: value for key, value in changed.items() if value}
+    return now - before
+
+
+def stats(daemon):
+    """Counters of the channel role, since begin() where that was called."""
+    counts = all_stats(daemon)
+    before = getattr(daemon, "channels_before", (None, 0))[0]
+    for name in counts.keys() - {"threads", "keys", "keys_max"} if before else ():
+        counts[name] = difference(counts[name], before[name])
+    return counts
+
+
 def events(daemon, action):
-    """What the EVE file has of channels, for one action."""
-    return [event["channel"] for event in daemon.events(event_type="channel")
+    """What the EVE file has of channels, for one action, since begin() where that was called."""
+    skipped = getattr(daemon, "channels_before", (None, 0))[1]
+    return [event["channel"] for event in daemon.events(event_type="channel")[skipped:]
             if event["channel"]["action"] == action]
 
 
@@ -97,7 +120,10 @@ class RawProcess:
     """A process on a partition's socket that says what it likes. It is the test's own process: to the
     channel role it is one of that partition all the same."""
 
+    opened = []
+
     def __init__(self, path, hello=True):
+        RawProcess.opened.append(self)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(20)
         self.socket.connect(str(path))
@@ -157,6 +183,11 @@ class RawProcess:
 
     def close(self):
         self.socket.close()
+
+    @classmethod
+    def close_all(cls):
+        while cls.opened:
+            cls.opened.pop().close()
 
 
 class RawRing:
@@ -221,8 +252,3 @@ def peer_result(process, timeout=120):
     code, out, err = finish(process, timeout)
     assert code == 0, f"channel-peer: exit {code}\n{out}{err}"
     return json.loads(out.splitlines()[-1])
-
-
-def mount_users(folder):
-    """Nothing may be left mounted below a folder, or removing it fails."""
-    return folder.as_posix() in run("cat", "/proc/self/mounts")

@@ -9,6 +9,7 @@
 /* Messages of the greatest size that a ring holds at least. */
 #define RING_MESSAGES_MIN   4
 #define RING_CAPACITY_LEAST (256 * 1024ULL)
+#define RING_GUARD_SIZE     65536
 #define RING_SEALS          (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 uint64_t ring_capacity_for(uint64_t message_max)
@@ -48,9 +49,10 @@ static bool ring_memory_is_valid(int fd, uint64_t capacity)
 		&& fstat(fd, &info) == 0 && (uint64_t)info.st_size == RING_DATA_AT + capacity;
 }
 
+/* With pages behind it that nobody may touch. */
 static size_t ring_mapped_size(uint64_t capacity)
 {
-	return (size_t)(RING_DATA_AT + 2 * capacity);
+	return (size_t)(RING_DATA_AT + 2 * capacity + RING_GUARD_SIZE);
 }
 
 int ring_memory_map(int fd, uint64_t capacity, struct ring_view *out)

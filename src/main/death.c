@@ -47,7 +47,8 @@ void death_describe(pid_t pid, int status, char *out, size_t size)
 		snprintf(out, size, "exit code %d", WEXITSTATUS(status));
 		return;
 	}
-	snprintf(out, size, "killed by SIG%s", signal_name ? signal_name : "?");
+	snprintf(out, size, "killed by SIG%s%s", signal_name ? signal_name : "?",
+		WCOREDUMP(status) ? ", core dumped" : "");
 	if (term_signal != SIGSYS)
 		return;
 	number = death_find_system_call(pid);

@@ -2,6 +2,7 @@
 /* What processes ask for: endpoints, rows, keys, and the requests that make a channel stand. */
 #include "channel/cmm_private.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,11 +20,16 @@ struct answer {
 
 /* --- Reading --- */
 
-/* Text with nothing but zeros behind its end. */
+/* Letters, digits, - and _, as the names of the configuration, and nothing but zeros behind them:
+ * it goes into events, and bytes that are no text would keep an event from being told. */
 static bool attach_name_is_valid(const char name[ATTACH_NAME_SIZE])
 {
 	size_t length = strnlen(name, ATTACH_NAME_SIZE);
 
+	for (size_t i = 0; i < length; i++)
+		if (!isascii((unsigned char)name[i])
+			|| (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_'))
+			return false;
 	for (size_t i = length; i < ATTACH_NAME_SIZE; i++)
 		if (name[i])
 			return false;

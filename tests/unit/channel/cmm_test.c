@@ -693,6 +693,10 @@ static void what_is_no_request_ends_the_session(void **state)
 	assert_int_equal(cmm_handle(world.web.session, &request, sizeof(request)), -EPROTO);
 	strcpy(request.remote, "ab");
 	assert_int_equal(cmm_handle(world.web.session, &request, sizeof(request)), -EPROTO);
+	/* Bytes that no event could tell. */
+	memset(request.remote, 0, sizeof(request.remote));
+	strcpy(request.remote, "db\xff");
+	assert_int_equal(cmm_handle(world.web.session, &request, sizeof(request)), -EPROTO);
 	/* Before it has said hello. */
 	attach(&world.other, "web", 0);
 	memset(&request, 0, sizeof(request));

@@ -9,6 +9,7 @@
 /* Messages of the greatest size that a ring holds at least. */
 #define RING_MESSAGES_MIN   4
 #define RING_CAPACITY_LEAST (256 * 1024ULL)
+#define RING_POPULATE_MAX   (4ULL << 20)
 #define RING_GUARD_SIZE     65536
 #define RING_SEALS          (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
@@ -55,8 +56,16 @@ static size_t ring_mapped_size(uint64_t capacity)
 	return (size_t)(RING_DATA_AT + 2 * capacity + RING_GUARD_SIZE);
 }
 
+/* The pages of a ring of usual size are there from the start, in both places: finding each one
+ * with its first message takes longer than the message. */
+static int ring_map_flags(uint64_t capacity)
+{
+	return MAP_SHARED | MAP_FIXED | (capacity <= RING_POPULATE_MAX ? MAP_POPULATE : 0);
+}
+
 int ring_memory_map(int fd, uint64_t capacity, struct ring_view *out)
 {
+	int flags = ring_map_flags(capacity);
 	size_t mapped = ring_mapped_size(capacity);
 	uint8_t *base;
 
@@ -65,10 +74,9 @@ int ring_memory_map(int fd, uint64_t capacity, struct ring_view *out)
 	base = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	if (mmap(base, RING_DATA_AT + capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-		    0) == MAP_FAILED
-		|| mmap(base + RING_DATA_AT + capacity, capacity, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_FIXED, fd, RING_DATA_AT)
+	if (mmap(base, RING_DATA_AT + capacity, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED
+		|| mmap(base + RING_DATA_AT + capacity, capacity, PROT_READ | PROT_WRITE, flags, fd,
+			   RING_DATA_AT)
 			== MAP_FAILED
 		/* A ring belongs to one process: its children do not get it. */
 		|| madvise(base, mapped, MADV_DONTFORK) < 0) {

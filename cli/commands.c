@@ -594,9 +594,8 @@ const struct command commands[] = {
 			"Opens a channel to an endpoint of a partition and sends each line of "
 			"standard input as a message. Ends when all were taken." ATTACH_TEXT,
 		.options = OPTIONS(ATTACH_OPTIONS),
-		.examples = EXAMPLES(
-			{"tail -f /var/log/web.log | bulkhead channel send db:6 --endpoint 5",
-				"Send a log to another partition."}),
+		.examples = EXAMPLES({"bulkhead channel send db:6 --endpoint 5 </var/log/web.log",
+			"Send a log to another partition."}),
 		.run = send_messages,
 	},
 	{

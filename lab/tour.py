@@ -17,6 +17,7 @@ import pathlib
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import textwrap
 import threading
@@ -24,7 +25,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import suricata  # noqa: E402
+from lab import channels, suricata  # noqa: E402
 from lab.guest import GuestUnavailable  # noqa: E402
 from lab.inspector import Inspector  # noqa: E402
 from lab.netns import CommandFailed, wait_until  # noqa: E402
@@ -102,7 +103,8 @@ class Tour:
 
     def steps(self):
         steps = [self.page_served, self.walk, self.vlans, self.host, self.unknown_address,
-                 self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies]
+                 self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies,
+                 self.messages]
         if suricata.is_installed():
             steps += [self.suricata_blocks, self.suricata_dies]
         if WITH_GUEST:
@@ -348,6 +350,33 @@ class Tour:
         self.screen.seen(f"Linux {guest.run('uname -r')} reaches the outside, and got web's page")
         self.screen.seen("its NIC: " + " ".join(guest.run(
             "ethtool -k eth0 | grep -E '^(tx-checksumming|tcp-segmentation-offload)'").split("\n")))
+
+    def messages(self):
+        """Messages that only the right process can send: a channel from web to db, and none from cache"""
+        lab, daemon = self.lab, self.lab.daemon
+        folders = {name: channels.make_folder(lab, name) for name in ("web", "db", "cache")}
+
+        def shell(partition, *words, **options):
+            return channels.start_inside(lab, partition, folders[partition], daemon.bulkhead, "channel", *words,
+                                         "--attach", channels.inside_socket(lab), **options)
+
+        (lab.folder / "inside").mkdir()
+        daemon.apply(lambda config: config.update(channels={
+            "partitions": {name: {"socket": str(folder / "channel.sock"), "access": "all"}
+                           for name, folder in folders.items()},
+            "allow": {"web-db": {"from": "web", "to": "db"}}}))
+        receiver = shell("db", "recv", "web:5", "--endpoint", "6")
+        sender = shell("web", "send", "db:6", "--endpoint", "5", stdin=subprocess.PIPE)
+        wait_until(lambda: len(channels.rows(daemon, state="up")) == 2, what="the channel")
+        self.screen.quote(daemon.command("channels").stdout, 3)
+        sender.communicate("from web to db\n", timeout=20)
+        code, out, _ = channels.finish(receiver, 20)
+        expect((code, out) == (0, "from web to db\n"), f"db got {out!r}")
+        self.screen.seen("db got web's message; no network was in between")
+        code, _, err = channels.finish(shell("cache", "send", "db:6", "--endpoint", "5", stdin=subprocess.DEVNULL), 20)
+        expect(code == 1 and "no rule" in err, f"cache: exit {code}: {err}")
+        denied = wait_until(lambda: channels.events(daemon, "denied"), what="the event")[0]
+        self.screen.seen(f"{denied['by']} wanted the same: denied, and told to the operators")
 
     def numbers(self):
         """The numbers"""

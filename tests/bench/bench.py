@@ -29,6 +29,7 @@ from lab import suricata as lab_suricata  # noqa: E402
 from lab.daemon import BUILD, Daemon, make_run_folder  # noqa: E402
 from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
 from tests.bench import captures  # noqa: E402
+from tests.bench import channels as bench_channels  # noqa: E402
 
 HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 HUGEPAGES_NEEDED = 1024  # of 2 MB: 512 MB each for generator and forwarder, and the rest for OVS
@@ -489,7 +490,12 @@ def resident_mb(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint)
+def channels():
+    """Messages between two processes (C5): channels, Unix sockets, POSIX queues, ZeroMQ, bare shared memory"""
+    bench_channels.run(table, SECONDS, RUNS)
+
+
+BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint, channels)
 
 
 def main():

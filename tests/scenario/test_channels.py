@@ -306,6 +306,7 @@ def test_an_endpoint_is_one_process_s(lab):
 
 @pytest.mark.parametrize("packet", [b"x", bytes(200), channels.REQUEST.pack(99, *[0] * 8, b""),
                                     channels.REQUEST.pack(BIND, *[0] * 8, b"x" * 32),
+                                    channels.REQUEST.pack(BIND, *[0] * 8, b"\xff"),
                                     channels.REQUEST.pack(BIND, *[0] * 6, 1, 0, b"")])
 def test_what_is_no_request_ends_the_connection(host, packet):
     web = raw(host, "web", 5)
@@ -801,6 +802,16 @@ def test_the_examples(host):
         assert shipper.returncode == 0
     code, out, _ = channels.finish(collector)
     assert code == 0 and out == "web: first\nweb: second\nweb: third\n"
+
+
+def test_tables_fit_80_columns(host):
+    """Also with names as long as they may be shown next to each other."""
+    channels.stand_up(raw(host, "web", 5), raw(host, "db", 6))
+    for words in (["channels"], ["channel", "show", str(channels.rows(host.daemon)[0]["channel"])],
+                  ["channel", "policy"], ["channel", "stats"], ["channel", "list", "--partition", "web"]):
+        done = host.daemon.command(*words)
+        assert done.returncode == 0, done.stderr
+        assert max(len(line) for line in done.stdout.splitlines()) <= 80, done.stdout
 
 
 def test_metrics_and_status(lab):

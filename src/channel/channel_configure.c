@@ -104,8 +104,9 @@ static int ask_for_socket(
 		strcpy(listener->path, settings->socket);
 		*call = (struct listen_call){role, listener};
 		status = ipc_call(role->context->broker, "broker.listen_unix",
-			json_pack("{s:s, s:i, s:s}", "path", settings->socket, "mode",
-				settings->is_open_to_all ? 0666 : 0660, "group", settings->group),
+			json_pack("{s:s, s:i, s:s, s:b}", "path", settings->socket, "mode",
+				settings->is_open_to_all ? 0666 : 0660, "group", settings->group,
+				"folders", true),
 			NULL, 0, IPC_CALL_TIMEOUT_MS, on_listening, call);
 	}
 	if (status < 0) {

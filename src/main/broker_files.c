@@ -420,8 +420,22 @@ static int unix_remove_stale(const char *path, struct error *error)
 	return 0;
 }
 
+/* The folders above a path that are missing, as far as the roles' user may make them: what is in
+ * /run is gone after each boot. What cannot be made shows when the socket is bound. */
+static void make_folders_above(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	mode_t old_mask = umask(0022);
+
+	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		mkdir(folder, 0755);
+	}
+	umask(old_mask);
+}
+
 static int unix_bind(const struct identity *identity, const char *path, mode_t mode, gid_t group,
-	struct error *error)
+	bool makes_folders, struct error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	mode_t old_mask;
@@ -432,6 +446,8 @@ static int unix_bind(const struct identity *identity, const char *path, mode_t m
 		return error_set(error, -errno, "socket: %s", strerror(errno));
 	strcpy(address.sun_path, path);
 	identity_assume(identity, group);
+	if (makes_folders)
+		make_folders_above(path);
 	/* Mode and group are there from the first moment. */
 	old_mask = umask(0777 & ~mode);
 	status = unix_remove_stale(path, error);
@@ -499,8 +515,9 @@ static int listen_unix_group(const json_t *params, gid_t *out, struct error *err
 
 void broker_listen_unix(struct ipc_request *request, void *context)
 {
-	static const char *const names[] = {"path", "mode", "group", NULL};
+	static const char *const names[] = {"path", "mode", "group", "folders", NULL};
 	const json_t *params = ipc_request_params(request);
+	const json_t *folders = json_object_get(params, "folders");
 	const struct identity *identity = broker_identity(context);
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	gid_t group = identity->gid;
@@ -514,8 +531,11 @@ void broker_listen_unix(struct ipc_request *request, void *context)
 		status = params_integer(params, "mode", false, 0, 0777, &mode, &error);
 	if (status == 0)
 		status = listen_unix_group(params, &group, &error);
+	if (status == 0 && folders && !json_is_boolean(folders))
+		status = error_set(&error, -EINVAL, "parameter `folders` must be true or false");
 	if (status == 0)
-		status = fd = unix_bind(identity, path, (mode_t)mode, group, &error);
+		status = fd = unix_bind(
+			identity, path, (mode_t)mode, group, json_is_true(folders), &error);
 	if (status < 0) {
 		ipc_reply_failed(request, status, error.text);
 		return;

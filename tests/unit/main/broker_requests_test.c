@@ -388,6 +388,34 @@ static void listens_with_mode_and_replaces_only_stale_sockets(void **state)
 	assert_int_equal(access(at("control.sock"), F_OK), -1);
 }
 
+static void makes_folders_of_a_socket_when_asked(void **state)
+{
+	struct stat info;
+
+	NEEDS_ROOT();
+	assert_int_equal(ask_path("broker.listen_unix", at("a/b/channel.sock")), IPC_FAILED);
+	assert_int_equal(access(at("a"), F_OK), -1);
+	assert_int_equal(ask("broker.listen_unix",
+				 json_pack("{s:s, s:s}", "path", at("c.sock"), "folders", "yes")),
+		IPC_FAILED);
+	assert_int_equal(
+		ask("broker.listen_unix",
+			json_pack("{s:s, s:b}", "path", at("a/b/channel.sock"), "folders", true)),
+		0);
+	assert_int_equal(stat(at("a/b"), &info), 0);
+	assert_int_equal(info.st_mode & 07777, 0755);
+	assert_int_equal(info.st_uid, broker.identity.uid);
+	/* Where the roles' user may not, it may not with folders either. */
+	assert_int_equal(ask("broker.listen_unix",
+				 json_pack("{s:s, s:b}", "path", "/etc/channels/web/channel.sock",
+					 "folders", true)),
+		IPC_FAILED);
+	assert_int_equal(access("/etc/channels", F_OK), -1);
+	broker_unlink_sockets(&broker);
+	assert_int_equal(rmdir(at("a/b")), 0);
+	assert_int_equal(rmdir(at("a")), 0);
+}
+
 static void connects_where_the_roles_user_may(void **state)
 {
 	NEEDS_ROOT();
@@ -688,6 +716,7 @@ int main(void)
 		REQUEST_TEST(appends_as_the_roles_user_and_through_no_link),
 		REQUEST_TEST(opens_keys_that_others_cannot_read),
 		REQUEST_TEST(listens_with_mode_and_replaces_only_stale_sockets),
+		REQUEST_TEST(makes_folders_of_a_socket_when_asked),
 		REQUEST_TEST(connects_where_the_roles_user_may),
 		REQUEST_TEST(connections_speak_for_the_roles_user),
 		REQUEST_TEST(tap_outlives_the_role),

@@ -104,11 +104,14 @@ static int look_for_room(struct bulkhead_channel *channel)
 
 static int look_whether_taken(struct bulkhead_channel *channel)
 {
-	uint64_t head = __atomic_load_n(&channel->view.shared->head, __ATOMIC_ACQUIRE);
+	const uint64_t *head = &channel->view.shared->head;
 
-	if (head == channel->producer.tail)
+	if (__atomic_load_n(head, __ATOMIC_ACQUIRE) == channel->producer.tail)
 		return 1;
-	return has_ended(channel) ? -EPIPE : 0;
+	if (!has_ended(channel))
+		return 0;
+	/* Once more: it may have been taken before the end that was seen. */
+	return __atomic_load_n(head, __ATOMIC_ACQUIRE) == channel->producer.tail ? 1 : -EPIPE;
 }
 
 /* --- Waiting --- */

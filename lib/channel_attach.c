@@ -178,26 +178,36 @@ static int connect_once(const struct sockaddr_un *address)
 	return fd;
 }
 
-static int connect_within(const struct sockaddr_un *address, int timeout_ms)
+/* A role that is on its way: not there yet, or, as it ended, it let us in and was gone. */
+static int is_coming(int status)
 {
-	const struct timespec pause = {.tv_nsec = CONNECT_PAUSE_MS * 1000000L};
-	uint64_t end_ms = end_of(timeout_ms);
-	int fd;
+	return status == -ENOENT || status == -ECONNREFUSED || status == -ECONNRESET;
+}
 
-	while ((fd = connect_once(address)) == -ENOENT || fd == -ECONNREFUSED) {
-		if (left_ms(end_ms) == 0)
-			return fd;
-		nanosleep(&pause, NULL);
-	}
-	return fd;
+static int say_hello(struct bulkhead_channels *channels, const struct sockaddr_un *address)
+{
+	struct attach_request hello = {.operation = ATTACH_HELLO, .endpoint = ATTACH_VERSION};
+	struct attach_notice answer;
+	int status = connect_once(address);
+
+	channels->fd = status;
+	if (status >= 0)
+		status = ask(channels, &hello, &answer, NULL, NULL);
+	if (status == 0)
+		memcpy(channels->partition, answer.partition, sizeof(channels->partition) - 1);
+	else if (channels->fd >= 0)
+		close(channels->fd);
+	if (status < 0)
+		channels->fd = -1;
+	return status;
 }
 
 int bulkhead_channels_attach(const char *path, int timeout_ms, struct bulkhead_channels **out)
 {
-	struct attach_request hello = {.operation = ATTACH_HELLO, .endpoint = ATTACH_VERSION};
+	const struct timespec pause = {.tv_nsec = CONNECT_PAUSE_MS * 1000000L};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	uint64_t end_ms = end_of(timeout_ms);
 	struct bulkhead_channels *channels;
-	struct attach_notice answer;
 	int status;
 
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -208,14 +218,12 @@ int bulkhead_channels_attach(const char *path, int timeout_ms, struct bulkhead_c
 		return -ENOMEM;
 	channels->pid = getpid();
 	channels->spin_ns = SPIN_NS;
-	channels->fd = status = connect_within(&address, timeout_ms);
-	if (status >= 0)
-		status = ask(channels, &hello, &answer, NULL, NULL);
+	while (is_coming(status = say_hello(channels, &address)) && left_ms(end_ms) != 0)
+		nanosleep(&pause, NULL);
 	if (status < 0) {
 		bulkhead_channels_detach(channels);
 		return status;
 	}
-	memcpy(channels->partition, answer.partition, sizeof(channels->partition) - 1);
 	*out = channels;
 	return 0;
 }

@@ -9,10 +9,12 @@
 #include "bulkhead/channel.h"
 
 #include "channel/agent.h"
+#include "channel/attach_protocol.h"
 #include "channel/cmm.h"
 #include "tests/unit/wait.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -382,6 +384,42 @@ static void when_the_role_is_gone_all_is_heard_first(void **state)
 	assert_int_equal(bulkhead_channels_bind(world.web, 0, NULL), -ECONNRESET);
 }
 
+/* Lets the first one in and closes, as a role that is being killed; answers the second one. */
+static void *die_and_come_back(void *argument)
+{
+	int listener = *(int *)argument, fd = accept(listener, NULL, NULL);
+	struct attach_notice answer = {.kind = ATTACH_ANSWER, .partition = "again"};
+	struct attach_request hello;
+
+	close(fd);
+	fd = accept(listener, NULL, NULL);
+	if (recv(fd, &hello, sizeof(hello), 0) == sizeof(hello)) {
+		answer.serial = hello.serial;
+		send(fd, &answer, sizeof(answer), MSG_NOSIGNAL);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void attaching_waits_for_a_role_that_comes_back(void **state)
+{
+	struct bulkhead_channels *channels;
+	char path[64];
+	pthread_t thread;
+	int listener;
+
+	snprintf(path, sizeof(path), "/tmp/channel-test-%d-again.sock", getpid());
+	listener = listen_at(path);
+	fcntl(listener, F_SETFL, 0);
+	pthread_create(&thread, NULL, die_and_come_back, &listener);
+	assert_int_equal(bulkhead_channels_attach(path, WAIT_MS, &channels), 0);
+	assert_string_equal(bulkhead_channels_partition(channels), "again");
+	bulkhead_channels_detach(channels);
+	pthread_join(thread, NULL);
+	close(listener);
+	unlink(path);
+}
+
 /* A child has the socket, but is not the process that attached. */
 static void a_child_is_somebody_else(void **state)
 {
@@ -411,6 +449,7 @@ int main(void)
 		CHANNEL_TEST(order_and_sizes_are_kept_when_both_sleep),
 		CHANNEL_TEST(the_descriptor_tells_of_messages_and_of_the_end),
 		CHANNEL_TEST(when_the_role_is_gone_all_is_heard_first),
+		cmocka_unit_test(attaching_waits_for_a_role_that_comes_back),
 		CHANNEL_TEST(a_child_is_somebody_else),
 	};
 

@@ -434,13 +434,17 @@ static void cmm_set_rates(struct cmm *cmm)
 	}
 }
 
+static void cmm_forget_nothing(struct session *session)
+{
+}
+
 static void cmm_drop_new_partitions(struct cmm *cmm)
 {
 	list_foreach_safe (node, &cmm->partitions) {
 		struct partition *partition = list_entry(node, struct partition, node);
 
 		if (!partition->settings)
-			cmm_remove_partition(partition, NULL);
+			cmm_remove_partition(partition, cmm_forget_nothing);
 	}
 }
 
@@ -510,10 +514,6 @@ int cmm_open(struct cmm *cmm, const struct cmm_ops *ops, void *context, struct e
 		error_set(error, status, "channels: memory for keys cannot be locked: %s",
 			strerror(-status));
 	return status;
-}
-
-static void cmm_forget_nothing(struct session *session)
-{
 }
 
 static bool cmm_is_any_row(const struct state_row *row)

@@ -63,27 +63,44 @@ static int ring_map_flags(uint64_t capacity)
 	return MAP_SHARED | MAP_FIXED | (capacity <= RING_POPULATE_MAX ? MAP_POPULATE : 0);
 }
 
-int ring_memory_map(int fd, uint64_t capacity, struct ring_view *out)
+/* Over what is there. */
+static int ring_map_at(uint8_t *at, uint64_t size, int flags, int fd, off_t offset)
+{
+	const uint8_t *placed = mmap(at, (size_t)size, PROT_READ | PROT_WRITE, flags, fd, offset);
+
+	return placed == at ? 0 : -errno;
+}
+
+/* Within base's pages, where nothing is yet. */
+static int ring_map_within(uint8_t *base, int fd, uint64_t capacity)
 {
 	int flags = ring_map_flags(capacity);
+	int status = ring_map_at(base, RING_DATA_AT + capacity, flags, fd, 0);
+
+	if (status == 0)
+		status = ring_map_at(
+			base + RING_DATA_AT + capacity, capacity, flags, fd, RING_DATA_AT);
+	/* A ring belongs to one process: its children do not get it. */
+	if (status == 0 && madvise(base, ring_mapped_size(capacity), MADV_DONTFORK) < 0)
+		status = -errno;
+	return status;
+}
+
+int ring_memory_map(int fd, uint64_t capacity, struct ring_view *out)
+{
 	size_t mapped = ring_mapped_size(capacity);
 	uint8_t *base;
+	int status;
 
 	if (!ring_memory_is_valid(fd, capacity))
 		return -EINVAL;
 	base = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	if (mmap(base, RING_DATA_AT + capacity, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED
-		|| mmap(base + RING_DATA_AT + capacity, capacity, PROT_READ | PROT_WRITE, flags, fd,
-			   RING_DATA_AT)
-			== MAP_FAILED
-		/* A ring belongs to one process: its children do not get it. */
-		|| madvise(base, mapped, MADV_DONTFORK) < 0) {
-		int why = -errno;
-
+	status = ring_map_within(base, fd, capacity);
+	if (status < 0) {
 		munmap(base, mapped);
-		return why;
+		return status;
 	}
 	out->shared = (struct ring_shared *)(void *)base;
 	out->data = base + RING_DATA_AT;

@@ -10,10 +10,7 @@
     Each namespace sees its own partition's socket alone, mounted at the lab's folder `inside`.
 """
 
-import copy
 import os
-import pathlib
-import re
 import signal
 import struct
 import subprocess
@@ -22,91 +19,12 @@ import time
 import pytest
 
 from lab import channels
-from lab.channels import BIND, CONNECT, DOWN, EXCEPTION, KEY, PEER, RECEIVE, REFUSED, REVOKE, SEND, UNBIND
+from lab.channels import BIND, CONNECT, DOWN, EXCEPTION, KEY, RECEIVE, REFUSED, REVOKE, SEND, UNBIND
 from lab.netns import stop, wait_until
-from lab.topology import Lab
+from tests.scenario.channel_hosts import *  # noqa: F403  its fixtures, and what they are used with
 
-BOTH_WAYS = {"web-db": {"from": "web", "to": "db"}, "db-web": {"from": "db", "to": "web"}}
 MESSAGES = int(os.environ.get("CHANNEL_MESSAGES", "1000000"))  # of the long run, in all
 EXAMPLES = channels.BUILD / "examples"
-EPERM, ENOENT, EACCES, EXDEV, EMSGSIZE = -1, -2, -13, -18, -90
-EADDRINUSE, EADDRNOTAVAIL, ENOBUFS, EDQUOT, EKEYREJECTED = -98, -99, -105, -122, -129
-EPIPE, ECONNRESET = -32, -104
-
-
-@pytest.fixture
-def alone(lab):
-    """A host whose partitions web and db may send each other messages, for one test alone: it kills roles."""
-    lab.channel_folders = channels.configure(lab, allow=BOTH_WAYS)
-    lab.start()
-    return lab
-
-
-@pytest.fixture(scope="module")
-def shared():
-    """The same for many tests, one after the other."""
-    with Lab() as lab:
-        lab.channel_folders = channels.configure(lab, allow=BOTH_WAYS)
-        lab.start()
-        yield lab
-
-
-@pytest.fixture
-def host(shared):
-    """The shared host: counters and events are those of the test."""
-    channels.begin(shared.daemon)
-    config = copy.deepcopy(shared.daemon.config)
-    yield shared
-    channels.RawProcess.close_all()
-    for name in ("web", "db"):
-        while shared[name].processes:
-            stop(shared[name].processes.pop())
-    if shared.daemon.config != config:
-        shared.daemon.apply(lambda changed: (changed.clear(), changed.update(config)))
-    wait_until(lambda: not channels.rows(shared.daemon), 20, what="the end of all channels")
-
-
-def peer(lab, partition, *arguments, **options):
-    """channel-peer in a partition; arguments: send|receive, endpoint, partition, endpoint, count, seed…"""
-    verb, *rest = arguments
-    return channels.start_inside(lab, partition, lab.channel_folders[partition], PEER, verb,
-                                 channels.inside_socket(lab), *rest, **options)
-
-
-def command(lab, partition, *arguments, **options):
-    """`bulkhead channel …` in a partition."""
-    verb, *rest = arguments
-    return channels.start_inside(lab, partition, lab.channel_folders[partition], channels.BULKHEAD, "channel",
-                                 verb, *rest, "--attach", channels.inside_socket(lab), **options)
-
-
-def raw(lab, partition, *endpoints):
-    """A process that speaks by hand, with these endpoints."""
-    process = channels.RawProcess(lab.channel_folders[partition] / "channel.sock")
-    for endpoint in endpoints:
-        assert process.ask(BIND, endpoint=endpoint)["status"] == 0
-    return process
-
-
-def wait_up(daemon, count=2):
-    wait_until(lambda: len(channels.rows(daemon, state="up")) == count, 20, what="the channels")
-
-
-def flow(lab, endpoints=(5, 6), count=0, seed=1, size_max=512, **options):
-    """A channel from web to db, with messages that the receiver checks: (sender, receiver)."""
-    first, second = endpoints
-    receiver = peer(lab, "db", "receive", second, "web", first, count, seed, size_max, **options)
-    sender = peer(lab, "web", "send", first, "db", second, count, seed, size_max, **options)
-    return sender, receiver
-
-
-def delivered(daemon):
-    return channels.stats(daemon)["messages"]
-
-
-def wait_flowing(daemon, more=2000):
-    start = delivered(daemon)
-    wait_until(lambda: delivered(daemon) > start + more, 20, what="messages")
 
 
 # --- How a channel comes to stand ---
@@ -258,68 +176,6 @@ def test_what_no_rule_allows_is_denied(lab):
     assert "channel_event role=channel action=denied" in lab.daemon.log()
 
 
-# --- Whose process it is ---
-
-
-def test_a_process_is_of_the_partition_whose_socket_it_has(host):
-    """A container has no way to another partition's socket, and nothing to say who it is with."""
-    process = channels.start_inside(host, "web", host.channel_folders["web"], "sh", "-c",
-                                    f"ls {host.folder}/inside {host.folder}/run")
-    code, out, _ = channels.finish(process)
-    assert code == 0 and out.split() == [f"{host.folder}/inside:", "channel.sock", f"{host.folder}/run:"]
-
-
-def test_who_inherits_a_socket_is_not_its_process(host):
-    """C9: a child that uses its parent's socket ends both, and their channels."""
-    web, db = raw(host, "web", 5), raw(host, "db", 6)
-    channels.stand_up(web, db)
-    request = channels.REQUEST.pack(BIND, 99, 0, 7, 0, 0, 0, 0, 0, b"")
-    pid = os.fork()
-    if pid == 0:
-        web.send_bytes(request)
-        os._exit(0)
-    os.waitpid(pid, 0)
-    with pytest.raises(channels.Gone):
-        web.notice(DOWN)
-    assert db.notice(DOWN)["reason"] == "peer-gone"
-    wait_until(lambda: "another process used its socket" in host.daemon.log(), what="the log")
-    assert not channels.rows(host.daemon)
-
-
-def test_an_endpoint_is_one_process_s(lab):
-    """Static ids by number, kept for a user by the configuration; others given out."""
-    lab.channel_folders = channels.configure(lab, allow=BOTH_WAYS)
-    lab.config["channels"]["partitions"]["web"]["static"] = {"log": {"id": 9, "uid": 61001}}
-    lab.start()
-    first, second = raw(lab, "web", 5), raw(lab, "web")
-    assert second.ask(BIND, endpoint=5)["status"] == EADDRINUSE
-    assert second.ask(BIND, endpoint=9)["status"] == EACCES
-    assert second.ask(UNBIND, endpoint=5)["status"] == EACCES
-    assert second.authorise(5, SEND, "db", 6) == (EACCES, None)
-    row, _ = first.authorise(5, SEND, "db", 6)
-    assert second.ask(REVOKE, row=row)["status"] < 0
-    given = second.ask(BIND)["endpoint"]
-    assert given > 1023
-    first.close()
-    wait_until(lambda: second.ask(BIND, endpoint=5)["status"] == 0, what="the endpoint")
-
-
-@pytest.mark.parametrize("packet", [b"x", bytes(200), channels.REQUEST.pack(99, *[0] * 8, b""),
-                                    channels.REQUEST.pack(BIND, *[0] * 8, b"x" * 32),
-                                    channels.REQUEST.pack(BIND, *[0] * 8, b"\xff"),
-                                    channels.REQUEST.pack(BIND, *[0] * 6, 1, 0, b"")])
-def test_what_is_no_request_ends_the_connection(host, packet):
-    web = raw(host, "web", 5)
-    web.send_bytes(packet)
-    with pytest.raises(channels.Gone):
-        web.receive()
-    silent = channels.RawProcess(host.channel_folders["web"] / "channel.sock", hello=False)
-    silent.send_bytes(channels.REQUEST.pack(BIND, *[0] * 8, b""))
-    with pytest.raises(channels.Gone):
-        silent.receive()
-    assert raw(host, "web", 5).name == "web"
-
-
 # --- Ends ---
 
 
@@ -419,109 +275,6 @@ def test_channels_outlive_control_and_broker(alone):
     assert result["messages"] == delivered(daemon) > 2000
 
 
-# --- Who breaks the rules ---
-
-def lie_about_tail(value):
-    return lambda ring: ring.set_word(channels.TAIL, value)
-
-
-def lie_about_size(value):
-    def act(ring):
-        ring.set_word(channels.DATA_AT + ring.position, value)
-        ring.set_word(channels.TAIL, ring.position + 64)
-    return act
-
-
-def scribble_all(ring):
-    ring.memory[0:channels.DATA_AT + ring.capacity] = os.urandom(channels.DATA_AT + ring.capacity)
-
-
-SENDER_LIES = {
-    "tail beyond the ring": lie_about_tail(1 << 40),
-    "tail before what was read": lie_about_tail(8),
-    "tail that wraps": lie_about_tail(-8),
-    "tail between records": lie_about_tail(35),
-    "size of four gigabytes": lie_about_size(0xffffffff),
-    "size beyond what is there": lie_about_size(64),
-    "size that wraps": lie_about_size(-1),
-    "all of it": scribble_all,
-}
-
-
-@pytest.mark.parametrize("lie", SENDER_LIES)
-def test_a_sender_that_breaks_its_ring_loses_its_channel(host, lie):
-    """C9: its own channel is closed with a reason; a channel beside it loses nothing."""
-    beside = flow(host, (15, 16), count=20_000)
-    web, db = raw(host, "web", 5), raw(host, "db", 6)
-    (_, sending), (_, receiving) = channels.stand_up(web, db)
-    sending.put(b"sixteen bytes...")
-    assert receiving.wait_message() == b"sixteen bytes..."
-    SENDER_LIES[lie](sending)
-    sending.ring_bell()
-    assert web.notice(DOWN)["reason"] == db.notice(DOWN)["reason"] == "sender-ring"
-    assert receiving.take() is None and receiving.end() == "sender-ring"
-    assert channels.stats(host.daemon)["ended"]["sender-ring"] == 1
-    assert channels.peer_result(beside[1])["messages"] == 20_000
-
-
-RECEIVER_LIES = {
-    "head beyond the tail": lambda ring: ring.set_word(channels.HEAD, ring.word(channels.TAIL) + 8),
-    "head that wraps": lambda ring: ring.set_word(channels.HEAD, -8),
-    "all of it": scribble_all,
-}
-
-
-def fill(sending):
-    """Sends until both rings are full: the role takes nothing any more."""
-    message = bytes(32768 - 8)
-    while True:
-        taken = sending.word(channels.HEAD)
-        if sending.position - taken < sending.capacity:
-            sending.put(message)
-        elif taken == sending.capacity:  # all that the receiver's ring holds, which is as large
-            return
-
-
-@pytest.mark.parametrize("lie", RECEIVER_LIES)
-def test_a_receiver_that_breaks_its_ring_loses_its_channel(host, lie):
-    """C9: it is found out when the role looks for room, and the sender is told whose fault it was."""
-    web, db = raw(host, "web", 5), raw(host, "db", 6)
-    (_, sending), (_, receiving) = channels.stand_up(web, db)
-    fill(sending)
-    RECEIVER_LIES[lie](receiving)
-    receiving.ring_bell()
-    assert web.notice(DOWN)["reason"] == db.notice(DOWN)["reason"] == "receiver-ring"
-
-
-def test_a_message_that_is_too_large_ends_the_channel(lab):
-    """C9, C10: the sender's library would not have sent it."""
-    lab.channel_folders = channels.configure(lab, allow={"web-db": {**BOTH_WAYS["web-db"], "message-max": "1KiB"}})
-    lab.start()
-    web, db = raw(lab, "web", 5), raw(lab, "db", 6)
-    (_, sending), (_, receiving) = channels.stand_up(web, db)
-    sending.put(bytes(1024))
-    assert receiving.wait_message() == bytes(1024)
-    sending.put(bytes(1025))
-    assert db.notice(DOWN)["reason"] == "too-large"
-    assert receiving.take() is None
-
-
-def test_an_old_ring_is_not_replayed(host):
-    """C9: a process that keeps the memory of a channel that has ended reaches nobody with it, also when the
-    same ends have a new channel."""
-    web, db = raw(host, "web", 5), raw(host, "db", 6)
-    (sender, old), _ = channels.stand_up(web, db)
-    web.ask(REVOKE, row=sender)
-    db.notice(DOWN)
-    (_, sending), (_, receiving) = channels.stand_up(web, db)
-    old.put(b"replayed")
-    sending.put(b"new")
-    assert receiving.wait_message() == b"new"
-    old.put(b"replayed again")
-    sending.put(b"newer")
-    assert receiving.wait_message() == b"newer"
-
-
 # --- Limits ---
 
 
@@ -603,7 +356,7 @@ def test_live_changes(host):
     daemon.apply(forbid)
     assert web.notice(DOWN)["reason"] == db.notice(DOWN)["reason"] == "policy"
     assert db.authorise(6, SEND, "web", 5) == (EPERM, None)
-    app = channels.make_folder(host, "app")
+    app = host.folder / "run" / "new" / "app"  # which the broker makes
 
     def add(config):
         config["channels"]["partitions"]["app"] = {"socket": str(app / "channel.sock"), "access": "all"}
@@ -642,7 +395,7 @@ def test_a_socket_that_cannot_be_made_refuses_the_change(host):
     assert receiving.wait_message() == b"as before"
 
 
-# --- Many messages, and keys ---
+# --- Many messages ---
 
 
 def test_many_messages_between_four_processes(host):
@@ -660,101 +413,6 @@ def test_many_messages_between_four_processes(host):
         assert channels.peer_result(sender)["status"] == 0
     assert delivered(host.daemon) == 2 * count
     assert channels.stats(host.daemon)["forged"] == 0
-
-
-KEY_ROW = struct.Struct("=4I32s2I")
-SECRET_HEADER = 16
-
-
-def mappings(pid):
-    """(start, end, flags) of each readable mapping, as smaps has them."""
-    for part in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", pathlib.Path(f"/proc/{pid}/smaps").read_text())[1:]:
-        head = part.split(None, 2)
-        start, end = (int(text, 16) for text in head[0].split("-"))
-        flags = re.search(r"VmFlags: (.*)", part).group(1).split()
-        if "r" in head[1]:
-            yield start, end, flags
-
-
-def read_memory(pid, start, end):
-    """What is there, in pieces; what cannot be read (devices, guards) is left out."""
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for at in range(start, end, 1 << 20):
-            try:
-                memory.seek(at)
-                yield memory.read(min(end - at, 1 << 20))
-            except (OSError, ValueError, OverflowError):
-                return
-
-
-def keys_of(pid):
-    """The keys in the role's key table: the locked, undumped, uninherited mapping that holds its rows."""
-    found = set()
-    for start, end, flags in mappings(pid):
-        if not {"lo", "dd", "dc"} <= set(flags):
-            continue
-        content = b"".join(read_memory(pid, start, end))[SECRET_HEADER:]
-        for at in range(0, len(content) - KEY_ROW.size, KEY_ROW.size):
-            *_, key, setter, is_used = KEY_ROW.unpack_from(content, at)
-            if is_used == 1 and setter in (1, 2):
-                found.add(key)
-    return found
-
-
-def has_key(pid, keys):
-    """Whether a part of a key is anywhere in a process's memory: what a core dump of it would hold."""
-    parts = [key[:16] for key in keys] + [key[16:] for key in keys]
-    pattern = re.compile(b"|".join(map(re.escape, parts)))
-    rest = b""
-    for start, end, _ in mappings(pid):
-        for piece in read_memory(pid, start, end):
-            if pattern.search(rest + piece):
-                return True
-            rest = piece[-16:]
-    return False
-
-
-def test_keys_are_nowhere_but_in_the_role(alone):
-    """C7: not in the memory of processes that have the channels, of other roles, in answers or events; and
-    the role leaves no core dump. Its death is an error to processes that do not attach again."""
-    daemon = alone.daemon
-    flows = [flow(alone, (5, 6)), flow(alone, (15, 16))]
-    wait_up(daemon, 4)
-    wait_flowing(daemon)
-    role = daemon.role_pid("channel")
-    keys = keys_of(role)
-    assert len(keys) == 2
-    assert has_key(role, keys)  # so the search finds what is there
-    processes = {row["pid"] for row in channels.rows(daemon)}
-    others = {daemon.role_pid(name) for name in ("control", "packet", "broker")}
-    assert len(processes) == 4 and len(others) == 3
-    for pid in (processes | others | {daemon.process.pid}):
-        assert not has_key(pid, keys), pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    told = daemon.eve_path.read_text() + daemon.log() + "".join(
-        daemon.command(*words, "--json").stdout for words in
-        (["channels"], ["channel", "show", "3"], ["channel", "stats"], ["channel", "policy"]))
-    for key in keys:
-        assert key.hex() not in told
-    status = pathlib.Path(f"/proc/{role}/status").read_text()
-    assert int(re.search(r"VmLck:\s+(\d+)", status).group(1)) > 0
-    limits = pathlib.Path(f"/proc/{role}/limits").read_text()
-    assert re.search(r"Max core file size\s+0\s+0", limits)
-    os.kill(role, signal.SIGABRT)
-    daemon.wait_role("channel", role)
-    assert "core dumped" not in daemon.log()
-    for sender, receiver in flows:
-        assert channels.peer_result(sender)["status"] == ECONNRESET
-        assert channels.peer_result(receiver)["status"] == ECONNRESET
-
-
-def test_the_role_may_not_be_looked_into(host):
-    """C7: not dumpable: its files in /proc are root's, also for processes of the roles' own user."""
-    role = host.daemon.role_pid("channel")
-    assert os.stat(f"/proc/{role}/mem").st_uid == 0
-    user = str(os.stat(host.folder / "run").st_uid)
-    done = subprocess.run(["setpriv", "--reuid", user, "--clear-groups", "cat", f"/proc/{role}/environ"],
-                          capture_output=True, check=False, timeout=30)
-    assert done.returncode != 0 and not done.stdout
 
 
 # --- Programs, metrics ---

@@ -9,9 +9,12 @@
 /* Messages of the greatest size that a ring holds at least. */
 #define RING_MESSAGES_MIN   4
 #define RING_CAPACITY_LEAST (256 * 1024ULL)
-#define RING_POPULATE_MAX   (4ULL << 20)
-#define RING_GUARD_SIZE     65536
-#define RING_SEALS          (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* linux/mman.h, since 5.14 */
+#endif
+#define RING_POPULATE_MAX (4ULL << 20)
+#define RING_GUARD_SIZE   65536
+#define RING_SEALS        (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 uint64_t ring_capacity_for(uint64_t message_max)
 {
@@ -56,17 +59,11 @@ static size_t ring_mapped_size(uint64_t capacity)
 	return (size_t)(RING_DATA_AT + 2 * capacity + RING_GUARD_SIZE);
 }
 
-/* The pages of a ring of usual size are there from the start, in both places: finding each one
- * with its first message takes longer than the message. */
-static int ring_map_flags(uint64_t capacity)
-{
-	return MAP_SHARED | MAP_FIXED | (capacity <= RING_POPULATE_MAX ? MAP_POPULATE : 0);
-}
-
 /* Over what is there. */
-static int ring_map_at(uint8_t *at, uint64_t size, int flags, int fd, off_t offset)
+static int ring_map_at(uint8_t *at, uint64_t size, int fd, off_t offset)
 {
-	const uint8_t *placed = mmap(at, (size_t)size, PROT_READ | PROT_WRITE, flags, fd, offset);
+	const uint8_t *placed =
+		mmap(at, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset);
 
 	return placed == at ? 0 : -errno;
 }
@@ -74,15 +71,18 @@ static int ring_map_at(uint8_t *at, uint64_t size, int flags, int fd, off_t offs
 /* Within base's pages, where nothing is yet. */
 static int ring_map_within(uint8_t *base, int fd, uint64_t capacity)
 {
-	int flags = ring_map_flags(capacity);
-	int status = ring_map_at(base, RING_DATA_AT + capacity, flags, fd, 0);
+	int status = ring_map_at(base, RING_DATA_AT + capacity, fd, 0);
 
 	if (status == 0)
-		status = ring_map_at(
-			base + RING_DATA_AT + capacity, capacity, flags, fd, RING_DATA_AT);
+		status = ring_map_at(base + RING_DATA_AT + capacity, capacity, fd, RING_DATA_AT);
 	/* A ring belongs to one process: its children do not get it. */
 	if (status == 0 && madvise(base, ring_mapped_size(capacity), MADV_DONTFORK) < 0)
 		status = -errno;
+	/* The pages of a ring of usual size are there from the start: finding each one with its
+	 * first message takes longer than the message. Before Linux 5.14 it has to. (MAP_POPULATE
+	 * does nothing in memory that is locked on fault, as the role's.) */
+	if (status == 0 && capacity <= RING_POPULATE_MAX)
+		(void)!madvise(base + RING_DATA_AT, (size_t)capacity, MADV_POPULATE_WRITE);
 	return status;
 }
 

@@ -72,8 +72,9 @@ const struct command commands[] = {
 		.complete = COMPLETE_PORT,
 		.can_watch = true,
 		.description = "Lists the ports. With NAME, shows all that is known of one.",
-		.options = OPTIONS(OPTION("kind", "KIND", "Only these.",
-			.complete = COMPLETE_CHOICES, .choices = "physical partition host xcf")),
+		.options =
+			OPTIONS(OPTION("kind", "KIND", "Only these.", .complete = COMPLETE_CHOICES,
+				.choices = "physical partition host xcf vipa")),
 		.examples = EXAMPLES({"bulkhead ports --kind partition", "The partitions' ports."},
 			{"bulkhead ports web.eth0",
 				"Everything about adapter eth0 of partition web."}),
@@ -611,6 +612,41 @@ const struct command commands[] = {
 		.examples = EXAMPLES(
 			{"bulkhead channel recv web:5 --endpoint 6", "What does web:5 send?"}),
 		.run = receive_messages,
+	},
+	{
+		.name = "target",
+		.summary = "This host as a target: distributors, services, flows",
+		.arguments = "",
+		.can_watch = true,
+		.description = "Shows whether distributors answer, which services take new "
+			       "connections, and by which way packets of the virtual addresses go.",
+		.examples = EXAMPLES({"bulkhead target --watch", "Does it get connections?"}),
+		.run = show_target,
+	},
+	{
+		.name = "target ready",
+		.summary = "Whether a service takes new connections",
+		.arguments = "SERVICE [true|false]",
+		.arguments_min = 1,
+		.arguments_max = 2,
+		.description = "Tells the distributors at once. With false, connections that are "
+			       "there go on, and no new ones come: so is a service drained before "
+			       "it is stopped.",
+		.examples =
+			EXAMPLES({"bulkhead target ready web false", "Before an update of it."}),
+		.run = target_ready,
+	},
+	{
+		.name = "target load",
+		.summary = "How busy this target is",
+		.arguments = "LOAD",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.description = "LOAD is 0 (idle) to 65535 (as busy as can be), for programs that "
+			       "know better than the system's load average, or system: as the "
+			       "system has it.",
+		.examples = EXAMPLES({"bulkhead target load 30000", "Half as busy as can be."}),
+		.run = target_load,
 	},
 	{
 		.name = "top",

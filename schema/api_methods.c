@@ -50,7 +50,7 @@
 #define PORT_FIELDS(p) \
 	FIELD(p "name", API_STRING, "partition.adapter, or the adapter's or interface's name"), \
 	FIELD(p "index", API_INTEGER, "of the port table"), \
-	FIELD(p "kind", API_STRING, "physical, partition, host or xcf"), \
+	FIELD(p "kind", API_STRING, "physical, partition, host, xcf or vipa"), \
 	FIELD(p "device", API_STRING, "what is behind it, as configured"), \
 	FIELD(p "is_up", API_BOOLEAN, "the link: the peer is there and its side is up"), \
 	OPTIONAL(p "problem", API_STRING, "why the device could not be opened"), \
@@ -243,7 +243,7 @@ const struct api_method api_methods[] = {
 {
 	.name = "port.list", .owner = "packet", .access = API_READER, .is_paged = true,
 	.help = "Lists the ports with their state and counters.",
-	.params = PARAMS(PARAM("kind", API_STRING, "only these", .choices = "physical|partition|host|xcf")),
+	.params = PARAMS(PARAM("kind", API_STRING, "only these", .choices = "physical|partition|host|xcf|vipa")),
 	.result = FIELDS(FIELD("ports", API_LIST, "in the order of the table"), PORT_FIELDS("ports[].")),
 },
 {
@@ -314,6 +314,48 @@ const struct api_method api_methods[] = {
 	.result = FIELDS(FIELD("flushed", API_INTEGER, "entries removed")),
 },
 {
+	.name = "target.status", .owner = "packet", .access = API_READER,
+	.help = "Shows this host as a target: distributors, services, flows.",
+	.result = FIELDS(
+		FIELD("is_target", API_BOOLEAN, "false: the configuration has no section target"),
+		FIELD("interface", API_STRING, "the hidden one"),
+		FIELD("is_up", API_BOOLEAN, "the interface is"),
+		FIELD("mtu_bytes", API_INTEGER, "of the interface"),
+		FIELD("vipas", API_STRINGS, "virtual addresses that it owns"),
+		FIELD("services", API_LIST, "as configured"),
+		FIELD("services[].name", API_STRING, "name"),
+		FIELD("services[].protocol", API_STRING, "tcp, udp or sctp"),
+		FIELD("services[].port", API_INTEGER, "port"),
+		FIELD("services[].is_ready", API_BOOLEAN, "it takes new connections"),
+		FIELD("distributors", API_LIST, "as configured"),
+		FIELD("distributors[].address", API_STRING, "on the link"),
+		FIELD("distributors[].is_up", API_BOOLEAN, "it answers our reports"),
+		FIELD("distributors[].answers", API_INTEGER, "that were authentic"),
+		FIELD("distributors[].refused", API_INTEGER, "GRE in its name with a wrong key"),
+		FIELD("distributors[].mtu_bytes", API_INTEGER, "that it asks for; 0: none"),
+		FIELD("load", API_INTEGER, "that is reported, 0 to 65535"),
+		FIELD("load_by", API_STRING, "system or api"),
+		FIELD("flows", API_INTEGER, "whose way is remembered"),
+		FIELD("packets", API_OBJECT, "since the start"),
+		FIELD("packets.secure", API_INTEGER, "from distributors, of connections that came by IPsec"),
+		FIELD("packets.plain", API_INTEGER, "from distributors, of those that came in clear"),
+		FIELD("packets.to_distributor", API_INTEGER, "answers, in GRE"),
+		FIELD("packets.direct", API_INTEGER, "answers, straight out")),
+},
+{
+	.name = "target.ready", .owner = "packet", .access = API_OPERATOR,
+	.help = "Says whether a service of this target takes new connections; distributors hear it at once.",
+	.params = PARAMS(
+		PARAM("service", API_NAME, "as configured", .is_required = true),
+		PARAM("ready", API_BOOLEAN, "true or false", .is_required = true)),
+},
+{
+	.name = "target.load", .owner = "packet", .access = API_OPERATOR,
+	.help = "Says how busy this target is, in place of the system's own load.",
+	.params = PARAMS(PARAM("load", API_INTEGER, "0: idle, 65535: as busy as can be; without: the system's",
+		.minimum = 0, .maximum = 65535)),
+},
+{
 	.name = "filters.list", .owner = "packet", .access = API_READER, .is_paged = true,
 	.help = "Lists the common filters in their order, with the packets that they were about.",
 	.result = FIELDS(
@@ -360,7 +402,7 @@ const struct api_method api_methods[] = {
 		FIELD("edges[].packets", API_INTEGER, "that went along"),
 		FIELD("ports", API_LIST, "what rx and tx stand for"),
 		FIELD("ports[].name", API_STRING, "port"),
-		FIELD("ports[].kind", API_STRING, "physical, partition, host or xcf"),
+		FIELD("ports[].kind", API_STRING, "physical, partition, host, xcf or vipa"),
 		FIELD("ports[].rx_packets", API_INTEGER, "received"),
 		FIELD("ports[].tx_packets", API_INTEGER, "sent"),
 		FIELD("drops", API_LIST, "what drop stands for; only reasons above 0"),

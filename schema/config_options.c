@@ -479,6 +479,53 @@ const struct config_option config_options[] = {
 	OPTION("distributor.on-target-death", ENUM, LIVE, .values = "reset|move", DEFAULT("reset"),
 		HELP("Connections of a target that is down are reset, or go on to another one"))
 
+	OPTION("target", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("This host as a target: it serves connections that a distributor sends it"))
+	OPTION("target.link", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH, EXAMPLE("xcf0"),
+		HELP("The adapter that leads to the distributors, of kind xcf"))
+	OPTION("target.local", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED, EXAMPLE("198.51.100.11"),
+		HELP("Our address on the link; nobody else may have it"))
+	OPTION("target.distributors", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED | CONFIG_IS_LIST,
+		RANGE(1, 8), EXAMPLE("[198.51.100.1]"),
+		HELP("Addresses of the distributors on the link; connections are taken from these alone"))
+	OPTION("target.key-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("/etc/bulkhead/target.keys"),
+		HELP("One or two lines of an id (0 to 255) and 32 hexadecimal digits, the secret shared with "
+		     "the distributors; the first is used for sending. Not readable by others"))
+	OPTION("target.interface", INTERFACE, REOPEN, INTERFACE_LENGTH, DEFAULT("vipa0"),
+		HELP("The hidden interface to create, which owns the virtual addresses"))
+	OPTION("target.vipas", ADDRESS, REOPEN, .flags = CONFIG_IS_REQUIRED | CONFIG_IS_LIST,
+		RANGE(1, 16), EXAMPLE("[192.0.2.80, \"2001:db8::80\"]"),
+		HELP("The virtual addresses that this host serves"))
+	OPTION("target.mtu", INTEGER, REOPEN, RANGE(576, 9216), .unit = "bytes",
+		.default_note = "what the distributors say fits; 1280 until then", EXAMPLE("1400"),
+		HELP("Largest packet that is sent from the virtual addresses; the distributors may ask for less"))
+	OPTION("target.services", MAP, LIVE, RANGE(0, 48), .key_type = "name",
+		HELP("What this host serves, by name, at each of the virtual addresses"))
+	OPTION("target.services.*", SECTION, LIVE, HELP("One service"))
+	OPTION("target.services.*.protocol", ENUM, LIVE, .values = "tcp|udp|sctp", DEFAULT("tcp"),
+		HELP("Protocol"))
+	OPTION("target.services.*.port", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(1, 65535),
+		EXAMPLE("443"), HELP("Port"))
+	OPTION("target.services.*.ready", BOOL, LIVE, DEFAULT("true"),
+		HELP("Whether it takes new connections from the start; false: when it is said by API "
+		     "(bulkhead target ready)"))
+	OPTION("target.heartbeat-interval", DURATION, LIVE, RANGE(50, 60000), .unit = "ms",
+		DEFAULT("250ms"), HELP("Time between two reports of load and readiness"))
+	OPTION("target.flows-max", INTEGER, DAEMON, RANGE(1024, 16777216), .unit = "flows",
+		DEFAULT("65536"), HELP("Flows whose way is remembered at most, each worker"))
+	OPTION("target.direct", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("How answers go straight out of the physical adapter, of connections that came in clear"))
+	OPTION("target.direct.vlan", VLAN, LIVE, .flags = CONFIG_IS_REQUIRED, EXAMPLE("10"),
+		HELP("VLAN of the physical adapter that they leave in"))
+	OPTION("target.direct.addresses", HOST_ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED | CONFIG_IS_LIST,
+		RANGE(1, 2), EXAMPLE("[192.0.2.21/24, \"2001:db8::21/64\"]"),
+		HELP("Our address there, one of IPv4 and one of IPv6, to neighbours and routers alone; "
+		     "nobody else may have it"))
+	OPTION("target.direct.routers", ADDRESS, LIVE, .flags = CONFIG_IS_LIST, RANGE(0, 2),
+		DEFAULT("[]"), EXAMPLE("[192.0.2.254]"),
+		HELP("Next hops to clients that are not on that network"))
+
 	OPTION("filters", SECTION, LIVE, HELP("Common IP filters: the same on a distributor and on "
 		"its targets. What comes by GRE was filtered once, and is not asked for again"))
 	OPTION("filters.default", ENUM, LIVE, .values = "accept|drop", DEFAULT("accept"),

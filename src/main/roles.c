@@ -28,7 +28,7 @@ const struct role roles[] = {
 			"broker.keep", "broker.kept"),
 		.method_prefixes = LIST("port.", "vlan.", "fdb.", "drops.", "graph.", "inspect.",
 			"trace.", "capture.", "engine.", "packet.", "ipsec.", "distributor.",
-			"filters."),
+			"filters.", "target."),
 		/* Interfaces and offloads; raw sockets; hugepages and rings; AF_XDP's program. */
 		.capabilities =
 			BIT(CAP_NET_ADMIN) | BIT(CAP_NET_RAW) | BIT(CAP_IPC_LOCK) | BIT(CAP_BPF),

@@ -3,6 +3,8 @@
  * What a folder of the packet role implements, and what the role gives to it. The role runs one
  * configuration change at a time through all modules, in the written order of packet_modules[]
  * (engine, port, gateway, link, ipsec, kmp, distributor, inspect, filter):
+ * (engine, port, gateway, link, distributor, inspect, filter,
+ * target):
  *
  *	prepare (forward) -> commit (forward) -> graph_commit() -> finish (backward)
  *	prepare fails or control says abort  -> abort (backward)
@@ -64,6 +66,7 @@ extern const struct packet_module kmp_module;
 extern const struct packet_module distributor_module;
 extern const struct packet_module inspect_module;
 extern const struct packet_module filter_module;
+extern const struct packet_module target_module;
 
 /* The loop of the role: for timers and descriptors. */
 uv_loop_t *packet_loop(void);

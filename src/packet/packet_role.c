@@ -26,6 +26,7 @@ const struct packet_module *const packet_modules[] = {
 	&distributor_module,
 	&inspect_module,
 	&filter_module,
+	&target_module,
 	NULL,
 };
 

@@ -126,9 +126,11 @@ static bool is_link_used(const json_t *document, const char *name)
 	const char *serving = text_of(json_object_get(document, "appliance"), "link");
 
 	const char *distributing = text_of(json_object_get(document, "distributor"), "link");
+	const char *targeted = text_of(json_object_get(document, "target"), "link");
 
 	return (asked && strcmp(asked, name) == 0) || (serving && strcmp(serving, name) == 0)
-		|| (distributing && strcmp(distributing, name) == 0);
+		|| (distributing && strcmp(distributing, name) == 0)
+		|| (targeted && strcmp(targeted, name) == 0);
 }
 
 static void check_adapters(struct load *load, const json_t *gateway)
@@ -391,7 +393,8 @@ static void check_cores(struct load *load)
 static void check_port_count(struct load *load, const json_t *gateway)
 {
 	size_t count = json_object_size(json_object_get(load->document, "adapters"))
-		+ (json_object_get(gateway, "host") != NULL);
+		+ (json_object_get(gateway, "host") != NULL)
+		+ (json_object_get(load->document, "target") != NULL);
 	const char *name;
 	json_t *partition;
 
@@ -430,6 +433,8 @@ void config_check(struct load *load)
 	check_ipsec(load);
 	check_distributor(load);
 	check_channels(load);
+	check_target_section(load);
+	check_filters(load);
 	check_variables(load);
 	check_cores(load);
 	check_metrics(load);

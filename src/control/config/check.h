@@ -17,6 +17,10 @@ void check_link_address(
 void check_distributor(struct load *load);
 /* check_channels.c: rules, sockets and endpoints of `channels`. */
 void check_channels(struct load *load);
+/* check_filters.c: the common filters. */
+void check_filters(struct load *load);
+/* check_target.c: this host as a target. */
+void check_target_section(struct load *load);
 /* check_unique.c: devices, names of ports and MAC addresses that are there twice. */
 void check_unique(struct load *load);
 /* check_variables.c: references between inspection.variables. */

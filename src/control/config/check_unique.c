@@ -66,12 +66,16 @@ static void check_devices(struct load *load, json_t *seen)
 	}
 }
 
-/* Ports are told apart by name: an adapter's is its own, that of gateway.host is "host". */
+/* Ports are told apart by name: an adapter's is its own, those of gateway.host and target are
+ * "host" and "vipa". */
 static void check_port_names(struct load *load)
 {
 	if (json_object_get(json_object_get(load->document, "adapters"), "host"))
 		load_error(load, "adapters.host", "another name",
 			"\"host\" is the name of the host's own port (gateway.host)");
+	if (json_object_get(json_object_get(load->document, "adapters"), "vipa"))
+		load_error(load, "adapters.vipa", "another name",
+			"\"vipa\" is the name of the port of the hidden interface (target)");
 }
 
 static bool share_vlan(const json_t *left, const json_t *right)

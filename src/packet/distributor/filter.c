@@ -11,7 +11,7 @@ uint64_t filter_hits[WORKERS_MAX][FILTER_RULES_MAX + 1];
 static void set_ports(const struct decoded *decoded, uint16_t ports[2])
 {
 	if (!decoded->l4_offset)
-		return; /* a rule about ports is never about a protocol without any */
+		return; /* rules about ports are of protocols that have them: check_filters.c */
 	ports[0] = __builtin_bswap16(decoded->source_port);
 	ports[1] = __builtin_bswap16(decoded->destination_port);
 }

@@ -69,6 +69,7 @@ static void read_composition(const json_t *config, struct graph_composition *out
 		if (json_is_string(engine) && strcmp(json_string_value(engine), "none") != 0)
 			out->has_inspection = true;
 	out->has_distributor = json_object_get(config, "distributor") != NULL;
+	out->has_target = json_object_get(config, "target") != NULL;
 	out->has_handoff =
 		(out->has_inspection || out->has_distributor) && workers_config.count > 1;
 }

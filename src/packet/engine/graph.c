@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOURCES_MAX 5
+#define SOURCES_MAX 6
 
 struct totals {
 	uint64_t packets, calls, cycles;
@@ -90,6 +90,8 @@ static bool is_source_of(
 		return composition->has_handoff || ever.has_handoff;
 	if (strcmp(node->name, "distribute_tick") == 0)
 		return composition->has_distributor;
+	if (strcmp(node->name, "target_tick") == 0)
+		return composition->has_target;
 	return true;
 }
 
@@ -219,6 +221,7 @@ void graph_commit(void)
 	log_info("graph_rebuilt", log_uint("generation", generation),
 		log_bool("inspection", running_composition.has_inspection),
 		log_bool("distributor", running_composition.has_distributor),
+		log_bool("target", running_composition.has_target),
 		log_bool("handoff", running_composition.has_handoff));
 }
 

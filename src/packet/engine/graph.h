@@ -24,7 +24,8 @@
 struct graph_composition {
 	bool has_inspection; /* some engine other than none */
 	bool has_distributor;
-	bool has_handoff; /* one of both, and more than one worker */
+	bool has_target;
+	bool has_handoff; /* inspection or distributor, and more than one worker */
 };
 
 /* One worker's graph. */

@@ -43,6 +43,12 @@ extern struct rte_node_register inspect_node;
 extern struct rte_node_register inspect_return_node; /* source: held packets that got a verdict */
 extern struct rte_node_register geneve_input_node;
 extern struct rte_node_register geneve_output_node;
+/* Target. */
+extern struct rte_node_register target_input_node;
+extern struct rte_node_register target_reply_node;
+extern struct rte_node_register target_direct_node;
+extern struct rte_node_register target_station_node;
+extern struct rte_node_register target_tick_node; /* source */
 
 /* The edge that the engine points elsewhere: element 0 of origin_tag's next_nodes. */
 enum nodes_fixed_edge {

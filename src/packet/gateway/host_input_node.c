@@ -9,7 +9,9 @@
 static uint16_t host_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
-	return ingress_run(graph, node, (struct rte_mbuf **)objects, count, NULL);
+	const struct ingress_takers nobody = {.vipas = NULL};
+
+	return ingress_run(graph, node, (struct rte_mbuf **)objects, count, &nobody);
 }
 
 struct rte_node_register host_input_node = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/gateway/ingress.h"
 
+#include "packet/distributor/target.h"
 #include "packet/distributor/vipa.h"
 
 enum drop_reason ingress_check_source(const struct gateway_walk *walk,
@@ -47,7 +48,7 @@ static enum drop_reason check(const struct gateway_walk *walk, struct rte_mbuf *
 }
 
 uint16_t ingress_run(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **packets,
-	uint16_t count, const struct vipa_table *vipas)
+	uint16_t count, const struct ingress_takers *takers)
 {
 	struct gateway_walk walk = gateway_walk_start();
 	struct node_run run = node_run_start(graph, node, (void **)packets, count);
@@ -62,9 +63,11 @@ uint16_t ingress_run(struct rte_graph *graph, struct rte_node *node, struct rte_
 			const struct packet_metadata *metadata = packet_metadata(packets[i]);
 			rte_edge_t edge = INGRESS_EDGE_ORIGIN_TAG;
 
-			if (unlikely(vipas != NULL)
-				&& vipa_takes(vipas, metadata->vlan, packets[i]))
+			if (takers->vipas && vipa_takes(takers->vipas, metadata->vlan, packets[i]))
 				edge = INGRESS_EDGE_VIPA;
+			else if (takers->target
+				&& target_takes(takers->target, metadata->vlan, packets[i]))
+				edge = INGRESS_EDGE_STATION;
 			else if (!eth_address_is_group(
 					 packet_frame(packets[i]))) /* for later nodes */
 				fdb_prefetch(walk.fdb,

@@ -124,17 +124,21 @@ enum drop_reason ingress_check_source(const struct gateway_walk *walk,
 
 /*
  * The body of physical_input and host_input: frames of one port kind that all go to origin_tag, or
- * are dropped. Their sources are checked here, and learned when inspection has passed them. vipas
- * is not NULL where the distributor's virtual addresses are taken out, along their own edge.
+ * are dropped. Their sources are checked here, and learned when inspection has passed them. Takers
+ * say what of them is taken out, along edges of their own.
  */
 #define INGRESS_AHEAD 4 /* packets whose headers are fetched in advance */
 enum ingress_edge {
 	INGRESS_EDGE_ORIGIN_TAG,
 	INGRESS_EDGE_DROP,
 	INGRESS_EDGE_COUNT,
-	INGRESS_EDGE_VIPA = INGRESS_EDGE_COUNT, /* of physical_input alone */
+	INGRESS_EDGE_VIPA = INGRESS_EDGE_COUNT, /* of physical_input alone, as the next one */
+	INGRESS_EDGE_STATION,
 	INGRESS_EDGE_PHYSICAL_COUNT,
 };
-struct vipa_table;
+struct ingress_takers {
+	const struct vipa_table *vipas;    /* NULL: no distributor */
+	const struct target_table *target; /* NULL: no target */
+};
 uint16_t ingress_run(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **packets,
-	uint16_t count, const struct vipa_table *vipas);
+	uint16_t count, const struct ingress_takers *takers);

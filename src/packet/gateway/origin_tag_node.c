@@ -26,6 +26,7 @@ static const uint8_t kinds[PORT_KIND_COUNT] = {
 	[PORT_PARTITION] = ORIGIN_TRUNK,
 	[PORT_HOST] = ORIGIN_HOST,
 	[PORT_XCF] = ORIGIN_NONE, /* links are not bridged: ORIGIN_REMOTE is geneve_input's */
+	[PORT_VIPA] = ORIGIN_NONE,
 };
 
 static uint32_t pair_hash(const struct rte_mbuf *packet, uint16_t vlan)

@@ -2,8 +2,10 @@
 /*
  * physical_input: frames from the physical adapter. Their IEEE 802.1Q tag tells the VLAN, without
  * one it is gateway.native-vlan. All of them are tagged with their origin next (seed 000, figure
- * 3A, block 313); those for a virtual address of the distributor's by way of vipa_input. Workers.
+ * 3A, block 313); those for a virtual address of the distributor's by way of vipa_input; what
+ * a target's station asks for ends in target_station. Workers.
  */
+#include "packet/distributor/target.h"
 #include "packet/distributor/vipa.h"
 #include "packet/engine/nodes.h"
 #include "packet/gateway/ingress.h"
@@ -11,8 +13,10 @@
 static uint16_t physical_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
-	return ingress_run(
-		graph, node, (struct rte_mbuf **)objects, count, publish_read(&vipa_table));
+	const struct ingress_takers takers = {
+		.vipas = publish_read(&vipa_table), .target = publish_read(&target_table)};
+
+	return ingress_run(graph, node, (struct rte_mbuf **)objects, count, &takers);
 }
 
 struct rte_node_register physical_input_node = {
@@ -24,5 +28,6 @@ struct rte_node_register physical_input_node = {
 			[INGRESS_EDGE_ORIGIN_TAG] = "origin_tag",
 			[INGRESS_EDGE_DROP] = "drop",
 			[INGRESS_EDGE_VIPA] = "vipa_input",
+			[INGRESS_EDGE_STATION] = "target_station",
 		},
 };

@@ -3,7 +3,7 @@
  * Trusted links (adapters of kind xcf): our addresses on them, the hosts at their other ends, and
  * the keys that messages with these are authenticated by (a distributor's are its own module's).
  * Links bridge nothing: link_input answers address resolution, gives Geneve to geneve_input and GRE
- * to gre_input; all else ends there.
+ * to gre_input, or to target_input what is for us as a target; all else ends there.
  *
  * Writer: link_control.c, which publishes a table whole. Readers: workers. The one field that
  * workers write is link_peer.mac.
@@ -28,6 +28,7 @@ enum link_role {
 	LINK_CLIENT,      /* inspection.appliance: we have packets inspected */
 	LINK_APPLIANCE,   /* appliance: we inspect for others */
 	LINK_DISTRIBUTOR, /* distributor: we have connections served */
+	LINK_TARGET,      /* target: we serve them */
 	LINK_ROLE_COUNT,
 };
 

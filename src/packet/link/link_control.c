@@ -59,6 +59,7 @@ static const char *const section_names[LINK_ROLE_COUNT] = {
 	[LINK_CLIENT] = "inspection.appliance",
 	[LINK_APPLIANCE] = "appliance",
 	[LINK_DISTRIBUTOR] = "distributor",
+	[LINK_TARGET] = "target",
 };
 
 static const char *text_of(const json_t *section, const char *key)
@@ -120,7 +121,7 @@ static int add_targets(const json_t *section, struct link_end *end, struct error
 static int read_end(const json_t *section, int role, struct link_end *end, struct error *error)
 {
 	const char *name = section_names[role], *client;
-	const json_t *clients = json_object_get(section, "clients"), *value;
+	const json_t *value;
 	size_t i;
 
 	if (role == LINK_DISTRIBUTOR && !text_of(section, "link"))
@@ -136,7 +137,9 @@ static int read_end(const json_t *section, int role, struct link_end *end, struc
 			text_of(section, "remote-mac"), name, error);
 	if (role == LINK_DISTRIBUTOR)
 		return add_targets(section, end, error);
-	json_array_foreach (clients, i, value) {
+	json_array_foreach (
+		json_object_get(section, role == LINK_TARGET ? "distributors" : "clients"), i,
+		value) {
 		client = json_string_value(value);
 		if (add_peer(end, client, NULL, NULL, name, error) < 0)
 			return -EINVAL;
@@ -215,6 +218,7 @@ static void link_prepare(const json_t *config, packet_prepared_fn done, void *co
 			: NULL,
 		[LINK_APPLIANCE] = json_object_get(config, "appliance"),
 		[LINK_DISTRIBUTOR] = json_object_get(config, "distributor"),
+		[LINK_TARGET] = json_object_get(config, "target"),
 	};
 	struct error error;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * link_input: frames from a trusted link. Questions for our addresses are answered, IP goes on to
- * geneve_input, GRE to gre_input; nothing of a link ever gets to the switch. Workers.
+ * geneve_input, GRE to gre_input, or to target_input when it is for this host as a target; nothing
+ * of a link ever gets to the switch. Workers.
  */
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
@@ -13,17 +14,37 @@
 enum link_input_edge {
 	LINK_INPUT_EDGE_GENEVE,
 	LINK_INPUT_EDGE_GRE,
+	LINK_INPUT_EDGE_TARGET,
 	LINK_INPUT_EDGE_ANSWER,
 	LINK_INPUT_EDGE_DROP,
 	LINK_INPUT_EDGE_COUNT,
 };
 
 #define IPV4_PROTOCOL    9
+#define IPV4_DESTINATION 16
 #define IPV6_NEXT_HEADER 6
+#define IPV6_DESTINATION 24
+
+/* A host may be a distributor and another one's target: they have different addresses. */
+static rte_edge_t find_gre(const struct link_end *target, const struct rte_mbuf *packet)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(packet, const uint8_t *, ETH_HEADER_SIZE);
+	uint16_t offset, size;
+
+	if (!target || target->port != packet_metadata_const(packet)->origin.ingress_port)
+		return LINK_INPUT_EDGE_GRE;
+	offset = target->local.version == 4 ? IPV4_DESTINATION : IPV6_DESTINATION;
+	size = target->local.version == 4 ? 4 : 16;
+	return packet->data_len >= ETH_HEADER_SIZE + offset + size
+			&& ip[0] >> 4 == target->local.version
+			&& memcmp(ip + offset, target->local.bytes, size) == 0
+		? LINK_INPUT_EDGE_TARGET
+		: LINK_INPUT_EDGE_GRE;
+}
 
 /* The edge of a tunnel's packet; LINK_INPUT_EDGE_COUNT: it may be address resolution. Of IPv4, and
  * of IPv6 over UDP, all that is not GRE is left to geneve_input. */
-static rte_edge_t find_tunnel(const struct rte_mbuf *packet)
+static rte_edge_t find_tunnel(const struct link_end *target, const struct rte_mbuf *packet)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(packet, const uint8_t *);
 	uint16_t type = network_load16(frame + ETH_TYPE_OFFSET);
@@ -33,7 +54,7 @@ static rte_edge_t find_tunnel(const struct rte_mbuf *packet)
 	if (type != ETH_TYPE_IPV4 && type != ETH_TYPE_IPV6)
 		return LINK_INPUT_EDGE_COUNT;
 	if (packet->data_len > field && frame[field] == IPPROTO_GRE)
-		return LINK_INPUT_EDGE_GRE;
+		return find_gre(target, packet);
 	if (type == ETH_TYPE_IPV6 && !(packet->data_len > field && frame[field] == IPPROTO_UDP))
 		return LINK_INPUT_EDGE_COUNT;
 	return LINK_INPUT_EDGE_GENEVE;
@@ -43,6 +64,7 @@ static uint16_t link_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
 	struct link_table *table = publish_read(&link_table);
+	const struct link_end *target = link_end_of(table, LINK_TARGET);
 	const struct port_table *ports = publish_read(&port_table);
 
 	for (uint16_t i = 0; i < count; i++) {
@@ -50,7 +72,7 @@ static uint16_t link_input_process(
 		struct packet_metadata *metadata = packet_metadata(packet);
 		uint16_t index = metadata->origin.ingress_port;
 		const struct port *port = index < ports->count ? ports->ports[index] : NULL;
-		rte_edge_t edge = find_tunnel(packet);
+		rte_edge_t edge = find_tunnel(target, packet);
 
 		if (likely(edge != LINK_INPUT_EDGE_COUNT)) {
 			node_forward(graph, node, edge, packet);
@@ -74,6 +96,7 @@ struct rte_node_register link_input_node = {
 		{
 			[LINK_INPUT_EDGE_GENEVE] = "geneve_input",
 			[LINK_INPUT_EDGE_GRE] = "gre_input",
+			[LINK_INPUT_EDGE_TARGET] = "target_input",
 			[LINK_INPUT_EDGE_ANSWER] = "tx",
 			[LINK_INPUT_EDGE_DROP] = "drop",
 		},

@@ -31,6 +31,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define VIPA_TABLE         25192            /* of the kernel's routes, for what VIPAs send: "bh" */
 #define FRAME_SIZE_MAX     (65535 + 14 + 8) /* a GSO frame: IP's maximum, Ethernet, two tags */
 #define OVERFLOW_SIZE      (68 * 1024)      /* what of a frame does not fit into the first buffer */
 #define SEND_VECTORS_MAX   256
@@ -575,6 +576,8 @@ static json_t *tap_params(const struct port *port, const char *interface)
 	}
 	if (port->config.addresses)
 		json_object_set(params, "addresses", port->config.addresses);
+	if (port->kind == PORT_VIPA)
+		json_object_set_new(params, "source_table", json_integer(VIPA_TABLE));
 	return params;
 }
 

@@ -31,8 +31,11 @@ enum port_kind {
 	PORT_PARTITION, /* -> switch_input */
 	PORT_HOST,      /* -> host_input; the host's own socket layer */
 	PORT_XCF,       /* -> link_input; a trusted link to other hosts, never bridged */
+	PORT_VIPA,      /* -> target_reply; the host's hidden interface, which owns VIPAs */
 	PORT_KIND_COUNT,
 };
+
+#define PORT_VIPA_NAME "vipa" /* of the one port of that kind */
 
 /* What the peer behind a port accepts unfinished (G11). */
 enum port_offload {

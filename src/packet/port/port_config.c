@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MTU_BEFORE_ANSWERS 1280
+
 static struct port_config *add_config(struct port_configs *configs)
 {
 	struct port_config *items =
@@ -134,6 +136,39 @@ static int read_host(const json_t *config, struct port_configs *out, struct erro
 	return read_device(port, device, "gateway.host.interface", error);
 }
 
+/* Addresses of one host each, and nobody's beside: see the broker's source_table. */
+static int read_target(const json_t *config, struct port_configs *out, struct error *error)
+{
+	const json_t *target = json_object_get(config, "target");
+	const char *interface = json_string_value(json_object_get(target, "interface"));
+	json_int_t mtu = json_integer_value(json_object_get(target, "mtu"));
+	struct port_config *port;
+	json_t *address;
+	char device[64];
+	size_t i;
+
+	if (!target)
+		return 0;
+	if (!interface)
+		return error_set(error, -EINVAL, "target.interface: missing");
+	port = add_config(out);
+	if (!port)
+		return error_set(error, -ENOMEM, "no memory");
+	port->kind = PORT_VIPA;
+	/* Until a distributor has said what fits: what fits everywhere (RFC 8200 section 5). */
+	port->mtu_bytes = mtu ? (uint32_t)mtu : MTU_BEFORE_ANSWERS;
+	port->addresses = json_array();
+	json_array_foreach (json_object_get(target, "vipas"), i, address) {
+		const char *text = json_string_value(address);
+
+		json_array_append_new(
+			port->addresses, json_sprintf("%s/%d", text, strchr(text, ':') ? 128 : 32));
+	}
+	snprintf(port->name, sizeof(port->name), PORT_VIPA_NAME);
+	snprintf(device, sizeof(device), "tap:%.40s", interface);
+	return read_device(port, device, "target.interface", error);
+}
+
 static int read_partition(
 	const char *name, const json_t *partition, struct port_configs *out, struct error *error)
 {
@@ -237,6 +272,8 @@ int port_configs_read(const json_t *config, struct port_configs *out, struct err
 		result = read_links(config, out, error);
 	if (result == 0)
 		result = read_host(config, out, error);
+	if (result == 0)
+		result = read_target(config, out, error);
 	json_object_foreach (partitions, name, partition)
 		if (result == 0)
 			result = read_partition(name, partition, out, error);

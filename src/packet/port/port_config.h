@@ -9,7 +9,7 @@ struct port_configs {
 	struct port_config *items; /* owned */
 };
 
-/* From the normalised document: the physical adapter, links, the host's interface, partitions'
+/* From the normalised document: the physical adapter, links, the host's interfaces, partitions'
  * adapters, in this order. -EINVAL with a message for people. */
 int port_configs_read(const json_t *config, struct port_configs *out, struct error *error);
 void port_configs_release(struct port_configs *configs);

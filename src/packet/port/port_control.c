@@ -56,6 +56,7 @@ static const char *const kind_names[PORT_KIND_COUNT] = {
 	[PORT_PARTITION] = "partition",
 	[PORT_HOST] = "host",
 	[PORT_XCF] = "xcf",
+	[PORT_VIPA] = "vipa",
 };
 
 const char *port_kind_name(enum port_kind kind)

@@ -23,6 +23,7 @@ enum rx_edge {
 	RX_EDGE_PARTITION = PORT_PARTITION,
 	RX_EDGE_HOST = PORT_HOST,
 	RX_EDGE_LINK = PORT_XCF,
+	RX_EDGE_VIPA = PORT_VIPA,
 	RX_EDGE_DROP,
 	RX_EDGE_COUNT,
 };
@@ -139,6 +140,7 @@ struct rte_node_register rx_node = {
 			[RX_EDGE_PARTITION] = "switch_input",
 			[RX_EDGE_HOST] = "host_input",
 			[RX_EDGE_LINK] = "link_input",
+			[RX_EDGE_VIPA] = "target_reply",
 			[RX_EDGE_DROP] = "drop",
 		},
 };

@@ -117,7 +117,7 @@ static void says_what_would_be_valid(void **state)
 	assert_int_equal(check("port.list", "{\"kind\": \"vlan\"}", &error), -EINVAL);
 	assert_string_equal(error.text,
 		"port.list: parameter kind: found \"vlan\", must be one of: "
-		"physical|partition|host|xcf");
+		"physical|partition|host|xcf|vipa");
 	assert_int_equal(check("fdb.list", "{\"vlna\": 3}", &error), -EINVAL);
 	assert_string_equal(error.text,
 		"fdb.list: there is no parameter \"vlna\"; valid are: vlan, "

@@ -78,6 +78,28 @@ static void opens_links_to_other_hosts(void **state)
 	port_configs_release(&configs);
 }
 
+/* D9 D13 */
+static void opens_the_hidden_interface_of_a_target(void **state)
+{
+	struct port_configs configs;
+	struct error error;
+
+	assert_int_equal(read_text("{\"target\": {\"interface\": \"vipa0\", \"vipas\": "
+				   "[\"192.0.2.80\", \"2001:db8::80\"]}}",
+				 &configs, &error),
+		0);
+	assert_int_equal(configs.count, 1);
+	assert_int_equal(configs.items[0].kind, PORT_VIPA);
+	assert_string_equal(configs.items[0].name, PORT_VIPA_NAME);
+	assert_string_equal(configs.items[0].device, "tap:vipa0");
+	assert_int_equal(configs.items[0].mtu_bytes, 1280);
+	assert_string_equal(
+		json_string_value(json_array_get(configs.items[0].addresses, 0)), "192.0.2.80/32");
+	assert_string_equal(json_string_value(json_array_get(configs.items[0].addresses, 1)),
+		"2001:db8::80/128");
+	port_configs_release(&configs);
+}
+
 static void refuses_a_device_that_two_ports_share(void **state)
 {
 	expect_error("{\"partitions\": {\"a\": {\"adapters\": {\"e\": {\"attach\": \"netdev:v\"}}},"
@@ -144,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_ports_by_adapter_partition_and_host),
 		cmocka_unit_test(opens_links_to_other_hosts),
+		cmocka_unit_test(opens_the_hidden_interface_of_a_target),
 		cmocka_unit_test(refuses_a_device_that_two_ports_share),
 		cmocka_unit_test(refuses_a_physical_adapter_that_is_not_there),
 		cmocka_unit_test(sees_what_needs_another_port),

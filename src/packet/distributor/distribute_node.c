@@ -2,9 +2,11 @@
 /*
  * distribute: which target a client's packet goes to (D2), and which client a target's goes back to
  * (D7). New connections are scheduled, ICMP errors follow the connection that they are about, and
- * the distributor answers echoes itself. All packets of a client and a VIPA come to one worker.
+ * the distributor answers echoes itself. What clients send passes the common filters first (D8).
+ * All packets of a client and a VIPA come to one worker.
  */
 #include "packet/distributor/distributor.h"
+#include "packet/distributor/filter.h"
 #include "packet/distributor/health.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
@@ -33,6 +35,7 @@ enum distribute_edge {
 struct job {
 	struct vipa_table *table;
 	struct distributor_worker *own;
+	const struct filter_set *filters;
 	struct rte_mbuf *packet;
 	struct packet_metadata *metadata;
 	struct decoded decoded;
@@ -366,6 +369,9 @@ static rte_edge_t sort(struct job *job)
 			return refuse(job, DROP_vipa_malformed);
 	}
 	trim(job);
+	/* Whether it was decrypted or came in clear: here, and at no target again (D8). */
+	if (!is_from_target(job) && !filter_check(job->filters, &job->decoded))
+		return refuse(job, DROP_filter_rule);
 	switch (job->decoded.protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
@@ -382,7 +388,9 @@ static rte_edge_t sort(struct job *job)
 static uint16_t distribute_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
-	struct job job = {.table = publish_read(&vipa_table), .own = distributor_own()};
+	struct job job = {.table = publish_read(&vipa_table),
+		.own = distributor_own(),
+		.filters = publish_read(&filter_set)};
 
 	if (job.table)
 		job.own->now = distribute_clock();

@@ -16,7 +16,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     client_max_body_size 64m;
     default_type application/octet-stream;
-    server {{ listen {port}; root {root}; }}
+    server {{ listen {port}; {listen} root {root}; }}
 }}
 """
 
@@ -26,7 +26,7 @@ def is_listening(namespace, port):
     return f":{port} " in namespace.run("ss", "-Hltn", f"sport = :{port}")
 
 
-def nginx(lab, name, pages, port=80):
+def nginx(lab, name, pages, port=80, ipv6=False):
     """A web server on the host `name`; pages is {path: bytes}. Returns its access log's path."""
     folder = lab.folder / f"nginx-{name}"
     root = folder / "pages"
@@ -34,7 +34,8 @@ def nginx(lab, name, pages, port=80):
     folder.chmod(0o755)
     for path, content in pages.items():
         (root / path).write_bytes(content)
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, root=root, port=port))
+    listen = f"listen [::]:{port} ipv6only=on;" if ipv6 else ""
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, root=root, port=port, listen=listen))
     lab[name].start("nginx", "-c", folder / "nginx.conf", "-e", folder / "error.log",
                     stderr=open(folder / "stderr.log", "wb"))
     wait_until(lambda: is_listening(lab[name], port), what=f"nginx on {name}")

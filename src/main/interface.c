@@ -214,24 +214,37 @@ int interface_remove_address(int index, const struct address_param *address, str
 
 /* ---- hidden interfaces ---- */
 
-/* At least so much. */
-static int raise_setting(const char *path, int value, struct error *error)
+static int read_setting(const char *path, int *out)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC), status = 0;
 	char text[16] = "";
-	int fd = open(path, O_RDWR | O_CLOEXEC), status = 0;
 
-	/* A host where nobody may change it may have it already. */
-	if (fd < 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
 		status = -errno;
-	else if (atoi(text) < value) {
-		snprintf(text, sizeof(text), "%d\n", value);
-		if (pwrite(fd, text, strlen(text), 0) < 0)
-			status = -errno;
-	}
+	*out = atoi(text);
 	if (fd >= 0)
 		close(fd);
+	return status;
+}
+
+static int write_setting(const char *path, int value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), status = 0;
+
+	if (fd < 0 || dprintf(fd, "%d\n", value) < 0)
+		status = -errno;
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
+/* At least so much: where nobody may write, it may be so already. */
+static int raise_setting(const char *path, int value, struct error *error)
+{
+	int present, status = read_setting(path, &present);
+
+	if (status == 0 && present < value)
+		status = write_setting(path, value);
 	return status == 0 ? 0
 			   : error_set(error, status,
 				   "%s has to be %d, or other interfaces would answer for the "

@@ -243,7 +243,7 @@ static void explains_options_and_suggests_near_ones(void **state)
 	assert_null(config_explain("xyzzy.deadline", suggestion, sizeof(suggestion)));
 	assert_string_equal(suggestion, "");
 	option = config_explain("", suggestion, sizeof(suggestion));
-	assert_int_equal(json_array_size(json_object_get(option, "children")), 11);
+	assert_int_equal(json_array_size(json_object_get(option, "children")), 15);
 	json_decref(option);
 }
 

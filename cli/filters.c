@@ -16,7 +16,7 @@ static void add_side(
 
 	for (int list = 0; list < 2; list++)
 		json_array_foreach (lists[list], i, item) {
-			const char *before = i ? "," : list ? " port " : "";
+			const char *before = i ? "," : !list ? "" : used ? " port " : "port ";
 			int wrote = snprintf(text + used, sizeof(text) - used, "%s%s", before,
 				json_string_value(item));
 

@@ -105,7 +105,9 @@ static const struct sandbox_call channel_calls[] = {
 	/* of new threads: libc sets their places */
 	ANY(sched_setaffinity), ANY(sched_getaffinity),
 	/* libuv, of each descriptor that it polls */
-	ONLY(ioctl, 1, EXACTLY, FIONBIO), END};
+	ONLY(ioctl, 1, EXACTLY, FIONBIO),
+	/* the log: is there a journal? */
+	ANY(access), ANY(faccessat), END};
 
 static const struct sandbox_call *const control_lists[] = {common_calls, control_calls, NULL};
 static const struct sandbox_call *const packet_lists[] = {common_calls, packet_calls, NULL};

@@ -19,7 +19,7 @@ BUILD_TIMEOUT = 900
 PACKAGE = "/root/bulkhead.deb"
 CONFIG_FILE = "/etc/bulkhead/bulkhead.yaml"
 UNIT = "bulkheadd.service"
-ROLES = {"broker", "packet", "control"}
+ROLES = {"broker", "packet", "channel", "control"}
 # What `systemd-analyze security` gave (5.1) and a bit, since it differs between versions.
 EXPOSURE_MAX = 5.5
 CONFIG = """packet: {memory: 128MiB}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Roles are killed while traffic flows; the others go on.
 
-    outside ──── uplink [hv1: keeper, broker, packet, control] ── web
+    outside ──── uplink [hv1: keeper, broker, packet, channel, control] ── web
     192.0.2.100                                                   192.0.2.10
 """
 
@@ -246,7 +246,7 @@ def test_stop_is_orderly_and_leaves_nothing(lab):
     assert "sea0" not in lab.hv1.run("ip", "-br", "link")
 
 
-@pytest.mark.parametrize("role", ["packet", "control"])
+@pytest.mark.parametrize("role", ["packet", "channel", "control"])
 def test_roles_have_only_the_rights_they_need(lab, role):
     """No root, no new privileges, a seccomp filter, only the capabilities of the table."""
     daemon = lab.start()
@@ -256,6 +256,7 @@ def test_roles_have_only_the_rights_they_need(lab, role):
     assert fields["NoNewPrivs"] == "1"
     assert fields["Seccomp"] == "2"
     allowed = {"control": 0,
+               "channel": 1 << 14,  # IPC_LOCK
                # NET_ADMIN, NET_RAW, IPC_LOCK, BPF
                "packet": 1 << 12 | 1 << 13 | 1 << 14 | 1 << 39}[role]
     assert int(fields["CapEff"], 16) & ~allowed == 0

@@ -53,6 +53,7 @@ struct transport {
 	bool (*send)(int channel, const void *message, size_t size);
 	/* Size, or -1: nothing yet (polled). */
 	ssize_t (*receive)(int channel, void *buffer);
+	void (*close)(void); /* of the receiver, at the end */
 };
 
 static bool is_polled;
@@ -215,6 +216,11 @@ static void zeromq_open(bool is_sender)
 		errx(1, "%s: %s", zmq_address, zmq_strerror(errno));
 }
 
+static void zeromq_close(void)
+{
+	unlink(zmq_address + strlen("ipc://"));
+}
+
 static bool zeromq_send(int channel, const void *message, size_t size)
 {
 	if (zmq_send(zmq_end, message, size, is_polled ? ZMQ_DONTWAIT : 0) >= 0)
@@ -288,13 +294,14 @@ static void nothing(void)
 }
 
 static const struct transport transports[] = {
-	{"channel", nothing, channel_open, channel_send, channel_receive},
-	{"seqpacket", seqpacket_prepare, seqpacket_open, seqpacket_send, seqpacket_receive},
-	{"mq", mq_prepare, mq_begin, mq_put, mq_take},
+	{"channel", nothing, channel_open, channel_send, channel_receive, nothing},
+	{"seqpacket", seqpacket_prepare, seqpacket_open, seqpacket_send, seqpacket_receive,
+		nothing},
+	{"mq", mq_prepare, mq_begin, mq_put, mq_take, nothing},
 #ifdef HAVE_ZEROMQ
-	{"zeromq", zeromq_prepare, zeromq_open, zeromq_send, zeromq_receive},
+	{"zeromq", zeromq_prepare, zeromq_open, zeromq_send, zeromq_receive, zeromq_close},
 #endif
-	{"ring", ring_prepare, mq_begin, ring_send, ring_receive},
+	{"ring", ring_prepare, mq_begin, ring_send, ring_receive, nothing},
 };
 
 /* --- Measuring --- */
@@ -466,6 +473,7 @@ int main(int argc, char **argv)
 	}
 	transport->open(false);
 	receive_and_print(transport, is_rate, atol(argv[5]));
+	transport->close();
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	return 0;

@@ -291,6 +291,16 @@ static void on_told(void *context)
 	look.request = NULL;
 }
 
+void distributor_end_look(void)
+{
+	if (!look.request)
+		return;
+	__atomic_store_n(
+		&distributor_workers[look.worker]->page.is_wanted, false, __ATOMIC_RELEASE);
+	answer_nothing(look.request);
+	look.request = NULL;
+}
+
 static bool read_filter(struct ipc_request *request, const char *key,
 	uint16_t (*find)(const char *name), uint16_t *out)
 {

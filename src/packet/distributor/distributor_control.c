@@ -234,6 +234,7 @@ static void distributor_stop(void)
 	if (!is_started)
 		return;
 	is_started = false;
+	distributor_end_look();
 	uv_close((uv_handle_t *)&timer, NULL);
 	vipa_table_destroy(vipa_table);
 	vipa_table = NULL;
@@ -320,6 +321,7 @@ static void distributor_commit(void)
 		uv_timer_start(&timer, on_timer, 0, TICK_MS);
 	} else {
 		uv_timer_stop(&timer);
+		distributor_end_look();
 	}
 	publish_swap(&vipa_table, table, vipa_table_destroy);
 	/* Release: targets and VIPAs may have gone; partner is distribute_tick's look. */

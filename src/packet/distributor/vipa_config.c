@@ -300,6 +300,18 @@ static int read_vipas(const json_t *section, const struct vipa_table *running,
 
 /* ---- the table ---- */
 
+/* There may be connections still from before the distributor went: they are not this one's. */
+static void begin_generations(struct vipa_table *table)
+{
+	static uint8_t lives;
+
+	lives++;
+	for (int i = 0; i < VIPAS_MAX; i++)
+		table->vipas[i].generation = lives;
+	for (int i = 0; i < VIPA_TARGETS_MAX; i++)
+		table->targets[i].generation = lives;
+}
+
 int vipa_table_create(const json_t *config, const struct vipa_table *running,
 	struct vipa_table **out, struct error *error)
 {
@@ -313,6 +325,8 @@ int vipa_table_create(const json_t *config, const struct vipa_table *running,
 	if (!section)
 		return 0;
 	table = calloc(1, sizeof(*table));
+	if (table && !running)
+		begin_generations(table);
 	if (table)
 		table->secrets = secret_create(VIPA_TARGETS_MAX * sizeof(struct vipa_secret));
 	if (!table || !table->secrets) {

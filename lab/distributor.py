@@ -82,16 +82,16 @@ def gre_key(secret, kind, direction, target, distributor=DISTRIBUTOR):
 class Target:
     """One host that serves: its namespace, its secret, its GRE."""
 
-    def __init__(self, lab, index, path):
-        self.name, self.index = f"t{index + 1}", index
+    def __init__(self, lab, index, path, kind):
+        self.name, self.index, self.kind = f"t{index + 1}", index, kind
         self.address = target_address(index)
         self.secret = bytes([0x10 + index] * 15 + [index])
         self.namespace = lab.namespace(self.name)
         self.key_path = key_file(path / self.name, f"1 {self.secret.hex()}\n")
         self.endpoint = None
 
-    def key(self, direction, kind=PLAIN):
-        return gre_key(self.secret, kind, direction, self.address)
+    def key(self, direction, kind=None):
+        return gre_key(self.secret, self.kind if kind is None else kind, direction, self.address)
 
     def start(self, vipas, mtu):
         """GRE, the VIPAs on lo, and the way back through GRE."""
@@ -149,9 +149,10 @@ class Connection:
         self.socket.close()
 
 
-def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, **options):
+def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, kind=PLAIN, **options):
     """Puts the link and `count` targets beside hv1, and the section `distributor` into its configuration; the
-    targets are returned, running. options: of the section."""
+    targets are returned, running. kind: of the connections that come, by IPsec or in clear, as GRE's key says.
+    options: of the section."""
     link = lab.namespace("link")
     link.run("ip", "link", "add", "br0", "mtu", mtu, "type", "bridge")
     link.run("ip", "link", "set", "br0", "up")
@@ -160,7 +161,7 @@ def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, **options):
     lab.config["adapters"]["xcf0"] = {"device": "netdev:xcf0", "kind": "xcf", "mtu": mtu}
     keys = lab.folder / "keys"
     keys.mkdir()
-    targets = [Target(lab, index, keys) for index in range(count)]
+    targets = [Target(lab, index, keys, kind) for index in range(count)]
     services = {"http": {"port": 80}, "echo": {"port": 7}, "udp": {"port": 7, "protocol": "udp"}}
     lab.config["distributor"] = {
         "link": "xcf0", "local": DISTRIBUTOR,

@@ -17,7 +17,7 @@ test_set="$run_set libcmocka-dev python3-pytest python3-scapy tshark tcpdump str
 	libcharon-extra-plugins
 	clang libclang-rt-dev clang-format cppcheck shellcheck mandoc python3-jsonschema openssl bind9-dnsutils dnsmasq-base"
 plugin_set="$build_set dpkg-dev"
-bench_set="$run_set openvswitch-switch openvswitch-switch-dpdk libzmq3-dev"
+bench_set="$run_set openvswitch-switch openvswitch-switch-dpdk libzmq3-dev dpdk-doc"
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() {

@@ -28,7 +28,7 @@ sys.path.insert(0, str(TREE))
 from lab import suricata as lab_suricata  # noqa: E402
 from lab.daemon import BUILD, Daemon, make_run_folder  # noqa: E402
 from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
-from tests.bench import captures  # noqa: E402
+from tests.bench import captures, esp as esp_rates  # noqa: E402
 from tests.bench import channels as bench_channels  # noqa: E402
 
 HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
@@ -490,12 +490,18 @@ def resident_mb(pid):
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def esp():
+    """ESP of one worker, AES-128-GCM in IPv4 tunnels, beside the crypto driver alone (dpdk-test-crypto-perf)"""
+    table("One core; sizes are of the inner packet", ("case", "Mpps", "Gbit/s", "driver, Mpps", "of driver"),
+          list(esp_rates.measure()))
+
+
 def channels():
     """Messages between two processes (C5): channels, Unix sockets, POSIX queues, ZeroMQ, bare shared memory"""
     bench_channels.run(table, SECONDS, RUNS)
 
 
-BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint, channels)
+BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint, esp, channels)
 
 
 def main():

@@ -14,7 +14,7 @@ from scapy.layers.l2 import ARP, GRE, Ether
 
 from lab import strongswan
 from lab.appliance import key_file
-from lab.distributor import VIPA, Connection, connect, wait_ready
+from lab.distributor import SECURE, VIPA, Connection, connect, wait_ready
 from lab.netns import wait_until
 from lab.peers import curl, nginx
 from lab.strongswan import Charon
@@ -57,7 +57,7 @@ class Site:
 
     def start(self, targets=1, proposals="aes256gcm16", security="required", grace="60s"):
         lab = self.lab
-        self.targets = connect(lab, targets)
+        self.targets = connect(lab, targets, kind=SECURE)
         for target in self.targets:
             target.namespace.run("ip", "route", "add", f"{INNER}/32", "dev", "gre1", "src", VIPA)
             target.echo()

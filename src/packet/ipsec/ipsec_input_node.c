@@ -69,8 +69,8 @@ static enum drop_reason look_up(struct burst *burst, uint16_t i)
 
 	decode_headers(rte_pktmbuf_mtod(burst->packets[i], const uint8_t *),
 		burst->packets[i]->data_len, burst->packets[i]->pkt_len, &around->decoded);
-	if (unlikely(around->decoded.icmp_type) && ipsec_note_path(&around->decoded))
-		return DROP_ipsec_path;
+	if (unlikely(around->decoded.icmp_type) && ipsec_take_error(&around->decoded))
+		return DROP_ipsec_error;
 	reason = find_esp(around, &at);
 	if (unlikely(reason))
 		return reason;

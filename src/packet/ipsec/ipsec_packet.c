@@ -131,28 +131,37 @@ static uint32_t told_mtu(const struct decoded *error)
 	return 0;
 }
 
-bool ipsec_note_path(const struct decoded *error)
+static void note_path(const struct decoded *error, const struct decoded *about, uint32_t mtu)
 {
 	struct ip_address destination = {.version = error->ip_version};
-	struct decoded about;
-	uint32_t mtu, spi_at, spi_wire;
+	uint32_t at =
+		about->ip_payload_offset + (about->protocol == IPPROTO_UDP ? ESP_UDP_SIZE : 0);
+	uint32_t spi_wire;
 	struct sa *sa;
 
-	if (icmp_error_read(error, &about) < 0)
-		return false;
-	mtu = told_mtu(error);
-	spi_at = about.ip_payload_offset + (about.protocol == IPPROTO_UDP ? ESP_UDP_SIZE : 0);
-	if (!mtu || (about.protocol != IPPROTO_UDP && about.protocol != ESP_PROTOCOL)
-		|| spi_at + sizeof(spi_wire) > error->captured_size)
-		return false;
+	if (at + sizeof(spi_wire) > error->captured_size)
+		return;
 	/* Who knows the SPI is on the path: RFC 4301 section 8.2.1. */
-	memcpy(&spi_wire, error->frame + spi_at, sizeof(spi_wire));
-	memcpy(destination.bytes, about.destination, sizeof(destination.bytes));
+	memcpy(&spi_wire, error->frame + at, sizeof(spi_wire));
+	memcpy(destination.bytes, about->destination, sizeof(destination.bytes));
 	sa = sa_look_up(SA_OUTBOUND, spi_wire, &destination);
 	if (!sa)
-		return false;
+		return;
 	/* Relaxed: one number. */
 	if (!sa->path_mtu || mtu < __atomic_load_n(&sa->path_mtu, __ATOMIC_RELAXED))
 		__atomic_store_n(&sa->path_mtu, mtu, __ATOMIC_RELAXED);
+}
+
+bool ipsec_take_error(const struct decoded *error)
+{
+	struct decoded about;
+	uint32_t mtu;
+
+	if (icmp_error_read(error, &about) < 0
+		|| (about.protocol != IPPROTO_UDP && about.protocol != ESP_PROTOCOL))
+		return false;
+	mtu = told_mtu(error);
+	if (mtu)
+		note_path(error, &about, mtu);
 	return true;
 }

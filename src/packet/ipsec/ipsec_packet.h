@@ -33,6 +33,6 @@ struct rte_mbuf *ipsec_make_room(
 void ipsec_by_sa(struct sa *const *sas, struct esp_work *works, uint16_t count, uint64_t now_s,
 	void (*run)(struct sa *, struct esp_work *const *, uint16_t, uint64_t));
 
-/* An ICMP error that tells that an SA's packet did not fit its path (RFC 4301 section 8.2): noted.
- * False: it tells nothing of the kind. */
-bool ipsec_note_path(const struct decoded *error);
+/* An ICMP error about what an SA sent: when it tells that a packet did not fit its path, that is
+ * noted (RFC 4301 section 8.2). False: the packet is no such error. */
+bool ipsec_take_error(const struct decoded *error);

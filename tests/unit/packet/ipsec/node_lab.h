@@ -82,7 +82,8 @@ static inline void lab_configure(bool bypasses)
 	ipsec_settings = &settings;
 }
 
-static inline int lab_start(const char *name)
+/* EAL and the tables are there. */
+static inline int lab_open(void)
 {
 	static struct rte_node_register *const list[] = {&lab_source_node, &ipsec_input_node,
 		&ipsec_output_node, &origin_tag_sink, &vipa_output_sink, &gre_output_sink,
@@ -92,7 +93,7 @@ static inline int lab_start(const char *name)
 		.socket_id = SOCKET_ID_ANY, .nb_node_patterns = 1, .node_patterns = &source};
 	struct error error;
 
-	if (ipsec_bench_start(name, 256) < 0 || ipsec_pool_open(&error) < 0)
+	if (ipsec_pool_open(&error) < 0)
 		return -1;
 	for (size_t i = 0; i < RTE_DIM(list); i++) {
 		list[i]->parent_id = RTE_NODE_ID_INVALID;
@@ -105,6 +106,11 @@ static inline int lab_start(const char *name)
 	lab.graph = rte_graph_lookup("lab");
 	lab_configure(false);
 	return 0;
+}
+
+static inline int lab_start(const char *name)
+{
+	return ipsec_bench_start(name, 256) < 0 ? -1 : lab_open();
 }
 
 static inline void lab_forget(void)

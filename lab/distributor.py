@@ -82,7 +82,7 @@ def gre_key(secret, kind, direction, target, distributor=DISTRIBUTOR):
 class Target:
     """One host that serves: its namespace, its secret, its GRE."""
 
-    def __init__(self, lab, index, path, kind):
+    def __init__(self, lab, index, path, kind=PLAIN):
         self.name, self.index, self.kind = f"t{index + 1}", index, kind
         self.address = target_address(index)
         self.secret = bytes([0x10 + index] * 15 + [index])

@@ -64,7 +64,7 @@ class Site:
             nginx(lab, target.name, {"index.html": PAGE})
         lab.config["distributor"]["vipas"]["web"]["security"] = security
         lab.config["ipsec"] = {"kmp": {"socket": str(self.socket), "secret-file": str(self.secret), "grace": grace}}
-        # charon's IKE is the host's; ARP for the address is the distributor's (docs/ipsec.md)
+        # charon's IKE is the host's; ARP for the address is the distributor's (docs/strongswan.md)
         lab.hv1.sysctl("net.ipv4.conf.all.arp_ignore", 1)
         lab.hv1.sysctl("net.ipv4.conf.all.arp_announce", 2)
         lab.hv1.run("ip", "address", "add", f"{VIPA}/32", "dev", "lo")

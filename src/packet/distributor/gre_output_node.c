@@ -180,7 +180,7 @@ struct rte_node_register gre_output_node = {
 	.next_nodes =
 		{
 			[GRE_OUTPUT_EDGE_TX] = "tx",
-			[GRE_OUTPUT_EDGE_TO_CLIENT] = "vipa_output",
+			[GRE_OUTPUT_EDGE_TO_CLIENT] = "ipsec_output",
 			[GRE_OUTPUT_EDGE_DROP] = "drop",
 		},
 };

@@ -5,7 +5,7 @@
 #include "wire/esp.h"
 
 #include <netinet/in.h>
-#include <stdlib.h>
+#include <rte_malloc.h>
 #include <string.h>
 
 #define IPV4_TOS      1
@@ -23,7 +23,7 @@
 
 struct sa_outer *outer_create(const struct sa_parameters *parameters)
 {
-	struct sa_outer *outer = calloc(1, sizeof(*outer));
+	struct sa_outer *outer = rte_zmalloc("sa-outer", sizeof(*outer), 0);
 	bool is_ipv4 = parameters->source.version == 4;
 	uint8_t *ip, protocol;
 

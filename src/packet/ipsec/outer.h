@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What is around ESP: the headers of tunnels and of UDP, the traffic class and its congestion bits
- * (RFC 6040), and how a packet in front of them is told. Pure; any thread.
+ * (RFC 6040), and how a packet in front of them is told. No state; any thread.
  */
 #pragma once
 
@@ -14,7 +14,8 @@
 #define ECN_ECT_1        1
 #define ECN_ECT_0        2
 
-/* Of the parameters' ends; NULL: no memory. Freed with free(). */
+/* Of the parameters' ends; NULL: no memory. In EAL's memory, as SAs are; freed with
+ * rte_free(). */
 struct sa_outer *outer_create(const struct sa_parameters *parameters);
 
 /* Writes the header, outer->size bytes at out, in front of finished ESP of esp_size bytes. */

@@ -94,8 +94,8 @@ static void destroy_sa(void *memory)
 	/* Only now the slot of its key may be another's. */
 	if (table.sas && sa->index < table.max && table.sas[sa->index] == sa)
 		table.sas[sa->index] = NULL;
-	free(sa->outer);
-	free(sa->selectors);
+	rte_free(sa->outer);
+	rte_free(sa->selectors);
 	explicit_bzero(sa, sizeof(*sa));
 	rte_free(sa);
 }
@@ -347,10 +347,10 @@ static struct sa *create_sa(
 	id_random_bytes(sa->iv_key, sizeof(sa->iv_key));
 	apply_past(sa, past);
 	sa->outer = outer_create(parameters);
-	sa->selectors = selectors_size ? malloc(selectors_size) : NULL;
+	sa->selectors = selectors_size ? rte_malloc("sa-selectors", selectors_size, 0) : NULL;
 	if (!sa->outer || (selectors_size && !sa->selectors)) {
-		free(sa->outer);
-		free(sa->selectors);
+		rte_free(sa->outer);
+		rte_free(sa->selectors);
 		rte_free(sa);
 		return NULL;
 	}
@@ -552,7 +552,7 @@ int sa_move(const struct sa_name *name, const struct sa_move *move, struct error
 	if (!outer)
 		return error_set(error, -ENOMEM, "no memory for an SA's new ends");
 	sa->name = parameters.name;
-	publish_swap(&sa->outer, outer, free);
+	publish_swap(&sa->outer, outer, rte_free);
 	sa_note_changed();
 	return 0;
 }

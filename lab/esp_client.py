@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A client that speaks ESP with keys that were agreed on beforehand, packet by packet, with scapy's own ESP.
+
+The daemon's side is in the section `ipsec` of its configuration; both come from the same Agreement.
+"""
+
+import copy
+import os
+
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.ipsec import ESP, SecurityAssociation
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from lab.appliance import key_file
+
+# Of the daemon's names: scapy's, and the sizes of the keys with the salt.
+CIPHERS = {
+    "aes-gcm-16": ("AES-GCM", 20), "aes-cbc": ("AES-CBC", 16), "aes-ctr": ("AES-CTR", 20), "null": ("NULL", 0),
+    "chacha20-poly1305": ("CHACHA20-POLY1305", 36),
+}
+INTEGRITIES = {
+    "none": ("NULL", 0), "sha1-96": ("HMAC-SHA1-96", 20), "sha2-256-128": ("SHA2-256-128", 32),
+    "sha2-384-192": ("SHA2-384-192", 48), "sha2-512-256": ("SHA2-512-256", 64),
+}
+SPI_IN, SPI_OUT = 0x1001, 0x2001
+
+
+class Agreement:
+    """What both ends know of one pair of SAs."""
+
+    def __init__(self, client, vipa, cipher="aes-gcm-16", integrity="none", mode="tunnel", esn=False, port=None,
+                 number=0, **options):
+        self.client, self.vipa, self.mode, self.esn, self.port, self.number = client, vipa, mode, esn, port, number
+        self.cipher, self.integrity, self.options = cipher, integrity, options
+        self.cipher_key = os.urandom(CIPHERS[cipher][1])
+        self.integrity_key = os.urandom(INTEGRITIES[integrity][1])
+        self.names = (f"in{number}", f"out{number}")
+
+    def spi(self, is_in):
+        return (SPI_IN if is_in else SPI_OUT) + self.number
+
+    def rows(self):
+        """Of ipsec.sas."""
+        common = {"mode": self.mode, "cipher": self.cipher, "integrity": self.integrity, "esn": self.esn,
+                  "request": self.number + 1, **self.options}
+        ports = ({"source-port": self.port, "destination-port": 4500},
+                 {"source-port": 4500, "destination-port": self.port}) if self.port else ({}, {})
+        return {self.names[0]: {"direction": "in", "spi": self.spi(True), "source": self.client,
+                                "destination": self.vipa, **common, **ports[0]},
+                self.names[1]: {"direction": "out", "spi": self.spi(False), "source": self.vipa,
+                                "destination": self.client, **common, **ports[1]}}
+
+    def key_lines(self):
+        keys = f"{self.cipher_key.hex() or '-'} {self.integrity_key.hex()}".rstrip()
+        return "".join(f"{name} {keys}\n" for name in self.names)
+
+
+def configure(lab, agreements, unmatched="discard", policies=None, **options):
+    """The section `ipsec`: SAs of all agreements, and policies (by default: all for a VIPA has to be protected)."""
+    path = key_file(lab.folder / "keys" / "ipsec", "".join(agreement.key_lines() for agreement in agreements))
+    protect = {f"client{agreement.number}": {
+        "action": "protect", "local": agreement.vipa, "remote": agreement.client, "mode": agreement.mode,
+        "request": agreement.number + 1} for agreement in agreements}
+    lab.config["ipsec"] = {
+        "unmatched": unmatched, "key-file": str(path), "policies": protect if policies is None else policies,
+        "sas": {name: row for agreement in agreements for name, row in agreement.rows().items()}, **options}
+
+
+def bare(packet):
+    """An IP header with the same ends, for another payload."""
+    if isinstance(packet, IPv6):
+        return IPv6(src=packet.src, dst=packet.dst, tc=packet.tc)
+    return IP(src=packet.src, dst=packet.dst, tos=packet.tos)
+
+
+class EspClient:
+    """The client's end on a wire; its kernel answers ARP, and nothing else."""
+
+    def __init__(self, namespace, agreement, own_mac, vipa_mac, interface="eth0"):
+        self.agreement, self.wire = agreement, namespace.wire(interface)
+        self.ethernet = Ether(src=own_mac, dst=vipa_mac)
+        self.outbound = self.association(True)
+        self.inbound = self.association(False)
+
+    def association(self, is_in):
+        own = self.agreement
+        header = IPv6 if ":" in own.vipa else IP
+        ends = {"src": own.client, "dst": own.vipa} if is_in else {"src": own.vipa, "dst": own.client}
+        options = {"tunnel_header": header(**ends)} if own.mode == "tunnel" else {}
+        if own.esn:
+            options |= {"esn_en": True, "esn": 0}
+        return SecurityAssociation(ESP, spi=own.spi(is_in), crypt_algo=CIPHERS[own.cipher][0],
+                                   crypt_key=own.cipher_key, auth_algo=INTEGRITIES[own.integrity][0],
+                                   auth_key=own.integrity_key, **options)
+
+    def seal(self, packet, **options):
+        """ESP around an IP packet, as IP packet."""
+        sealed = self.outbound.encrypt(copy.deepcopy(packet), **options)
+        if not self.agreement.port:
+            return sealed
+        # scapy's own UDP around ESP has a wrong length.
+        esp = bytes(sealed[ESP])
+        return bare(sealed) / UDP(sport=self.agreement.port, dport=4500, chksum=0) / Raw(esp)
+
+    def send(self, packet, **options):
+        sealed = self.seal(packet, **options)
+        self.wire.send(self.ethernet / sealed)
+        return sealed
+
+    def send_sealed(self, sealed):
+        self.wire.send(self.ethernet / sealed)
+
+    def open(self, frame):
+        """The packet inside of a frame for this client; None: it is none of its ESP."""
+        packet = Ether(frame).payload
+        if not isinstance(packet, (IP, IPv6)) or packet.dst != self.agreement.client:
+            return None
+        if self.agreement.port:
+            if UDP not in packet or (packet[UDP].sport, packet[UDP].dport) != (4500, self.agreement.port):
+                return None
+            esp = ESP(bytes(packet[UDP].payload)[:packet[UDP].len - 8])
+            packet = type(packet)(bytes(bare(packet) / esp))
+        if ESP not in packet or packet[ESP].spi != self.agreement.spi(False):
+            return None
+        return self.inbound.decrypt(packet, verify=True)
+
+    def expect(self, match=lambda packet: True, timeout=5.0):
+        """The first packet inside of ESP for which match() is true; None: too late."""
+        found = []
+
+        def is_it(frame):
+            packet = self.open(frame)
+            if packet is None or not match(packet):
+                return False
+            found.append(packet)
+            return True
+        return found[0] if self.wire.expect(is_it, timeout) else None

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""IPsec of a virtual address, against scapy's own ESP with static keys.
+
+    outside ──eth0══eth1── hv1: bulkheadd ──xcf0══ link ══ t1: gre1, VIPA on lo
+    192.0.2.100 (ESP)      VIPA 192.0.2.80          GRE, with the key of secure connections
+"""
+
+import os
+import signal
+
+import pytest
+from scapy.layers.inet import ICMP, IP, UDP, fragment
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
+from scapy.layers.ipsec import ESP
+from scapy.layers.l2 import GRE, Ether
+from scapy.packet import Raw
+
+from lab.distributor import OUTSIDE6, SECURE, VIPA, VIPA6, Target, connect, gre_key, wait_ready
+from lab.esp_client import Agreement, EspClient, configure
+from lab.netns import wait_until
+from lab.peers import ping
+from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_MAC
+
+# Cipher, integrity, mode, port of ESP in UDP, extended numbers (scapy has these right with AEAD alone).
+SUITES = [("aes-gcm-16", "none", "tunnel", None, False), ("aes-gcm-16", "none", "transport", None, True),
+          ("aes-gcm-16", "none", "tunnel", 4500, True), ("chacha20-poly1305", "none", "tunnel", 40000, False),
+          ("aes-cbc", "sha2-256-128", "tunnel", None, False), ("aes-cbc", "sha2-512-256", "transport", None, False),
+          ("aes-ctr", "sha1-96", "transport", 4500, False), ("null", "sha2-384-192", "tunnel", None, False)]
+
+
+@pytest.fixture
+def secure(lab, monkeypatch):
+    """secure(agreement, …): the daemon runs, one target serves; returns a client for each agreement."""
+    # What comes by IPsec goes back by IPsec: the target's GRE has the key that it is asked with.
+    monkeypatch.setattr(Target, "key", lambda self, direction, kind=SECURE: gre_key(
+        self.secret, kind, direction, self.address))
+
+    def begin(*agreements, vipas=(VIPA,), change=None, **options):
+        targets = connect(lab, 1, vipas)
+        configure(lab, agreements, **options)
+        for target in targets:
+            target.echo()
+        lab.start(change)
+        wait_ready(lab, targets)
+        return [client_of(lab, agreement) for agreement in agreements]
+    return begin
+
+
+def client_of(lab, agreement):
+    vipas = lab.daemon.cli("distributor")["vipas"]
+    mac = next(row["mac"] for row in vipas if row["address"].split("/")[0] == agreement.vipa)
+    if ":" in agreement.client:
+        lab.outside.sysctl("net.ipv6.conf.eth0.disable_ipv6", 0)
+        lab.outside.run("ip", "address", "add", f"{agreement.client}/64", "dev", "eth0", "nodad")
+    return EspClient(lab.outside, agreement, OUTSIDE_MAC, mac)
+
+
+def echo(client, number=1, size=56, **options):
+    own = client.agreement
+    if ":" in own.vipa:
+        return IPv6(src=own.client, dst=own.vipa) / ICMPv6EchoRequest(id=7, seq=number, data=bytes(size))
+    return IP(src=own.client, dst=own.vipa, **options) / ICMP(id=7, seq=number) / Raw(bytes(size))
+
+
+def is_echoed(client, number=1, timeout=5.0):
+    def is_reply(packet):
+        if ICMPv6EchoReply in packet:
+            return packet[ICMPv6EchoReply].seq == number
+        return ICMP in packet and packet[ICMP].type == 0 and packet[ICMP].seq == number
+    return client.expect(is_reply, timeout) is not None
+
+
+def drops(lab, reason):
+    return lab.daemon.drops().get(reason, 0)
+
+
+def wait_dropped(lab, reason, count=1):
+    wait_until(lambda: drops(lab, reason) >= count, what=f"{count} drops for {reason}")
+
+
+@pytest.mark.parametrize("cipher,integrity,mode,port,esn", SUITES)
+def test_what_another_implementation_protects_is_answered(lab, secure, cipher, integrity, mode, port, esn):
+    """D4 D5 D16: each algorithm; tunnel and transport mode, in UDP, extended numbers."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA, cipher, integrity, mode, esn, port))
+    for number in (1, 2, 3):
+        client.send(echo(client, number))
+        assert is_echoed(client, number)
+    rows = {row["direction"]: row for row in lab.daemon.cli("ipsec", "sas")["sas"]}
+    assert rows["in"]["packets"] == rows["out"]["packets"] == 3
+    assert rows["in"]["sequence"] == 3
+
+
+def test_ipv6_inside_and_outside(lab, secure):
+    """D4 D5: tunnels of IPv6."""
+    client, = secure(Agreement(OUTSIDE6, VIPA6), vipas=(VIPA, VIPA6))
+
+    def answers():
+        client.send(echo(client))
+        return is_echoed(client, timeout=1)
+    wait_until(answers, 20, what="an answer, when the client's kernel is known")
+
+
+def test_target_answers_through_esp(lab, secure):
+    """D4 D5 D6: what a target says leaves as ESP; on the link there is GRE, and no ESP."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    link = lab["link"].wire("t1")
+    client.send(IP(src=OUTSIDE_ADDRESS, dst=VIPA) / UDP(sport=5000, dport=7) / Raw(b"a secret question"))
+    answer = client.expect(lambda packet: UDP in packet)
+    assert bytes(answer[UDP].payload) == b"t1 a secret question"
+    frames = [Ether(frame) for frame in link.drain()]
+    assert any(GRE in frame and b"a secret question" in bytes(frame) for frame in frames)
+    assert not any(frame.haslayer(ESP) for frame in frames)
+    assert lab.daemon.cli("distributor", "connections")["connections"][0]["is_secure"]
+
+
+def test_wrong_packets_are_dropped_for_their_own_reasons(lab, secure):
+    """D3 D4 D16: replayed, forged, unknown, not meant, in the clear; and nothing is answered."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    sealed = client.send(echo(client, 1))
+    assert is_echoed(client, 1)
+    client.send_sealed(sealed)
+    wait_dropped(lab, "ipsec_replay")
+    forged = client.seal(echo(client, 2))
+    forged[ESP].data = forged[ESP].data[:-1] + bytes([forged[ESP].data[-1] ^ 1])
+    client.send_sealed(forged)
+    wait_dropped(lab, "ipsec_icv")
+    unknown = client.seal(echo(client, 3))
+    unknown[ESP].spi ^= 0x1000000
+    client.send_sealed(unknown)
+    wait_dropped(lab, "ipsec_unknown_spi")
+    client.send(IP(src="192.0.2.77", dst=VIPA) / ICMP(id=7, seq=4))
+    wait_dropped(lab, "ipsec_selector")
+    client.send_sealed(echo(client, 5))
+    wait_dropped(lab, "ipsec_required")
+    client.send_sealed(IP(src="192.0.2.77", dst=VIPA) / ICMP(id=7, seq=6))
+    wait_dropped(lab, "ipsec_policy")
+    client.send_sealed(IP(src=OUTSIDE_ADDRESS, dst=VIPA, proto=50) / Raw(b"short"))
+    wait_dropped(lab, "ipsec_malformed")
+    client.send(echo(client, 7))
+    assert is_echoed(client, 7)
+    errors = {row["reason"]: row["packets"] for row in lab.daemon.cli("ipsec")["errors"]}
+    assert errors["ipsec_replay"] == errors["ipsec_icv"] == 1
+
+
+def test_bypass_lets_plain_clients_in(lab, secure):
+    """D3: what no policy names passes in the clear, where that is configured."""
+    secure(Agreement("192.0.2.77", VIPA), unmatched="bypass")
+    assert ping(lab.outside, VIPA)
+
+
+def test_what_gets_too_large_is_cut_before_it_is_protected(lab, secure):
+    """D13: a ping of 1,500 bytes comes in fragments inside of ESP, and so does its answer."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    client.send(echo(client, 1, 1400))
+    assert is_echoed(client, 1)
+    for piece in fragment(echo(client, 2, 1472), 800):
+        client.send(piece)
+    first = client.expect(lambda packet: packet.flags.MF)
+    last = client.expect(lambda packet: packet.frag)
+    assert first and last and len(first.payload) + len(last.payload) == 8 + 1472
+    assert drops(lab, "ipsec_too_big") == drops(lab, "vipa_too_big") == 0
+
+
+def test_killed_packet_role_uses_no_number_again(lab, secure):
+    """D16: SAs come back with SIGKILL; numbers leap forward, and what came before is a replay."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    wire = lab.outside.wire("eth0")
+    old = client.send(echo(client, 1))
+    assert is_echoed(client, 1)
+
+    def is_answer(frame):
+        packet = Ether(frame)
+        return ESP in packet and packet[ESP].spi == client.agreement.spi(False)
+    first = Ether(wire.expect(is_answer))[ESP]
+    wait_until(lambda: lab.daemon.cli("ipsec", "sas")["sas"], what="SAs")
+    # The number that came is in what is kept within some ticks.
+    wait_until(lambda: "ipsec_state_not_kept" not in lab.daemon.log(), what="the state to be kept")
+    pid = lab.daemon.role_pid("packet")
+    os.kill(pid, signal.SIGKILL)
+    lab.daemon.wait_role("packet", pid)
+    wait_until(lambda: "ipsec_restored" in lab.daemon.log(), what="SAs to come back")
+    wait_ready(lab, [])
+    client.send_sealed(old)
+    wait_dropped(lab, "ipsec_replay")
+    client.outbound.seq_num += 1000
+
+    def answers():
+        client.send(echo(client, 2))
+        return wire.expect(is_answer, 0.5)
+    again = Ether(wait_until(answers, what="an answer after the restart"))[ESP]
+    assert again.seq > first.seq + 1000
+    assert again.data[:8] != first.data[:8]  # the IV
+
+
+def test_keys_are_never_shown(lab, secure):
+    """D16: neither by the API nor in the log."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA, "aes-cbc", "sha2-256-128"))
+    client.send(echo(client))
+    assert is_echoed(client)
+    shown = lab.daemon.log() + "".join(
+        lab.daemon.command(*words).stdout for words in (("ipsec", "sas"), ("ipsec", "policies"), ("ipsec", "sas", "--json")))
+    own = client.agreement
+    assert own.cipher_key.hex() not in shown and own.integrity_key.hex() not in shown

@@ -60,8 +60,8 @@ struct sa_promise sa_promise(const struct sa *sa)
 
 	if (sa->direction == SA_OUTBOUND)
 		return (struct sa_promise){.sequence = RTE_MAX(sa->sequence_max, ahead)};
-	return (struct sa_promise){.highest = RTE_MAX(sa->kept_highest,
-					   highest ? highest + PROMISE_IN_MIN + 2 * sa->came : 0)};
+	return (struct sa_promise){
+		.highest = highest ? highest + PROMISE_IN_MIN + 2 * sa->came : 0};
 }
 
 void sa_promise_kept(uint32_t index, uint32_t generation, const struct sa_promise *promise)
@@ -70,7 +70,7 @@ void sa_promise_kept(uint32_t index, uint32_t generation, const struct sa_promis
 
 	if (!sa || sa->generation != generation)
 		return;
-	sa->kept_highest = RTE_MAX(sa->kept_highest, promise->highest);
+	sa->kept_highest = promise->highest;
 	if (promise->sequence > sa->sequence_max)
 		/* Relaxed: nothing hangs on it but the number. */
 		__atomic_store_n(&sa->sequence_max, promise->sequence, __ATOMIC_RELAXED);
@@ -78,11 +78,16 @@ void sa_promise_kept(uint32_t index, uint32_t generation, const struct sa_promis
 
 static bool wants_promise(const struct sa *sa)
 {
+	uint64_t highest;
+
 	if (sa->direction == SA_OUTBOUND)
 		return sa->sequence_max < sequence_last(sa)
 			&& sa->sequence_max - __atomic_load_n(&sa->sequence, __ATOMIC_RELAXED)
 			< PROMISE_AHEAD / 2;
-	return __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED) > sa->kept_highest;
+	highest = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED);
+	/* One that has gone quiet would lose all that was promised for its burst. */
+	return highest > sa->kept_highest
+		|| (sa->came == 0 && sa->kept_highest > highest + PROMISE_IN_MIN);
 }
 
 /* ---- lifetimes ---- */

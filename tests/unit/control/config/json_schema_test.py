@@ -37,7 +37,7 @@ BEYOND_SCHEMA = {
     "mac_twice_in_vlan", "adapter_named_host", "engines_none_beside_builtin",
     "cores_wrong", "stream_depth_above_memory", "duration_out_of_range", "endpoint_port_wrong",
     "duplicate_key", "duplicate_section", "engines_wrong", "warnings_only",
-    "metrics_not_on_loopback", "appliance_missing", "distributor_right",
+    "metrics_not_on_loopback", "appliance_missing", "distributor_right", "target_right",
     "anchor_and_alias", "tag",
 }
 

@@ -68,6 +68,18 @@ static void pass(const struct output *output, struct rte_mbuf *packet)
 	node_forward(output->graph, output->node, IPSEC_OUTPUT_EDGE_VIPA_OUTPUT, packet);
 }
 
+/* In the clear: never the answer of a connection that came by IPsec, whatever has become of the
+ * policies since (D3). */
+static void bypass(const struct output *output, struct rte_mbuf *packet)
+{
+	if (unlikely(packet_metadata(packet)->service.is_secure)) {
+		drop(output, packet, DROP_ipsec_required);
+		return;
+	}
+	trace_step(packet, "ipsec_output", "bypasses IPsec");
+	pass(output, packet);
+}
+
 /* ---- policy ---- */
 
 /* Whether ESP may stand behind the packet's headers. */
@@ -95,8 +107,7 @@ static struct sa *choose(
 		/* Relaxed: a statistic. */
 		__atomic_add_fetch(&policy->packets, 1, __ATOMIC_RELAXED);
 	if (policy ? policy->action == POLICY_BYPASS : output->settings->bypasses) {
-		trace_step(packet, "ipsec_output", "bypasses IPsec");
-		pass(output, packet);
+		bypass(output, packet);
 		return NULL;
 	}
 	if (!policy || policy->action == POLICY_DISCARD) {
@@ -396,7 +407,8 @@ static uint16_t ipsec_output_process(
 	uint16_t from = 0;
 
 	if (!output.settings) {
-		rte_node_next_stream_move(graph, node, IPSEC_OUTPUT_EDGE_VIPA_OUTPUT);
+		for (uint16_t i = 0; i < count; i++)
+			bypass(&output, packets[i]);
 		return count;
 	}
 	output.mtu = port_mtu(output.settings);

@@ -140,6 +140,27 @@ static void treats_packets_as_policy_says(void **state)
 	assert_is_inner(LAB_VIPA_OUTPUT, 0, &inner);
 }
 
+/* D3: not even where policies were taken away while the connection is there. */
+static void keeps_answers_of_secure_connections_out_of_the_clear(void **state)
+{
+	struct bytes_of inner = *make_inner(4, VIPA, CLIENT, 60, 0, false);
+
+	(void)state;
+	for (int is_configured = 0; is_configured <= 1; is_configured++) {
+		struct rte_mbuf *packet = to_packet(&inner);
+
+		if (is_configured)
+			lab_configure(true);
+		else
+			ipsec_settings = NULL;
+		packet_metadata(packet)->service.is_secure = true;
+		lab_offer(packet);
+		lab_walk(LAB_OUTPUT);
+		assert_int_equal(lab_dropped(), DROP_ipsec_required);
+		forget(NULL);
+	}
+}
+
 /* D16: DF, DSCP and ECN of the outer header (RFC 4301 section 5.1.2). */
 static void fills_the_outer_header_in(void **state)
 {
@@ -308,6 +329,8 @@ int main(void)
 		cmocka_unit_test_teardown(protects_in_tunnels_of_both_versions, forget),
 		cmocka_unit_test_teardown(protects_in_transport_mode, forget),
 		cmocka_unit_test_teardown(treats_packets_as_policy_says, forget),
+		cmocka_unit_test_teardown(
+			keeps_answers_of_secure_connections_out_of_the_clear, forget),
 		cmocka_unit_test_teardown(fills_the_outer_header_in, forget),
 		cmocka_unit_test_teardown(tells_senders_of_what_does_not_fit, forget),
 		cmocka_unit_test_teardown(cuts_before_it_protects, forget),

@@ -312,7 +312,8 @@ static void apply_past(struct sa *sa, const struct sa_past *past)
 	if (!past)
 		return;
 	sa->sequence = past->sequence;
-	sa->window.highest = sa->window.floor = sa->kept_highest = past->floor;
+	sa->window.highest = sa->window.floor = past->floor;
+	sa->kept_highest = sa->last_highest = past->floor;
 	sa->counters.packets = past->packets;
 	sa->counters.bytes = past->bytes;
 	sa->is_soft_told = past->is_soft_told;

@@ -577,6 +577,28 @@ static void accepts_nothing_again_after_a_restart(void **state)
 	assert_true(replay_is_new(&sa->window, past.floor + 1));
 }
 
+/* What was promised for a burst, and never came, would be lost to a peer that is quiet since. */
+static void promises_less_when_an_association_goes_quiet(void **state)
+{
+	struct sa_parameters parameters = parameters_of(1000, SA_INBOUND);
+	struct sa_past past = {.floor = 5000, .added_ns = 1};
+	struct sa_promise promise;
+	struct sa *sa;
+
+	(void)state;
+	assert_int_equal(sa_add_with_past(&parameters, &past, &error), 0);
+	sa = found(1000, VIPA);
+	sa_tick(clock_monotonic_ns());
+	assert_true(sa_promise(sa).highest < 5010);
+	sa->window.highest = 6000;
+	sa_tick(clock_monotonic_ns());
+	promise = sa_promise(sa);
+	assert_true(promise.highest >= 8000);
+	sa_promise_kept(sa->index, sa->generation, &promise);
+	sa_tick(clock_monotonic_ns());
+	assert_in_range(sa_promise(sa).highest, 6001, 6010);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,6 +617,7 @@ int main(void)
 		cmocka_unit_test_teardown(hands_all_of_an_owner_over, flush),
 		cmocka_unit_test_teardown(promises_ahead_and_goes_no_further, flush),
 		cmocka_unit_test_teardown(accepts_nothing_again_after_a_restart, flush),
+		cmocka_unit_test_teardown(promises_less_when_an_association_goes_quiet, flush),
 	};
 
 	return cmocka_run_group_tests(tests, open_group, NULL);

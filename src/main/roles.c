@@ -19,7 +19,7 @@
 const struct role roles[] = {
 	{
 		.name = "packet",
-		.job = "ports, switch, gateway and inspection on DPDK workers",
+		.job = "ports, switch, gateway, inspection, IPsec and distribution on DPDK workers",
 		.ops = &packet_role_ops,
 		.peers = LIST("control"),
 		.requests = LIST("broker.open_rules", "broker.open_cache", "broker.open_key",

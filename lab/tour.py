@@ -25,12 +25,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from lab import channels, suricata  # noqa: E402
+from lab import channels, strongswan, suricata  # noqa: E402
 from lab.guest import GuestUnavailable  # noqa: E402
 from lab.inspector import Inspector  # noqa: E402
 from lab.netns import CommandFailed, wait_until  # noqa: E402
 from lab.peers import can_ping, curl, iperf3, nginx, ping  # noqa: E402
 from lab.topology import Lab  # noqa: E402
+from lab.vpn import NAT_T, VIPA, Vpn  # noqa: E402
 
 WEB_MAC = "52:54:00:00:10:01"
 UNKNOWN_MAC = bytes.fromhex("525400abcdef")
@@ -105,6 +106,8 @@ class Tour:
         steps = [self.page_served, self.walk, self.vlans, self.host, self.unknown_address,
                  self.attack, self.split_attack, self.live_rule, self.guard, self.inspector_dies,
                  self.messages]
+        if not strongswan.missing():
+            steps.append(self.ipsec)
         if suricata.is_installed():
             steps += [self.suricata_blocks, self.suricata_dies]
         if WITH_GUEST:
@@ -377,6 +380,29 @@ class Tour:
         expect(code == 1 and "no rule" in err, f"cache: exit {code}: {err}")
         denied = wait_until(lambda: channels.events(daemon, "denied"), what="the event")[0]
         self.screen.seen(f"{denied['by']} wanted the same: denied, and told to the operators")
+
+    def ipsec(self):
+        """A client of strongSwan gets a page by IPsec; the target that serves it has no IPsec and no key"""
+        lab, daemon, vpn = self.lab, self.lab.daemon, Vpn(self.lab)
+        try:
+            vpn.prepare(self.page)
+            daemon.apply(lambda config: config.update({
+                "adapters": {**config["adapters"], "xcf0": lab.config["adapters"]["xcf0"]},
+                "distributor": lab.config["distributor"], "ipsec": lab.config["ipsec"]}))
+            vpn.begin()
+            outside, target = lab.outside.wire("eth0"), lab["t1"].wire("eth0")
+            expect(vpn.page() == (0, self.page), "the client did not get the page")
+            clear = [frame for frame in outside.drain()
+                     if frame[12:14] == b"\x08\x00" and frame[23:24] != b"\x11" or b"GET /" in frame]
+            expect(not clear, "something of it was in clear outside")
+            self.screen.seen(f"{VIPA} served {len(self.page)} bytes; outside there is only ESP in UDP, port {NAT_T}")
+            request = next((frame for frame in target.drain() if b"GET /index.html" in frame), None)
+            expect(request is not None and request[23:24] == b"\x2f", "the target did not get GRE")
+            self.screen.seen("the target's wire: IP 198.51.100.1 > 198.51.100.11: GRE, key 0x"
+                             f"{request[38:42].hex()}: IP 203.0.113.5 > {VIPA}: GET /index.html")
+            self.screen.quote(daemon.command("ipsec", "sas").stdout, 4)
+        finally:
+            vpn.stop()
 
     def numbers(self):
         """The numbers"""

@@ -6,6 +6,7 @@ itself (kernel-libipsec: in user space, tunnel mode, in UDP; its own packets car
 that the tunnel leads to).
 """
 
+import functools
 import os
 import pathlib
 import re
@@ -43,10 +44,17 @@ charon-systemd {{
 """
 
 
+@functools.cache
 def missing():
-    """What is not there that charons need; empty: nothing."""
+    """What is not there that charons need, and why; empty: nothing."""
     needed = (CHARON, str(LIBIPSEC), shutil.which("swanctl") or "/usr/sbin/swanctl")
-    return [path for path in needed if not os.path.exists(path)]
+    found = [path for path in needed if not os.path.exists(path)]
+    if not found:
+        try:
+            build_plugin()
+        except CommandFailed as reason:  # where the distribution's source cannot be fetched
+            found.append(f"the plugin: {str(reason).strip().splitlines()[-1]}")
+    return found
 
 
 def build_plugin():

@@ -6,6 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "$1")
 plugin=plugins/strongswan
+mkdir -p "$build/plugin"
+exec 9>"$build/plugin/lock" # tests side by side all want it
+flock 9
 source=$("$plugin/source.sh" "$(realpath -m "${STRONGSWAN_SOURCE:-build/strongswan}")")
 out=$build/plugin/libstrongswan-bulkhead.so
 
@@ -17,7 +20,6 @@ is_fresh() {
 	done
 }
 
-mkdir -p "$build/plugin"
 is_fresh || {
 	# Its headers use GNU's dialect and are not for our warnings; ours are on for our files' own code.
 	"${CC:-cc}" -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -shared -Wall -Wno-format -Wno-pointer-sign \

@@ -16,7 +16,7 @@ from lab.netns import run, wait_until
 from lab.strongswan import Charon
 
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
-                                reason=f"not installed: {' '.join(strongswan.missing())}")
+                                reason=f"not there: {' '.join(strongswan.missing())}")
 
 GATEWAY, CLIENT, MOVED = "192.0.2.1", "192.0.2.100", "192.0.2.101"
 VIPA, INNER = "198.51.100.80", "203.0.113.5"  # what is protected: ours, and the client's behind its outer address

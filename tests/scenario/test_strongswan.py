@@ -21,7 +21,7 @@ from lab.peers import curl
 from lab.vpn import INNER, NAT_T, Vpn
 
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
-                                reason=f"not installed: {' '.join(strongswan.missing())}")
+                                reason=f"not there: {' '.join(strongswan.missing())}")
 
 PAGE = bytes(i * 31 % 251 for i in range(200_000))
 

@@ -24,6 +24,8 @@
 #define SIZE_MIN  32
 #define ATTACH_MS 20000
 #define OPEN_MS   20000
+/* From the middle on, a sender that waits for its role's end sends one message in so long. */
+#define PATIENCE_US 1000
 
 struct header {
 	uint64_t number;
@@ -126,8 +128,12 @@ static int send_all(struct peer *peer)
 {
 	int status = 0;
 
-	while (status == 0 && (peer->count == 0 || peer->next < peer->count))
+	while (status == 0 && (peer->count == 0 || peer->next < peer->count)) {
 		status = send_one(peer);
+		if (peer->reconnects && peer->reconnections == 0 && peer->next > peer->count / 2)
+			usleep(PATIENCE_US); /* there is something left to send when the role goes
+					      */
+	}
 	return status < 0 ? status : bulkhead_channel_flush(peer->channel, -1);
 }
 

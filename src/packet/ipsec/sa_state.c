@@ -66,21 +66,23 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 static uint8_t *put_sa(uint8_t *at, const struct sa *sa, const struct sa_promise *promise)
 {
 	size_t selectors_size = sa->selector_count * sizeof(*sa->selectors);
-	struct kept_sa *kept = (struct kept_sa *)(void *)at;
+	struct kept_sa kept; /* rows have no alignment in the state */
 
-	memset(kept, 0, sizeof(*kept));
-	sa_describe(sa, &kept->parameters);
-	memcpy(kept->key, sa->key, sizeof(kept->key));
-	kept->parameters.cipher_key = kept->parameters.integrity_key = NULL;
-	kept->parameters.selectors = NULL;
-	kept->past = (struct sa_past){.sequence = promise->sequence,
+	memset(&kept, 0, sizeof(kept));
+	sa_describe(sa, &kept.parameters);
+	memcpy(kept.key, sa->key, sizeof(kept.key));
+	kept.parameters.cipher_key = kept.parameters.integrity_key = NULL;
+	kept.parameters.selectors = NULL;
+	kept.past = (struct sa_past){.sequence = promise->sequence,
 		.floor = promise->highest,
 		.iv_base = sa->iv_base,
 		.packets = __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED),
 		.bytes = __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED),
 		.added_ns = sa->added_ns,
 		.is_soft_told = sa->is_soft_told};
-	return put(at + sizeof(*kept), sa->selectors, selectors_size);
+	at = put(at, &kept, sizeof(kept));
+	explicit_bzero(&kept, sizeof(kept));
+	return put(at, sa->selectors, selectors_size);
 }
 
 static uint8_t *put_policy(uint8_t *at, const struct policy *policy, uint32_t *count)

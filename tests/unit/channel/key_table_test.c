@@ -149,12 +149,18 @@ static bool has_flags(const void *at, const char *flags)
 	return has_all;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SECRET_FLAGS "dddc" /* a sanitizer's mlock() locks nothing */
+#else
+#define SECRET_FLAGS "lodddc"
+#endif
+
 static void keys_are_locked_not_dumped_and_not_inherited(void **state)
 {
 	struct key_table *table = *state;
 
-	assert_true(has_flags(table->rows, "lodddc"));
-	assert_true(has_flags(&table->rows[table->capacity - 1], "lodddc"));
+	assert_true(has_flags(table->rows, SECRET_FLAGS));
+	assert_true(has_flags(&table->rows[table->capacity - 1], SECRET_FLAGS));
 }
 
 int main(void)

@@ -10,7 +10,7 @@
 """
 
 from lab.appliance import host, key_file
-from lab.distributor import DISTRIBUTOR, OUTSIDE6, VIPA, VIPA6, packed, siphash128, target_address
+from lab.distributor import DISTRIBUTOR, OUTSIDE6, VIPA, VIPA6, gre_key, target_address
 from lab.netns import veth, wait_until
 
 LINK_MTU = 1600
@@ -43,8 +43,7 @@ class Target:
                        "direct": {"vlan": 10, "addresses": [f"192.0.2.{21 + index}/24", f"2001:db8:2::{21 + index}/64"]}}})
 
     def key(self, kind, direction):
-        data = b"bulkhead gre key\0" + bytes([kind, direction]) + packed(DISTRIBUTOR) + packed(self.address)
-        return int.from_bytes(siphash128(self.secret, data)[:4], "big")
+        return gre_key(self.secret, kind, direction, self.address)
 
 
 class Cluster:

@@ -18,6 +18,7 @@ import struct
 
 from lab.appliance import key_file
 from lab.netns import veth, wait_until
+from lab.siphash import siphash128
 
 VIPA, VIPA6 = "192.0.2.80", "2001:db8:2::80"
 OUTSIDE6 = "2001:db8:2::100"
@@ -25,46 +26,11 @@ DISTRIBUTOR = "198.51.100.1"
 LINK_MTU = 1600
 SECURE, PLAIN, CONTROL = range(3)
 TO_TARGET, TO_DISTRIBUTOR = range(2)
-MASK = (1 << 64) - 1
 LAB = pathlib.Path(__file__).parent
 
 
 def target_address(index):
     return f"198.51.100.{11 + index}"
-
-
-def siphash128(key, data):
-    """SipHash-2-4 with 128 bits, as its authors' reference code has it."""
-    k0, k1 = struct.unpack("<QQ", key)
-    v = [k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ 0xee, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573]
-
-    def turn(value, bits):
-        return (value << bits | value >> (64 - bits)) & MASK
-
-    def rounds(count):
-        for _ in range(count):
-            v[0] = (v[0] + v[1]) & MASK
-            v[1] = turn(v[1], 13) ^ v[0]
-            v[0] = turn(v[0], 32)
-            v[2] = (v[2] + v[3]) & MASK
-            v[3] = turn(v[3], 16) ^ v[2]
-            v[0] = (v[0] + v[3]) & MASK
-            v[3] = turn(v[3], 21) ^ v[0]
-            v[2] = (v[2] + v[1]) & MASK
-            v[1] = turn(v[1], 17) ^ v[2]
-            v[2] = turn(v[2], 32)
-
-    padded = data + b"\0" * (7 - len(data) % 8) + bytes([len(data) & 255])
-    for (word,) in struct.iter_unpack("<Q", padded):
-        v[3] ^= word
-        rounds(2)
-        v[0] ^= word
-    v[2] ^= 0xee
-    rounds(4)
-    first = v[0] ^ v[1] ^ v[2] ^ v[3]
-    v[1] ^= 0xdd
-    rounds(4)
-    return struct.pack("<QQ", first, v[0] ^ v[1] ^ v[2] ^ v[3])
 
 
 def packed(address):

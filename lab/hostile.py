@@ -9,44 +9,10 @@ import struct
 import threading
 
 from lab.netns import Wire
+from lab.siphash import siphash128
 
 OPTION_CLASS, OPTION_TYPE = 0xfff8, 0x81
 REQUEST, PASS, DROP, FAILED, PROBE, ANSWER = range(1, 7)
-MASK = (1 << 64) - 1
-
-
-def siphash(key, data):
-    """SipHash-2-4 with 128 bits of result."""
-    def rotate(value, bits):
-        return (value << bits | value >> (64 - bits)) & MASK
-
-    def rounds(count):
-        for _ in range(count):
-            v[0] = (v[0] + v[1]) & MASK
-            v[1] = rotate(v[1], 13) ^ v[0]
-            v[0] = rotate(v[0], 32)
-            v[2] = (v[2] + v[3]) & MASK
-            v[3] = rotate(v[3], 16) ^ v[2]
-            v[0] = (v[0] + v[3]) & MASK
-            v[3] = rotate(v[3], 21) ^ v[0]
-            v[2] = (v[2] + v[1]) & MASK
-            v[1] = rotate(v[1], 17) ^ v[2]
-            v[2] = rotate(v[2], 32)
-
-    k0, k1 = struct.unpack("<QQ", key)
-    v = [k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ 0xee, k0 ^ 0x6c7967656e657261,
-         k1 ^ 0x7465646279746573]
-    padded = data + bytes(-(len(data) + 1) % 8) + bytes([len(data) & 0xff])
-    for (word,) in struct.iter_unpack("<Q", padded):
-        v[3] ^= word
-        rounds(2)
-        v[0] ^= word
-    v[2] ^= 0xee
-    rounds(4)
-    first = v[0] ^ v[1] ^ v[2] ^ v[3]
-    v[1] ^= 0xdd
-    rounds(4)
-    return struct.pack("<QQ", first, v[0] ^ v[1] ^ v[2] ^ v[3])
 
 
 class Message:
@@ -106,7 +72,7 @@ class HostileAppliance:
         network = message.network if network is None else network
         body = struct.pack(">BBBBQHH", kind, message.key, message.worker if worker is None else worker, flags,
                            message.handle if handle is None else handle, 0, 0)
-        code = mac or siphash(self.key, body + struct.pack(">II", network, len(inner)) + inner)
+        code = mac or siphash128(self.key, body + struct.pack(">II", network, len(inner)) + inner)
         option = struct.pack(">HBB", OPTION_CLASS, OPTION_TYPE, 8) + body + code
         if options is not None:
             option = options(option)

@@ -16,7 +16,8 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, GRE, Ether
 
-from lab.distributor import CONTROL, TO_DISTRIBUTOR, TO_TARGET, gre_key, packed, siphash128
+from lab.distributor import CONTROL, TO_DISTRIBUTOR, TO_TARGET, gre_key, packed
+from lab.siphash import siphash128
 
 HEARTBEAT = 0x88b5
 REPORT, ANSWER = 1, 2

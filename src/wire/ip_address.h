@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define IP_ADDRESS_TEXT_SIZE 46 /* INET6_ADDRSTRLEN */
+
 struct ip_address {
 	uint8_t version;   /* 4, 6; 0: none */
 	uint8_t bytes[16]; /* IPv4 in the first four, the rest zero */
@@ -16,3 +18,12 @@ static inline bool ip_address_is_equal(const struct ip_address *a, const struct 
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
+
+/* False, and none in out: text is no address, or NULL. */
+bool ip_address_parse(const char *text, struct ip_address *out);
+
+/* The same for "192.0.2.0/24"; without a length all bits count. *length is in bits. */
+bool ip_address_parse_prefix(const char *text, struct ip_address *out, uint8_t *length);
+
+/* As people write it; "" of none. */
+void ip_address_text(const struct ip_address *address, char text[IP_ADDRESS_TEXT_SIZE]);

@@ -5,6 +5,8 @@
  */
 #include "control/config/check.h"
 
+#include "schema/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,11 +18,6 @@
 bool check_is_written(const struct load *load, const char *path)
 {
 	return load->root && yaml_find(load->root, path);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
 }
 
 static void check_trunks(struct load *load, const json_t *gateway)

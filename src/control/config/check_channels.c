@@ -2,12 +2,9 @@
 /* Checks of `channels`: names that refer to each other, and what may be there only once. */
 #include "control/config/check.h"
 
-#include <string.h>
+#include "schema/json.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
+#include <string.h>
 
 static void check_rule_end(
 	struct load *load, const char *rule, const char *key, const char *partition)

@@ -2,13 +2,10 @@
 /* What the options of `distributor` say together. */
 #include "control/config/check.h"
 
+#include "schema/json.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
 
 /* ---- targets ---- */
 

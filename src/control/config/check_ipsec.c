@@ -2,13 +2,10 @@
 /* Checks across the options of `ipsec`. As in check.c, what misses says nothing. */
 #include "control/config/check.h"
 
+#include "schema/json.h"
+
 #include <stdio.h>
 #include <string.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
 
 static void check_sa_address(struct load *load, const json_t *sa, const char *base, const char *key)
 {

@@ -2,14 +2,11 @@
 /* What the options of `target` say together. */
 #include "control/config/check.h"
 
+#include "schema/json.h"
+
 #include <string.h>
 
 #define REPORTED_MAX 48 /* services of all VIPAs, in a report (HEARTBEAT_SERVICES_MAX) */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
 
 static void check_ends(struct load *load, const json_t *section)
 {

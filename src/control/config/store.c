@@ -2,6 +2,7 @@
 #include "control/config/store.h"
 
 #include "control/config/config.h"
+#include "schema/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -554,11 +555,6 @@ int config_store_confirm(struct config_store *store, struct error *error)
 			store->generation);
 	arm_confirm(store, 0);
 	return 0;
-}
-
-static const char *text_of(const json_t *state, const char *name)
-{
-	return json_string_value(json_object_get(state, name));
 }
 
 void config_store_take_over(struct config_store *store, unsigned int role, json_t *document,

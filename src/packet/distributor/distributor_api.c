@@ -6,17 +6,10 @@
 #include "packet/distributor/health.h"
 #include "schema/api_schema.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #define PAGE_SIZE_MAX (32 * 1024)
-
-static void format_address(const struct ip_address *address, char out[INET6_ADDRSTRLEN])
-{
-	inet_ntop(
-		address->version == 6 ? AF_INET6 : AF_INET, address->bytes, out, INET6_ADDRSTRLEN);
-}
 
 static const char *protocol_name(uint8_t protocol)
 {
@@ -129,10 +122,10 @@ static json_t *vipa_json(uint16_t index)
 		[VIPA_SECURITY_OFF] = "off"};
 	const struct vipa *vipa = &vipa_table->vipas[index];
 	struct vipa_counters sum = sum_vipa(index);
-	char address[INET6_ADDRSTRLEN], mac[18];
+	char address[IP_ADDRESS_TEXT_SIZE], mac[18];
 	json_t *services = json_array();
 
-	format_address(&vipa->address, address);
+	ip_address_text(&vipa->address, address);
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", vipa->mac[0], vipa->mac[1],
 		vipa->mac[2], vipa->mac[3], vipa->mac[4], vipa->mac[5]);
 	for (uint16_t i = 0; i < vipa->service_count; i++)
@@ -179,11 +172,11 @@ static json_t *target_json(uint16_t index)
 	const struct vipa_target *target = &vipa_table->targets[index];
 	const struct health *health = &healths[index];
 	struct target_counters sum = sum_target(index);
-	char address[INET6_ADDRSTRLEN] = "";
+	char address[IP_ADDRESS_TEXT_SIZE] = "";
 	json_t *row;
 
 	if (!target->is_local)
-		format_address(&target->address, address);
+		ip_address_text(&target->address, address);
 	row = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"name", target->name, "address", target->is_local ? target->local_name : address,
 		"kind", target->is_local ? "partition" : "link", "state",
@@ -235,10 +228,10 @@ static json_t *connection_json(const struct connection *connection, uint32_t now
 		[CONNECTION_DATAGRAM] = "datagram"};
 	const struct vipa *vipa = &vipa_table->vipas[connection->key.vipa];
 	struct ip_address client = {.version = vipa->address.version ? vipa->address.version : 4};
-	char address[INET6_ADDRSTRLEN];
+	char address[IP_ADDRESS_TEXT_SIZE];
 
 	memcpy(client.bytes, connection->key.client, sizeof(client.bytes));
-	format_address(&client, address);
+	ip_address_text(&client, address);
 	return json_pack("{s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:i}", "protocol",
 		protocol_name(connection->key.protocol), "client", address, "client_port",
 		connection->key.client_port, "vipa", vipa->name, "port", connection->key.port,

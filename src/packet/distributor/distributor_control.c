@@ -83,7 +83,7 @@ static int derive_keys(uint16_t index, struct error *error)
 		(struct vipa_secret *)secret_bytes(change.table->secrets) + index;
 	struct ip_address distributor;
 
-	if (!vipa_parse_address(local, &distributor))
+	if (!ip_address_parse(local, &distributor))
 		return error_set(error, -EINVAL, "distributor.local: no address");
 	if (gre_keys_derive(secret->bytes, GRE_TO_TARGET, &distributor, &target->address,
 		    &secret->to_target)

@@ -2,11 +2,12 @@
 /* From the rules of the configuration to librte_acl's. Control thread. */
 #include "packet/distributor/filter.h"
 #include "packet/distributor/filter_key.h"
+#include "schema/json.h"
 #include "wire/ip_address.h"
 #include "wire/network.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,31 +77,7 @@ static bool is_ipv4(enum filter_kind kind)
 	return kind == FILTER_IPV4 || kind == FILTER_IPV4_FRAGMENT;
 }
 
-static const char *text_of(const json_t *row, const char *key)
-{
-	return json_string_value(json_object_get(row, key));
-}
-
 /* ---- reading ---- */
-
-static int parse_prefix(const char *text, struct prefix *out)
-{
-	char host[INET6_ADDRSTRLEN];
-	size_t size = strcspn(text, "/");
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-
-	*out = (struct prefix){.length = family == AF_INET ? 32 : 128};
-	if (size >= sizeof(host))
-		return -EINVAL;
-	memcpy(host, text, size);
-	host[size] = '\0';
-	out->address.version = family == AF_INET ? 4 : 6;
-	if (inet_pton(family, host, out->address.bytes) != 1)
-		return -EINVAL;
-	if (text[size])
-		out->length = (uint8_t)strtoul(text + size + 1, NULL, 10);
-	return 0;
-}
 
 static struct ports parse_ports(const char *text)
 {
@@ -131,7 +108,7 @@ static bool prefix_at(const json_t *row, const char *key, size_t i, struct prefi
 {
 	const char *text = json_string_value(json_array_get(json_object_get(row, key), i));
 
-	return text && parse_prefix(text, out) == 0;
+	return ip_address_parse_prefix(text, &out->address, &out->length);
 }
 
 /* 0: any. */

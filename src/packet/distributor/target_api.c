@@ -5,7 +5,6 @@
 #include "packet/packet_module.h"
 #include "packet/port/port.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 
 static uint64_t sum(size_t offset)
@@ -41,11 +40,9 @@ static json_t *list_vipas(void)
 	json_t *list = json_array();
 
 	for (uint16_t i = 0; target_table && i < target_table->vipa_count; i++) {
-		const struct ip_address *address = &target_table->vipas[i];
-		char text[INET6_ADDRSTRLEN];
+		char text[IP_ADDRESS_TEXT_SIZE];
 
-		inet_ntop(address->version == 4 ? AF_INET : AF_INET6, address->bytes, text,
-			sizeof(text));
+		ip_address_text(&target_table->vipas[i], text);
 		json_array_append_new(list, json_string(text));
 	}
 	return list;
@@ -80,7 +77,7 @@ static json_t *list_distributors(void)
 
 	for (uint16_t i = 0; target_table && end && i < end->peer_count; i++) {
 		const struct target_peer *peer = &target_peers[i];
-		char address[LINK_TEXT_SIZE];
+		char address[IP_ADDRESS_TEXT_SIZE];
 
 		link_peer_text(LINK_TARGET, i, address);
 		/* Relaxed; pairs with target_take_answer(). */

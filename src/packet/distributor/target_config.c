@@ -4,36 +4,13 @@
 
 #include "base/error.h"
 #include "packet/port/port.h"
+#include "schema/json.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <rte_ether.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
-/* "192.0.2.21/24"; without a prefix its length is that of the address. */
-static bool parse_address(const char *text, struct ip_address *out, uint8_t *prefix)
-{
-	const char *slash = text ? strchr(text, '/') : NULL;
-	char host[INET6_ADDRSTRLEN];
-	int family = text && strchr(text, ':') ? AF_INET6 : AF_INET;
-
-	*out = (struct ip_address){.version = 0};
-	if (!text
-		|| snprintf(host, sizeof(host), "%.*s",
-			   slash ? (int)(slash - text) : (int)sizeof(host), text)
-			>= (int)sizeof(host)
-		|| inet_pton(family, host, out->bytes) != 1)
-		return false;
-	out->version = family == AF_INET ? 4 : 6;
-	*prefix = slash ? (uint8_t)strtoul(slash + 1, NULL, 10) : family == AF_INET ? 32 : 128;
-	return true;
-}
 
 static int read_vipas(const json_t *section, struct target_table *table, struct error *error)
 {
@@ -45,7 +22,7 @@ static int read_vipas(const json_t *section, struct target_table *table, struct 
 		if (table->vipa_count == TARGET_VIPAS_MAX)
 			return error_set(
 				error, -E2BIG, "target.vipas: more than %d", TARGET_VIPAS_MAX);
-		if (!parse_address(
+		if (!ip_address_parse_prefix(
 			    json_string_value(value), &table->vipas[table->vipa_count], &prefix))
 			return error_set(error, -EINVAL, "target.vipas: no address: %s",
 				json_string_value(value));
@@ -107,14 +84,14 @@ static int read_direct(const json_t *direct, struct target_table *table, struct 
 
 	table->vlan = (uint16_t)json_integer_value(json_object_get(direct, "vlan"));
 	json_array_foreach (json_object_get(direct, "addresses"), i, value) {
-		if (!parse_address(json_string_value(value), &address, &prefix))
+		if (!ip_address_parse_prefix(json_string_value(value), &address, &prefix))
 			return error_set(error, -EINVAL, "target.direct.addresses: no address: %s",
 				json_string_value(value));
 		table->stations[address.version == 6].address = address;
 		table->stations[address.version == 6].prefix = prefix;
 	}
 	json_array_foreach (json_object_get(direct, "routers"), i, value) {
-		if (!parse_address(json_string_value(value), &address, &prefix))
+		if (!ip_address_parse_prefix(json_string_value(value), &address, &prefix))
 			return error_set(error, -EINVAL, "target.direct.routers: no address: %s",
 				json_string_value(value));
 		table->stations[address.version == 6].router = address;

@@ -79,7 +79,7 @@ bool target_peer_is_up(uint16_t peer)
 static void tell(uint16_t peer, bool is_up)
 {
 	const char *type = is_up ? "distributor_up" : "distributor_down";
-	char address[LINK_TEXT_SIZE];
+	char address[IP_ADDRESS_TEXT_SIZE];
 
 	link_peer_text(LINK_TARGET, peer, address);
 	log_info(type, log_str("address", address));

@@ -179,8 +179,6 @@ static inline const struct vipa_secret *vipa_secret(const struct vipa_table *tab
 int vipa_table_create(const json_t *config, const struct vipa_table *running,
 	struct vipa_table **out, struct error *error);
 void vipa_table_destroy(struct vipa_table *table);
-/* False: it is none, and out has version 0. */
-bool vipa_parse_address(const char *text, struct ip_address *out);
 /* The key file of a target of the document; NULL: it needs none. */
 const char *vipa_key_file(const json_t *config, const char *target);
 /* Looks up ports and the link's peers: those tables are in force by now. */

@@ -4,39 +4,19 @@
 
 #include "base/error.h"
 #include "base/siphash.h"
+#include "schema/json.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <rte_ether.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
-bool vipa_parse_address(const char *text, struct ip_address *out)
-{
-	*out = (struct ip_address){.version = 0};
-	if (text && inet_pton(AF_INET, text, out->bytes) == 1)
-		out->version = 4;
-	else if (text && inet_pton(AF_INET6, text, out->bytes) == 1)
-		out->version = 6;
-	return out->version != 0;
-}
-
 /* "192.0.2.80/24" */
 static bool parse_prefix(const char *text, struct vipa *vipa)
 {
-	char address[INET6_ADDRSTRLEN];
-	const char *slash = text ? strchr(text, '/') : NULL;
-
-	if (!slash || (size_t)(slash - text) >= sizeof(address))
-		return false;
-	snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
-	vipa->prefix = (uint8_t)atoi(slash + 1);
-	return vipa_parse_address(address, &vipa->address);
+	return text && strchr(text, '/')
+		&& ip_address_parse_prefix(text, &vipa->address, &vipa->prefix);
 }
 
 /* Locally administered, and the same each time: neighbours need not learn it again. */
@@ -108,7 +88,7 @@ static int read_target(
 	if (partition)
 		return read_local(config, partition, target, error);
 	target->has_heartbeat = health && strcmp(health, "heartbeat") == 0;
-	if (!vipa_parse_address(text_of(row, "address"), &target->address))
+	if (!ip_address_parse(text_of(row, "address"), &target->address))
 		return error_set(error, -EINVAL,
 			"distributor.targets.%s: address or partition is needed", target->name);
 	return 0;
@@ -228,7 +208,7 @@ static int read_vipa(struct vipa_table *table, uint16_t at, const json_t *row,
 	if (!parse_prefix(text_of(row, "address"), vipa))
 		return error_set(
 			error, -EINVAL, "distributor.vipas.%s.address: no address", vipa->name);
-	(void)vipa_parse_address(text_of(row, "router"), &vipa->router);
+	(void)ip_address_parse(text_of(row, "router"), &vipa->router);
 	if (mac && rte_ether_unformat_addr(mac, &parsed) == 0)
 		memcpy(vipa->mac, parsed.addr_bytes, sizeof(vipa->mac));
 	else

@@ -3,8 +3,8 @@
  */
 #include "packet/gateway/fdb_table.h"
 #include "packet/gateway/vlan_table.h"
+#include "wire/ip_address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <rte_ether.h>
 #include <stdlib.h>
@@ -262,27 +262,20 @@ static bool parse_mac(const json_t *value, uint8_t mac[ETH_ADDRESS_SIZE])
 	return true;
 }
 
-/* "192.0.2.10", "2001:db8::/64". Returns the family, 0 when it is none. */
+/* "192.0.2.10", "2001:db8::/64". Returns the version, 0 when it is none. */
 static int parse_prefix(const char *text, struct guard_prefix *out)
 {
-	char address[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/');
-	size_t size = slash ? (size_t)(slash - text) : strlen(text);
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	int length = slash ? atoi(slash + 1) : family == AF_INET ? 32 : 128;
+	struct ip_address address;
+	uint8_t length;
 
 	*out = (struct guard_prefix){0};
-	if (size >= sizeof(address) || length < 0 || length > (family == AF_INET ? 32 : 128))
-		return 0;
-	memcpy(address, text, size);
-	address[size] = '\0';
-	if (inet_pton(family, address, out->address) != 1)
+	if (!ip_address_parse_prefix(text, &address, &length))
 		return 0;
 	for (int i = 0; i < length; i++)
 		out->mask[i / 8] |= (uint8_t)(0x80 >> (i % 8));
 	for (int i = 0; i < 16; i++)
-		out->address[i] &= out->mask[i];
-	return family;
+		out->address[i] = address.bytes[i] & out->mask[i];
+	return address.version;
 }
 
 /* fe80::/64 and the modified EUI-64 of the MAC (RFC 4291 appendix A). */
@@ -340,11 +333,11 @@ static int read_guard(struct builder *builder, const json_t *adapter, struct swi
 			guard->mac_count++;
 	json_array_foreach (addresses, i, element) {
 		struct guard_prefix prefix;
-		int family = parse_prefix(json_string_value(element), &prefix);
+		int version = parse_prefix(json_string_value(element), &prefix);
 
-		if (family == AF_INET)
+		if (version == 4)
 			guard->ipv4[guard->ipv4_count++] = prefix;
-		else if (family == AF_INET6)
+		else if (version == 6)
 			guard->ipv6[guard->ipv6_count++] = prefix;
 	}
 	if (guard->mac_count && guard->ipv6_count) {

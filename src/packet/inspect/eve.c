@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "packet/inspect/builtin/detect.h"
-#include "packet/inspect/json_number.h"
+#include "schema/json.h"
 #include "wire/network.h"
 
 #include <arpa/inet.h>

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "packet/inspect/appliance/appliance.h"
 #include "packet/inspect/inspect.h"
-#include "packet/inspect/json_number.h"
 #include "packet/packet_module.h"
+#include "schema/json.h"
 
 #include <string.h>
 

@@ -9,8 +9,8 @@
 #include "packet/ipsec/sa.h"
 #include "packet/packet_module.h"
 #include "schema/api_schema.h"
+#include "schema/json.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,19 +20,6 @@ static uint64_t load(const uint64_t *counter)
 {
 	/* Relaxed: a statistic of workers. */
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
-
-static void set_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-static void format_address(const struct ip_address *address, char text[INET6_ADDRSTRLEN])
-{
-	text[0] = '\0';
-	if (address->version)
-		inet_ntop(address->version == 4 ? AF_INET : AF_INET6, address->bytes, text,
-			INET6_ADDRSTRLEN);
 }
 
 /* ---- status ---- */
@@ -80,10 +67,10 @@ static const char *state_name(const struct sa *sa)
 static void add_ends(json_t *out, const struct sa *sa)
 {
 	const struct sa_outer *outer = sa->outer;
-	char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
+	char source[IP_ADDRESS_TEXT_SIZE], destination[IP_ADDRESS_TEXT_SIZE];
 
-	format_address(&outer->source, source);
-	format_address(&outer->destination, destination);
+	ip_address_text(&outer->source, source);
+	ip_address_text(&outer->destination, destination);
 	json_object_set_new(out, "source", json_string(source));
 	json_object_set_new(out, "destination", json_string(destination));
 	if (!outer->has_encapsulation)
@@ -164,11 +151,11 @@ static void handle_sas(struct ipc_request *request, void *context)
 static void format_end(const struct ip_address *first, const struct ip_address *last,
 	uint16_t port_first, uint16_t port_last, char text[END_TEXT_SIZE])
 {
-	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+	char from[IP_ADDRESS_TEXT_SIZE], to[IP_ADDRESS_TEXT_SIZE];
 	int used;
 
-	format_address(first, from);
-	format_address(last, to);
+	ip_address_text(first, from);
+	ip_address_text(last, to);
 	used = snprintf(text, END_TEXT_SIZE, "%s%s%s", from,
 		ip_address_is_equal(first, last) ? "" : "-",
 		ip_address_is_equal(first, last) ? "" : to);

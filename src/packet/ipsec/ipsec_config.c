@@ -2,10 +2,10 @@
 #include "packet/ipsec/ipsec_config.h"
 
 #include "packet/ipsec/sa_crypto.h"
+#include "schema/json.h"
 #include "wire/esp.h"
 #include "wire/network.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,11 +13,6 @@
 #include <string.h>
 
 #define MS_PER_S 1000
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
 
 static uint64_t number_of(const json_t *object, const char *key)
 {
@@ -31,16 +26,6 @@ static bool is_set(const json_t *object, const char *key)
 
 /* ---- addresses ---- */
 
-static int read_address(const char *text, struct ip_address *out)
-{
-	*out = (struct ip_address){.version = 0};
-	if (text && inet_pton(AF_INET, text, out->bytes) == 1)
-		out->version = 4;
-	else if (text && inet_pton(AF_INET6, text, out->bytes) == 1)
-		out->version = 6;
-	return out->version ? 0 : -EINVAL;
-}
-
 static void widen(struct ip_address *last, uint32_t prefix)
 {
 	uint32_t bits = last->version == 4 ? 32 : 128;
@@ -53,23 +38,11 @@ static void widen(struct ip_address *last, uint32_t prefix)
 static int read_range(
 	const char *text, uint8_t version, struct ip_address *first, struct ip_address *last)
 {
-	char address[INET6_ADDRSTRLEN + 4];
-	uint32_t prefix = 128;
-	char *slash;
+	uint8_t prefix = 0;
 
 	*first = (struct ip_address){.version = version};
-	if (text) {
-		snprintf(address, sizeof(address), "%s", text);
-		slash = strchr(address, '/');
-		if (slash) {
-			*slash = '\0';
-			prefix = (uint32_t)strtoul(slash + 1, NULL, 10);
-		}
-		if (read_address(address, first) < 0)
-			return -EINVAL;
-	} else {
-		prefix = 0;
-	}
+	if (text && !ip_address_parse_prefix(text, first, &prefix))
+		return -EINVAL;
 	*last = *first;
 	widen(last, prefix);
 	return 0;
@@ -121,8 +94,8 @@ static int read_sa(const char *name, const json_t *row, const struct ipsec_confi
 		.owner = SA_OWNER_CONFIGURATION};
 	parameters->has_encapsulation = parameters->source_port || parameters->destination_port;
 	read_lifetime(row, &parameters->lifetime);
-	if (read_address(text_of(row, "source"), &parameters->source) < 0
-		|| read_address(text_of(row, "destination"), &parameters->name.destination) < 0)
+	if (!ip_address_parse(text_of(row, "source"), &parameters->source)
+		|| !ip_address_parse(text_of(row, "destination"), &parameters->name.destination))
 		return error_set(error, -EINVAL,
 			"ipsec.sas.%s: source and destination have to be addresses", name);
 	return read_algorithms(row, parameters, name, error);

@@ -111,8 +111,7 @@ static inline bool link_peer_mac(const struct link_peer *peer, uint8_t mac[6])
 
 /* Writes the address of a peer for people, in the table in force; "" when there is none of that
  * index. Control thread. */
-#define LINK_TEXT_SIZE 46
-void link_peer_text(enum link_role role, uint16_t index, char text[LINK_TEXT_SIZE]);
+void link_peer_text(enum link_role role, uint16_t index, char text[IP_ADDRESS_TEXT_SIZE]);
 
 void link_learn_mac(struct link_peer *peer, const uint8_t mac[6]);
 

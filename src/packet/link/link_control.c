@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "packet/link/link.h"
 #include "packet/packet_module.h"
+#include "schema/json.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <rte_ether.h>
 #include <stdlib.h>
@@ -62,21 +62,6 @@ static const char *const section_names[LINK_ROLE_COUNT] = {
 	[LINK_TARGET] = "target",
 };
 
-static const char *text_of(const json_t *section, const char *key)
-{
-	return json_string_value(json_object_get(section, key));
-}
-
-static bool parse_address(const char *text, struct ip_address *out)
-{
-	*out = (struct ip_address){.version = 0};
-	if (text && inet_pton(AF_INET, text, out->bytes) == 1)
-		out->version = 4;
-	else if (text && inet_pton(AF_INET6, text, out->bytes) == 1)
-		out->version = 6;
-	return out->version != 0;
-}
-
 static int add_peer(struct link_end *end, const char *address, const char *hop, const char *mac,
 	const char *section, struct error *error)
 {
@@ -85,8 +70,8 @@ static int add_peer(struct link_end *end, const char *address, const char *hop, 
 
 	if (end->peer_count == LINK_PEERS_MAX)
 		return error_set(error, -E2BIG, "%s: more than %d hosts", section, LINK_PEERS_MAX);
-	if (!parse_address(address, &peer->address)
-		|| !parse_address(hop ? hop : address, &peer->hop))
+	if (!ip_address_parse(address, &peer->address)
+		|| !ip_address_parse(hop ? hop : address, &peer->hop))
 		return error_set(error, -EINVAL, "%s: no address of a host: %s", section,
 			address ? address : "nothing");
 	if (peer->address.version != end->local.version || peer->hop.version != end->local.version)
@@ -127,7 +112,7 @@ static int read_end(const json_t *section, int role, struct link_end *end, struc
 	if (role == LINK_DISTRIBUTOR && !text_of(section, "link"))
 		return 0; /* all targets are partitions of this host */
 	if (!text_of(section, "link") || (!text_of(section, "key-file") && role != LINK_DISTRIBUTOR)
-		|| !parse_address(text_of(section, "local"), &end->local))
+		|| !ip_address_parse(text_of(section, "local"), &end->local))
 		return error_set(error, -EINVAL,
 			"%s: link, local (one address) and key-file are needed", name);
 	end->is_used = true;
@@ -273,17 +258,13 @@ static void link_commit(void)
 	forget_change();
 }
 
-void link_peer_text(enum link_role role, uint16_t index, char text[LINK_TEXT_SIZE])
+void link_peer_text(enum link_role role, uint16_t index, char text[IP_ADDRESS_TEXT_SIZE])
 {
 	const struct link_end *end = link_end_of(link_table, role);
-	const struct ip_address *address;
 
-	static_assert(LINK_TEXT_SIZE >= INET6_ADDRSTRLEN, "the longest address fits");
 	text[0] = '\0';
-	if (!end || index >= end->peer_count)
-		return;
-	address = &end->peers[index].address;
-	inet_ntop(address->version == 4 ? AF_INET : AF_INET6, address->bytes, text, LINK_TEXT_SIZE);
+	if (end && index < end->peer_count)
+		ip_address_text(&end->peers[index].address, text);
 }
 
 /* The workers have ended. */

@@ -309,7 +309,7 @@ json_t *appliance_clients(void)
 	json_t *list = end ? json_array() : NULL;
 
 	for (uint16_t i = 0; end && i < end->peer_count; i++) {
-		char text[LINK_TEXT_SIZE];
+		char text[IP_ADDRESS_TEXT_SIZE];
 
 		link_peer_text(LINK_APPLIANCE, i, text);
 #define SERVED(field) sum_served(i, offsetof(struct appliance_served, field))

@@ -6,12 +6,12 @@
 #include "packet/inspect/builtin/flow_events.h"
 #include "packet/inspect/builtin/statistics.h"
 #include "packet/inspect/inspect_names.h"
-#include "packet/inspect/json_number.h"
 #include "packet/link/link.h"
 #include "packet/packet_module.h"
 #include "schema/api_schema.h"
+#include "schema/json.h"
+#include "wire/ip_address.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,19 +308,20 @@ json_t *builtin_rules(struct inspector *inspector, const json_t *params)
 
 static void read_filter(const json_t *params, struct flow_filter *filter)
 {
-	const char *address = json_string_value(json_object_get(params, "address"));
+	const char *address = text_of(params, "address");
+	struct ip_address parsed;
 
 	memset(filter, 0, sizeof(*filter));
-	filter->verdict = json_string_value(json_object_get(params, "verdict"));
+	filter->verdict = text_of(params, "verdict");
 	filter->vlan = (uint16_t)json_integer_value(json_object_get(params, "vlan"));
 	if (!address)
 		return;
-	if (inet_pton(AF_INET, address, filter->address) == 1)
-		filter->ip_version = 4;
-	else if (inet_pton(AF_INET6, address, filter->address) == 1)
-		filter->ip_version = 6;
-	else
+	if (ip_address_parse(address, &parsed)) {
+		filter->ip_version = parsed.version;
+		memcpy(filter->address, parsed.bytes, sizeof(filter->address));
+	} else {
 		filter->ip_version = UINT8_MAX; /* matches nothing */
+	}
 }
 
 json_t *builtin_flows(struct inspector *inspector, const json_t *params)
@@ -359,7 +360,7 @@ static void emit(const struct eve_record *record)
 {
 	struct inspect_names buffer;
 	struct eve_names names = {0};
-	char remote[LINK_TEXT_SIZE];
+	char remote[IP_ADDRESS_TEXT_SIZE];
 
 	inspect_find_names(&record->origin, record->destination_mac, record->vlan, &buffer);
 	names.in_interface = buffer.port[0] ? buffer.port : NULL;

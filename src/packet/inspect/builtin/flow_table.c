@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/inspect/builtin/flow_table.h"
-#include "packet/inspect/json_number.h"
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "schema/json.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

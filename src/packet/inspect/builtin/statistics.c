@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/builtin/tcp.h"
-#include "packet/inspect/json_number.h"
 #include "packet/port/port.h"
+#include "schema/json.h"
 #include "wire/eth.h"
 
 #include <netinet/in.h>

@@ -56,7 +56,7 @@ static inline struct ip_address lab_address(const char *text)
 {
 	struct ip_address address;
 
-	vipa_parse_address(text, &address);
+	ip_address_parse(text, &address);
 	return address;
 }
 

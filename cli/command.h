@@ -90,6 +90,11 @@ void help_print(FILE *out, const struct command *command, const char *group);
 /* Calls, or prints the daemon's error and returns CLI_FAILED. params is consumed. */
 int cli_call(struct cli *cli, const char *method, json_t *params, json_t **result);
 int cli_call_paged(struct cli *cli, const char *method, json_t *params, json_t **result);
+/* The same, and prints the result: as JSON, or else for people (print NULL: nothing). */
+int cli_show(
+	struct cli *cli, const char *method, json_t *params, void (*print)(const json_t *result));
+int cli_show_paged(
+	struct cli *cli, const char *method, json_t *params, void (*print)(const json_t *result));
 /* Connects when that was not done yet; cli_call() does so itself. */
 int cli_connect(struct cli *cli);
 /* "bulkhead: …" on stderr; returns CLI_FAILED or CLI_USAGE. */

@@ -161,18 +161,11 @@ static void print_connections(const json_t *result)
 
 int distributor_connections(struct cli *cli)
 {
-	json_t *params = json_object(), *result;
+	json_t *params = json_object();
 
 	cli_param_string(cli, params, "vipa", "vipa");
 	cli_param_string(cli, params, "target", "target");
-	if (cli_call_paged(cli, "distributor.connections", params, &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_connections(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show_paged(cli, "distributor.connections", params, print_connections);
 }
 
 /* Calls a method about one target, and says what came of it. */

@@ -57,14 +57,5 @@ static void print_filters(const json_t *result)
 
 int show_filters(struct cli *cli)
 {
-	json_t *result;
-
-	if (cli_call_paged(cli, "filters.list", json_object(), &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_filters(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show_paged(cli, "filters.list", json_object(), print_filters);
 }

@@ -188,16 +188,7 @@ static void print_status(const json_t *result)
 
 int inspect_status(struct cli *cli)
 {
-	json_t *result;
-
-	if (cli_call(cli, "inspect.status", NULL, &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_status(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show(cli, "inspect.status", NULL, print_status);
 }
 
 static void add_rule(struct table *table, const json_t *rule)
@@ -395,7 +386,7 @@ static void print_flows(const json_t *result)
 
 int inspect_flows(struct cli *cli)
 {
-	json_t *params = json_object(), *result;
+	json_t *params = json_object();
 
 	if (cli_param_integer(cli, params, "vlan", "vlan") < 0) {
 		json_decref(params);
@@ -403,14 +394,7 @@ int inspect_flows(struct cli *cli)
 	}
 	cli_param_string(cli, params, "address", "address");
 	cli_param_string(cli, params, "verdict", "verdict");
-	if (cli_call_paged(cli, "inspect.flows", params, &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_flows(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show_paged(cli, "inspect.flows", params, print_flows);
 }
 
 int inspect_reload(struct cli *cli)

@@ -77,6 +77,33 @@ int cli_call_paged(struct cli *cli, const char *method, json_t *params, json_t *
 	return 0;
 }
 
+static int show(const struct cli *cli, json_t *result, void (*print)(const json_t *result))
+{
+	if (cli->is_json)
+		cli_print_json(result);
+	else if (print)
+		print(result);
+	json_decref(result);
+	return CLI_OK;
+}
+
+int cli_show(
+	struct cli *cli, const char *method, json_t *params, void (*print)(const json_t *result))
+{
+	json_t *result;
+
+	return cli_call(cli, method, params, &result) != 0 ? CLI_FAILED : show(cli, result, print);
+}
+
+int cli_show_paged(
+	struct cli *cli, const char *method, json_t *params, void (*print)(const json_t *result))
+{
+	json_t *result;
+
+	return cli_call_paged(cli, method, params, &result) != 0 ? CLI_FAILED
+								 : show(cli, result, print);
+}
+
 int cli_print_json(const json_t *value)
 {
 	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);

@@ -56,16 +56,7 @@ static void print_status(const json_t *result)
 
 int ipsec_status(struct cli *cli)
 {
-	json_t *result;
-
-	if (cli_call(cli, "ipsec.status", NULL, &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_status(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show(cli, "ipsec.status", NULL, print_status);
 }
 
 /* "192.0.2.1", or "192.0.2.1:4500" of ESP in UDP. */
@@ -128,16 +119,7 @@ static void print_sas(const json_t *result)
 
 int ipsec_sas(struct cli *cli)
 {
-	json_t *result;
-
-	if (cli_call_paged(cli, "ipsec.sas", json_object(), &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_sas(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show_paged(cli, "ipsec.sas", json_object(), print_sas);
 }
 
 static void add_policy(struct table *table, const json_t *policy)
@@ -178,14 +160,5 @@ static void print_policies(const json_t *result)
 
 int ipsec_policies(struct cli *cli)
 {
-	json_t *result;
-
-	if (cli_call_paged(cli, "ipsec.policies", json_object(), &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_policies(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show_paged(cli, "ipsec.policies", json_object(), print_policies);
 }

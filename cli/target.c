@@ -81,36 +81,16 @@ static void print_target(const json_t *result)
 
 int show_target(struct cli *cli)
 {
-	json_t *result;
-
-	if (cli_call(cli, "target.status", NULL, &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	else
-		print_target(result);
-	json_decref(result);
-	return CLI_OK;
-}
-
-static int call_quietly(struct cli *cli, const char *method, json_t *params)
-{
-	json_t *result;
-
-	if (cli_call(cli, method, params, &result) != 0)
-		return CLI_FAILED;
-	if (cli->is_json)
-		cli_print_json(result);
-	json_decref(result);
-	return CLI_OK;
+	return cli_show(cli, "target.status", NULL, print_target);
 }
 
 int target_ready(struct cli *cli)
 {
 	bool is_ready = cli->argument_count < 2 || strcmp(cli->arguments[1], "false") != 0;
 
-	return call_quietly(cli, "target.ready",
-		json_pack("{s:s, s:b}", "service", cli->arguments[0], "ready", (int)is_ready));
+	return cli_show(cli, "target.ready",
+		json_pack("{s:s, s:b}", "service", cli->arguments[0], "ready", (int)is_ready),
+		NULL);
 }
 
 int target_load(struct cli *cli)
@@ -127,5 +107,5 @@ int target_load(struct cli *cli)
 				cli, "LOAD is 0 to 65535, or system, not %s", cli->arguments[0]);
 		}
 	}
-	return call_quietly(cli, "target.load", params);
+	return cli_show(cli, "target.load", params, NULL);
 }

@@ -17,6 +17,11 @@ void secret_destroy(struct secret *secret);
 /* Of size bytes; valid until the destroy. */
 void *secret_bytes(struct secret *secret);
 
+/* All of a file, of size_max bytes at most, as a secret of *size bytes. -EFBIG, -ENOMEM, or why it
+ * cannot be read. */
+struct error;
+int secret_read(int fd, size_t size_max, struct secret **out, size_t *size, struct error *error);
+
 /* Whether size bytes are the same, in a time that does not tell where they differ. */
 static inline int secret_is_equal(const void *a, const void *b, size_t size)
 {

@@ -2,7 +2,8 @@
 /* The secret that both ends of KMP have, and how they prove it. */
 #include "bulkhead/kmp.h"
 
-#include <ctype.h>
+#include "base/hex.h"
+
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -24,14 +25,6 @@ bool kmp_name_is_valid(const char *name)
 			return false;
 	}
 	return true;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_blank(char c)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/ipsec/ipsec_config.h"
 
+#include "base/hex.h"
 #include "packet/ipsec/sa_crypto.h"
 #include "schema/json.h"
 #include "wire/esp.h"
 #include "wire/network.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -286,14 +286,6 @@ static struct text next_word(struct text *line)
 		line->at++;
 	word.end = line->at;
 	return word;
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Bytes written; -EINVAL. */

@@ -195,22 +195,13 @@ static void prepare_tables(void)
 
 static int read_key_file(int fd, struct error *error)
 {
-	struct secret *text = secret_create(IPSEC_KEY_FILE_SIZE_MAX + 1);
-	size_t size = 0;
-	ssize_t got = text ? 1 : -1;
-	int status;
+	struct secret *text;
+	size_t size;
+	int status = secret_read(fd, IPSEC_KEY_FILE_SIZE_MAX, &text, &size, error);
 
-	while (got > 0 && size <= IPSEC_KEY_FILE_SIZE_MAX) {
-		got = read(
-			fd, (char *)secret_bytes(text) + size, IPSEC_KEY_FILE_SIZE_MAX + 1 - size);
-		size += got > 0 ? (size_t)got : 0;
-	}
-	if (got < 0)
-		status = error_set(error, -errno, "%s", strerror(errno));
-	else if (size > IPSEC_KEY_FILE_SIZE_MAX)
-		status = error_set(error, -EFBIG, "larger than %d bytes", IPSEC_KEY_FILE_SIZE_MAX);
-	else
-		status = ipsec_config_read_keys(change.config, secret_bytes(text), size, error);
+	if (status < 0)
+		return status;
+	status = ipsec_config_read_keys(change.config, secret_bytes(text), size, error);
 	secret_destroy(text);
 	return status;
 }

@@ -92,16 +92,19 @@ static void prepare_socket(void)
 
 static int read_secret(int fd, struct error *error)
 {
-	struct secret *text = secret_create(SECRET_FILE_SIZE_MAX);
-	ssize_t size = text ? read(fd, secret_bytes(text), SECRET_FILE_SIZE_MAX) : -1;
-	int status = 0;
+	struct secret *text;
+	size_t size;
+	int status = secret_read(fd, SECRET_FILE_SIZE_MAX, &text, &size, error);
 
+	if (status < 0) {
+		error_prefix(error, "ipsec.kmp.secret-file: %s", setting("secret-file"));
+		return status;
+	}
 	change.secret = secret_create(KMP_SECRET_MAX);
-	if (size < 0 || !change.secret)
-		status = error_set(
-			error, -EIO, "ipsec.kmp.secret-file: cannot be read: %s", strerror(errno));
-	else if (kmp_secret_parse(secret_bytes(text), (size_t)size, secret_bytes(change.secret),
-			 &change.secret_size)
+	if (!change.secret)
+		status = error_set(error, -errno, "ipsec.kmp: %s", strerror(errno));
+	else if (kmp_secret_parse(
+			 secret_bytes(text), size, secret_bytes(change.secret), &change.secret_size)
 		< 0)
 		status = error_set(error, -EINVAL,
 			"ipsec.kmp.secret-file: %s: no secret; it is one line of %d to %d "

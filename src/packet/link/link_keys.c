@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/error.h"
+#include "base/hex.h"
 #include "packet/link/link.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ID_MAX        255
 #define FILE_SIZE_MAX 4096
@@ -13,14 +12,6 @@
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* "ID HEX": nothing of the text gets into an error, it may be a key in the wrong place. */
@@ -97,16 +88,13 @@ int link_keys_parse(const char *text, size_t size, struct link_keys *out, struct
 
 int link_keys_read(int fd, struct link_keys *out, struct error *error)
 {
-	struct secret *text = secret_create(FILE_SIZE_MAX + 1);
-	ssize_t size = text ? read(fd, secret_bytes(text), FILE_SIZE_MAX + 1) : -1;
-	int status;
+	struct secret *text;
+	size_t size;
+	int status = secret_read(fd, FILE_SIZE_MAX, &text, &size, error);
 
-	if (size < 0)
-		status = error_set(error, -errno, "%s", strerror(errno));
-	else if (size > FILE_SIZE_MAX)
-		status = error_set(error, -EFBIG, "larger than %d bytes", FILE_SIZE_MAX);
-	else
-		status = link_keys_parse(secret_bytes(text), (size_t)size, out, error);
+	if (status < 0)
+		return status;
+	status = link_keys_parse(secret_bytes(text), size, out, error);
 	secret_destroy(text);
 	return status;
 }

@@ -4,6 +4,7 @@
  * lines before a message, chunk extensions, both lengths at once. What the two ends may understand
  * differently is counted as smuggling.
  */
+#include "base/hex.h"
 #include "packet/inspect/builtin/app/app_parsers.h"
 #include "packet/inspect/builtin/app/http_head.h"
 #include "packet/inspect/builtin/app/inflater.h"
@@ -427,19 +428,11 @@ static enum app_outcome read_head(
 
 /* ---- chunks (RFC 9112 section 7.1) ---- */
 
-static int hex_digit(uint8_t byte)
-{
-	if (isdigit(byte))
-		return byte - '0';
-	byte = (uint8_t)tolower(byte);
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* One byte of the line with a chunk's size. */
 static void read_chunk_size(struct reader *reader, uint8_t byte)
 {
 	struct http_side *side = reader->side;
-	int digit = side->in_extension ? -1 : hex_digit(byte);
+	int digit = side->in_extension ? -1 : hex_value((char)byte);
 
 	if (byte == '\n') {
 		if (!side->has_digits)

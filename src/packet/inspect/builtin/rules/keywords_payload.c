@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Options that look into the payload: content and its modifiers, pcre. */
+#include "base/hex.h"
 #include "packet/inspect/builtin/rules/rule_lexer.h"
 #include "packet/inspect/builtin/rules/rule_parse.h"
 
@@ -9,14 +10,6 @@
 #include <string.h>
 
 /* ---- content ---- */
-
-static int hex_digit(char digit)
-{
-	if (isdigit((unsigned char)digit))
-		return digit - '0';
-	digit = (char)tolower((unsigned char)digit);
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
 
 /* "|0d 0A|" behind its first bar; *at ends behind the second one. */
 static int decode_hex(struct rule_parser *parser, const char **at, uint8_t *out, size_t *size)
@@ -28,7 +21,7 @@ static int decode_hex(struct rule_parser *parser, const char **at, uint8_t *out,
 			return RULE_INVALID(parser, "the hex bytes do not end with \"|\"");
 		if (isspace((unsigned char)**at))
 			continue;
-		digit = hex_digit(**at);
+		digit = hex_value(**at);
 		if (digit < 0)
 			return RULE_INVALID(parser, "\"%c\" between \"|\" is no hex digit", **at);
 		if (high >= 0)

@@ -106,6 +106,7 @@ class HostileMemif:
         self.file = region_file()
         self.control = Control(self.path)
         self.memory = mmap.mmap(self.file, REGION)
+        self.counters = memoryview(self.memory).cast("H")  # stored at once; struct.pack_into() writes a zero first
         self.bells = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
         self.head = self.tail = 0  # of what we send; of what we receive
         for ring, first in ((TO_SERVER, 0), (TO_CLIENT, RING_SIZE)):
@@ -130,10 +131,10 @@ class HostileMemif:
                          length & 0xffffffff, offset & 0xffffffff, metadata)
 
     def set_head(self, ring, value):
-        struct.pack_into("<H", self.memory, ring + 6, value & 0xffff)
+        self.counters[(ring + 6) // 2] = value & 0xffff
 
     def tail_of(self, ring):
-        return struct.unpack_from("<H", self.memory, ring + 64)[0]
+        return self.counters[(ring + 64) // 2]
 
     def send(self, *frames, publish=True):
         """Each frame in one descriptor, or chained ones if it is longer than a buffer."""

@@ -8,6 +8,7 @@
 #include "packet/inspect/builtin/fragments.h"
 #include "packet/inspect/builtin/held.h"
 #include "packet/inspect/builtin/packet_bytes.h"
+#include "packet/inspect/inspect.h"
 #include "packet/inspect/inspector.h"
 
 #define BUILTIN_READY_MAX 2048 /* released packets that wait for collect */
@@ -46,6 +47,12 @@ struct builtin_statistics {
 	uint64_t flows_reused, ended_bypassed, ended[FLOW_STATE_COUNT];
 };
 
+/* What is read of a burst's packets before the first of them is judged. */
+struct builtin_prepared {
+	struct decoded decoded;
+	struct flow_lookup lookup;
+};
+
 struct builtin_worker {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
@@ -57,6 +64,7 @@ struct builtin_worker {
 		enum verdict verdict;
 	} ready[BUILTIN_READY_MAX];
 	uint32_t ready_head, ready_tail;
+	struct builtin_prepared prepared[INSPECT_BURST];
 	const struct builtin *builtin;
 	struct builtin_counters counters;
 	struct builtin_statistics statistics;

@@ -364,11 +364,17 @@ static bool may_restart(const struct decoded *decoded)
 		&& !(decoded->tcp_flags & TCP_RST) && decoded->payload_size == 0;
 }
 
+static void look_for_flow(struct job *job)
+{
+	flow_table_look(
+		job->own->flows, &job->decoded, packet_metadata(*job->packet)->vlan, &job->lookup);
+}
+
 static enum verdict inspect_own_flow(struct job *job)
 {
 	const struct packet_metadata *metadata = packet_metadata(*job->packet);
 	struct flow *flow = flow_table_get(
-		job->own->flows, &job->decoded, metadata->vlan, job->now_ns, &job->side);
+		job->own->flows, &job->decoded, &job->lookup, job->now_ns, &job->side);
 
 	job->flow = flow;
 	if (!flow)
@@ -544,6 +550,7 @@ static enum verdict inspect_datagram(struct job *job)
 	job->frame = datagram->frame;
 	job->packet = &first;
 	decode_frame(datagram->frame, datagram->frame_size, &job->decoded);
+	look_for_flow(job);
 	builtin_count(job->decoded.ip_version == 4 ? &job->own->statistics.reassembled_ipv4
 						   : &job->own->statistics.reassembled_ipv6);
 	verdict = translate_out(job, inspect_whole(job));
@@ -649,7 +656,7 @@ void builtin_retire(struct inspector *inspector, uint16_t worker)
 
 /* ---- bursts ---- */
 
-void job_open(struct job *job, struct rte_mbuf **packet)
+static void begin(struct job *job, struct rte_mbuf **packet)
 {
 	job->packet = packet;
 	job->stream = NULL;
@@ -657,6 +664,11 @@ void job_open(struct job *job, struct rte_mbuf **packet)
 	job->is_copied = (*packet)->nb_segs > 1;
 	memset(&job->step, 0, sizeof(job->step));
 	job->frame = rte_pktmbuf_mtod(*packet, uint8_t *);
+}
+
+void job_open(struct job *job, struct rte_mbuf **packet)
+{
+	begin(job, packet);
 	if (job->is_copied) {
 		rte_pktmbuf_read(*packet, 0, (*packet)->pkt_len, job->own->scratch);
 		job->frame = job->own->scratch;
@@ -664,12 +676,39 @@ void job_open(struct job *job, struct rte_mbuf **packet)
 	decode_frame(job->frame, (*packet)->pkt_len, &job->decoded);
 }
 
-static enum verdict inspect_packet(struct job *job, struct rte_mbuf **packet)
+/* Headers, and where the flow is looked for: all that packets need of memory is on its way to the
+ * cache when the first one is judged. Those in pieces have to wait for the one scratch buffer. */
+static void prepare(const struct job *job, struct rte_mbuf **packets, uint16_t count)
+{
+	struct builtin_prepared *prepared = job->own->prepared;
+
+	for (uint16_t i = 0; i < count; i++) {
+		if (packets[i]->nb_segs > 1)
+			continue;
+		decode_frame(rte_pktmbuf_mtod(packets[i], uint8_t *), packets[i]->pkt_len,
+			&prepared[i].decoded);
+		flow_table_look(job->own->flows, &prepared[i].decoded,
+			packet_metadata(packets[i])->vlan, &prepared[i].lookup);
+	}
+	for (uint16_t i = 0; i < count; i++)
+		if (packets[i]->nb_segs == 1)
+			flow_table_fetch(job->own->flows, &prepared[i].lookup);
+}
+
+static enum verdict inspect_packet(
+	struct job *job, struct rte_mbuf **packet, const struct builtin_prepared *prepared)
 {
 	job->flow = NULL;
 	if ((*packet)->pkt_len > PACKET_BYTES_MAX)
 		return fail(*packet, DROP_inspect_overload);
-	job_open(job, packet);
+	if ((*packet)->nb_segs == 1) {
+		begin(job, packet);
+		job->decoded = prepared->decoded;
+		job->lookup = prepared->lookup;
+	} else {
+		job_open(job, packet);
+		look_for_flow(job);
+	}
 	statistics_count_packet(&job->own->statistics, &job->decoded);
 	if (job->decoded.is_fragment && job->decoded.ip_payload_offset)
 		return inspect_fragment(job);
@@ -692,8 +731,9 @@ void builtin_submit(struct inspector *inspector, uint16_t worker, struct rte_mbu
 	struct job job;
 
 	job_init(&job, (struct builtin *)inspector, worker);
+	prepare(&job, packets, count_in);
 	for (uint16_t i = 0; i < count_in; i++) {
-		verdicts[i] = inspect_packet(&job, &packets[i]);
+		verdicts[i] = inspect_packet(&job, &packets[i], &job.own->prepared[i]);
 		job.packet = &packets[i];
 		verdicts[i] = translate_out(&job, verdicts[i]);
 		if (job.flow && !job.is_about_flow)

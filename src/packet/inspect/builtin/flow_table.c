@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -349,7 +351,7 @@ bool flow_table_reclaim(struct flow_table *table)
 /* ---- finding and making ---- */
 
 static bool make_key(
-	const struct decoded *decoded, uint16_t vlan, struct flow_key *key, unsigned int *sender)
+	const struct decoded *decoded, uint16_t vlan, struct flow_key *key, uint8_t *sender)
 {
 	uint16_t ports[2] = {decoded->source_port, decoded->destination_port};
 	int order;
@@ -406,7 +408,7 @@ static struct flow *find(struct flow_table *table, const struct flow_key *key, u
 }
 
 static struct flow *make(
-	struct flow_table *table, const struct flow_key *key, uint64_t hash, unsigned int sender)
+	struct flow_table *table, const struct flow_key *key, uint64_t hash, uint8_t sender)
 {
 	struct flow *flow;
 	uint32_t index, *bucket = &table->buckets[hash & table->bucket_mask];
@@ -424,7 +426,7 @@ static struct flow *make(
 	memset(flow, 0, sizeof(*flow));
 	flow->key = *key;
 	flow->hash = hash;
-	flow->client = (uint8_t)sender;
+	flow->client = sender;
 	flow->chain = *bucket;
 	*bucket = index;
 	list_in(table, flow);
@@ -471,27 +473,48 @@ static void note_headers(struct flow *flow, enum flow_side side, const struct de
 	flow->icmp_types[side][1] = decoded->icmp_code;
 }
 
-struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
-	uint64_t now_ns, enum flow_side *side)
+void flow_table_look(const struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
+	struct flow_lookup *out)
 {
-	struct flow_key key;
-	unsigned int sender;
-	struct flow *flow;
-	uint64_t hash;
+	out->is_followed = make_key(decoded, vlan, &out->key, &out->sender);
+	if (!out->is_followed)
+		return;
+	out->hash = hash_key(table, &out->key);
+	rte_prefetch0(&table->buckets[out->hash & table->bucket_mask]);
+}
 
-	if (!make_key(decoded, vlan, &key, &sender))
+void flow_table_fetch(const struct flow_table *table, const struct flow_lookup *lookup)
+{
+	uint32_t index =
+		lookup->is_followed ? table->buckets[lookup->hash & table->bucket_mask] : NO_FLOW;
+
+	if (index == NO_FLOW)
+		return;
+	for (size_t at = 0; at < offsetof(struct flow, streams); at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0((const uint8_t *)&table->flows[index] + at);
+}
+
+static enum flow_side side_of(const struct flow *flow, uint8_t sender)
+{
+	return sender == flow->client ? FLOW_CLIENT : FLOW_SERVER;
+}
+
+struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded,
+	const struct flow_lookup *lookup, uint64_t now_ns, enum flow_side *side)
+{
+	struct flow *flow;
+
+	if (!lookup->is_followed)
 		return NULL;
-	hash = hash_key(table, &key);
-	flow = find(table, &key, hash);
+	flow = find(table, &lookup->key, lookup->hash);
 	if (!flow) {
-		flow = make(table, &key, hash, sender);
+		flow = make(table, &lookup->key, lookup->hash, lookup->sender);
 		begin(table, flow, now_ns);
 	} else if (is_over(flow, now_ns) && !lapse(table, flow, now_ns)) {
-		restart(table, flow, sender == flow->client ? FLOW_CLIENT : FLOW_SERVER,
-			FLOW_END_TIMEOUT);
+		restart(table, flow, side_of(flow, lookup->sender), FLOW_END_TIMEOUT);
 	}
 	touch(table, flow, now_ns);
-	*side = sender == flow->client ? FLOW_CLIENT : FLOW_SERVER;
+	*side = side_of(flow, lookup->sender);
 	flow->packets[*side]++;
 	flow->bytes[*side] += decoded->frame_size;
 	note_headers(flow, *side, decoded);
@@ -502,14 +525,14 @@ struct flow *flow_table_find(struct flow_table *table, const struct decoded *dec
 	enum flow_side *side)
 {
 	struct flow_key key;
-	unsigned int sender;
+	uint8_t sender;
 	struct flow *flow;
 
 	if (!make_key(decoded, vlan, &key, &sender))
 		return NULL;
 	flow = find(table, &key, hash_key(table, &key));
 	if (flow)
-		*side = sender == flow->client ? FLOW_CLIENT : FLOW_SERVER;
+		*side = side_of(flow, sender);
 	return flow;
 }
 

@@ -110,10 +110,22 @@ void flow_table_watch(struct flow_table *table, flow_end_fn end, void *context);
 /* The next flow from *index on, which moves; NULL: no more. Worker, or when it has ended. */
 const struct flow *flow_table_next(const struct flow_table *table, uint32_t *index);
 
-/* The flow of a packet with addresses and ports, made when there is none; *side is the one that
- * sent it. NULL: not a protocol that is followed. */
-struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
-	uint64_t now_ns, enum flow_side *side);
+/* Where a packet's flow is, or would be. What lies there is fetched while other packets of a burst
+ * are prepared: first the place itself (by look), then the flow (by fetch). */
+struct flow_lookup {
+	struct flow_key key;
+	uint64_t hash;
+	uint8_t sender;   /* which of the key's addresses */
+	bool is_followed; /* a protocol with flows; the rest is valid then */
+};
+
+void flow_table_look(const struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
+	struct flow_lookup *out);
+void flow_table_fetch(const struct flow_table *table, const struct flow_lookup *lookup);
+/* The flow of a packet, made when there is none; *side is the one that sent it. NULL: not a
+ * protocol that is followed. */
+struct flow *flow_table_get(struct flow_table *table, const struct decoded *decoded,
+	const struct flow_lookup *lookup, uint64_t now_ns, enum flow_side *side);
 /* The same, but only one that is there, and nothing of it changes. */
 struct flow *flow_table_find(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
 	enum flow_side *side);

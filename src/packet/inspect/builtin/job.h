@@ -18,6 +18,7 @@ struct job {
 	bool is_copied, is_datagram, is_urgent;
 	bool is_about_flow; /* an ICMP error: the flow is the one that it tells of */
 	struct decoded decoded;
+	struct flow_lookup lookup;
 	struct flow *flow;
 	enum flow_side side;
 	struct stream *stream; /* NULL: none for this packet */

@@ -51,8 +51,11 @@ static struct flow *get(uint32_t client, uint16_t port, uint16_t vlan, bool is_r
 	uint64_t now_ns, enum flow_side *side)
 {
 	struct decoded decoded = make_packet(IPPROTO_UDP, client, port, is_reply);
+	struct flow_lookup lookup;
 
-	return flow_table_get(table, &decoded, vlan, now_ns, side);
+	flow_table_look(table, &decoded, vlan, &lookup);
+	flow_table_fetch(table, &lookup);
+	return flow_table_get(table, &decoded, &lookup, now_ns, side);
 }
 
 static void both_directions_are_one_flow(void **state)

@@ -305,7 +305,8 @@ enum verdict job_inspect_segment(struct job *job)
 	uint32_t sequence = tcp_payload_sequence(decoded);
 
 	job->stream = &job->flow->streams[job->side];
-	if (!(job->stream->flags & STREAM_IS_SYNCED))
+	/* Data of a reset is text for people (RFC 9293 section 3.5.2); no receiver delivers it. */
+	if (!(job->stream->flags & STREAM_IS_SYNCED) || (decoded->tcp_flags & TCP_RST))
 		job->stream = NULL;
 	if (job->stream && order_must_wait(job))
 		return order_hold(job);

@@ -59,23 +59,26 @@ static uint8_t take(const uint8_t **data, size_t *size)
 
 /* ---- the order of what is let through ---- */
 
-static struct flow *engine_flow(const struct decoded *decoded)
+/* *sender: for the engine, who spoke first is the client. */
+static struct flow *engine_flow(const struct decoded *decoded, enum flow_side *sender)
 {
-	enum flow_side side;
-
-	return flow_table_find(bench_builtin()->workers[0]->flows, decoded, BENCH_VLAN, &side);
+	return flow_table_find(bench_builtin()->workers[0]->flows, decoded, BENCH_VLAN, sender);
 }
 
 /* Streams begin, or begin anew: where, the engine says. */
 static void note_beginning(const struct decoded *decoded, struct direction sides[FLOW_SIDES])
 {
-	const struct flow *flow = engine_flow(decoded);
+	bool from_client = decoded->destination_port == 80;
+	enum flow_side sender;
+	const struct flow *flow = engine_flow(decoded, &sender);
 
 	for (int side = 0; flow && side < FLOW_SIDES; side++)
 		if (flow->streams[side].flags & STREAM_IS_SYNCED)
-			sides[side] = (struct direction){.is_known = true,
-				.has_start = flow->streams[side].flags & STREAM_HAS_START,
-				.next = flow->streams[side].next};
+			sides[((unsigned int)side == sender) == from_client ? FLOW_CLIENT
+									    : FLOW_SERVER] =
+				(struct direction){.is_known = true,
+					.has_start = flow->streams[side].flags & STREAM_HAS_START,
+					.next = flow->streams[side].next};
 }
 
 /* What somebody decided to let go on all the same makes a new beginning. */
@@ -96,7 +99,8 @@ static void check_order(const struct decoded *decoded)
 	uint32_t port = from_client ? decoded->source_port : decoded->destination_port;
 	struct direction *sides = directions[(port - 40000) % CONNECTIONS], *own, *peer;
 	uint32_t end = tcp_payload_sequence(decoded) + decoded->payload_size;
-	const struct flow *flow = engine_flow(decoded);
+	enum flow_side sender;
+	const struct flow *flow = engine_flow(decoded, &sender);
 
 	if (port - 40000 >= CONNECTIONS || (mode & MODE_FORWARD)
 		|| (!from_client && decoded->source_port != 80))

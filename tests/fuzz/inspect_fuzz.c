@@ -122,7 +122,10 @@ static void check_order(const struct decoded *decoded)
 	if (own->is_known && stream_before(own->next, tcp_payload_sequence(decoded))
 		&& new_excuses-- == 0)
 		abort(); /* beyond a gap */
-	if (!own->is_known || stream_before(own->next, end))
+	/* The first one behind an excuse may be old. */
+	if (!own->is_known)
+		own->next = flow->streams[sender].next;
+	if (stream_before(own->next, end) || !(flow->streams[sender].flags & STREAM_IS_SYNCED))
 		own->next = end;
 	own->is_known = true;
 }

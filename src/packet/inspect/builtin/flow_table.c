@@ -524,15 +524,13 @@ struct flow *flow_table_get(struct flow_table *table, const struct decoded *deco
 struct flow *flow_table_find(struct flow_table *table, const struct decoded *decoded, uint16_t vlan,
 	enum flow_side *side)
 {
-	struct flow_key key;
-	uint8_t sender;
+	struct flow_lookup lookup;
 	struct flow *flow;
 
-	if (!make_key(decoded, vlan, &key, &sender))
-		return NULL;
-	flow = find(table, &key, hash_key(table, &key));
+	flow_table_look(table, decoded, vlan, &lookup);
+	flow = lookup.is_followed ? find(table, &lookup.key, lookup.hash) : NULL;
 	if (flow)
-		*side = side_of(flow, sender);
+		*side = side_of(flow, lookup.sender);
 	return flow;
 }
 

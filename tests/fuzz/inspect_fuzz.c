@@ -59,26 +59,13 @@ static uint8_t take(const uint8_t **data, size_t *size)
 
 /* ---- the order of what is let through ---- */
 
-/* *sender: for the engine, who spoke first is the client. */
-static struct flow *engine_flow(const struct decoded *decoded, enum flow_side *sender)
+/* A stream begins, or begins anew: where, the engine says. */
+static void note_beginning(const struct stream *stream, struct direction *direction)
 {
-	return flow_table_find(bench_builtin()->workers[0]->flows, decoded, BENCH_VLAN, sender);
-}
-
-/* Streams begin, or begin anew: where, the engine says. */
-static void note_beginning(const struct decoded *decoded, struct direction sides[FLOW_SIDES])
-{
-	bool from_client = decoded->destination_port == 80;
-	enum flow_side sender;
-	const struct flow *flow = engine_flow(decoded, &sender);
-
-	for (int side = 0; flow && side < FLOW_SIDES; side++)
-		if (flow->streams[side].flags & STREAM_IS_SYNCED)
-			sides[((unsigned int)side == sender) == from_client ? FLOW_CLIENT
-									    : FLOW_SERVER] =
-				(struct direction){.is_known = true,
-					.has_start = flow->streams[side].flags & STREAM_HAS_START,
-					.next = flow->streams[side].next};
+	if (stream->flags & STREAM_IS_SYNCED)
+		*direction = (struct direction){.is_known = true,
+			.has_start = stream->flags & STREAM_HAS_START,
+			.next = stream->next};
 }
 
 /* What somebody decided to let go on all the same makes a new beginning. */
@@ -98,20 +85,23 @@ static void check_order(const struct decoded *decoded)
 {
 	bool from_client = decoded->destination_port == 80;
 	uint32_t port = from_client ? decoded->source_port : decoded->destination_port;
-	struct direction *sides = directions[(port - 40000) % CONNECTIONS], *own, *peer;
+	struct direction *sides = directions[(port - 40000) % CONNECTIONS];
+	struct direction *own = &sides[from_client ? FLOW_CLIENT : FLOW_SERVER];
+	struct direction *peer = &sides[from_client ? FLOW_SERVER : FLOW_CLIENT];
 	uint32_t end = tcp_payload_sequence(decoded) + decoded->payload_size;
-	enum flow_side sender;
-	const struct flow *flow = engine_flow(decoded, &sender);
+	enum flow_side sender; /* for the engine, who spoke first is the client */
+	const struct flow *flow =
+		flow_table_find(bench_builtin()->workers[0]->flows, decoded, BENCH_VLAN, &sender);
 
 	if (port - 40000 >= CONNECTIONS || (mode & MODE_FORWARD)
 		|| (!from_client && decoded->source_port != 80))
 		return;
-	if (decoded->tcp_flags & TCP_SYN)
-		note_beginning(decoded, sides);
+	if (flow && (decoded->tcp_flags & TCP_SYN)) {
+		note_beginning(&flow->streams[sender], own);
+		note_beginning(&flow->streams[flow_other_side(sender)], peer);
+	}
 	if ((decoded->tcp_flags & (TCP_ACK | TCP_RST | TCP_SYN)) != TCP_ACK)
 		return;
-	own = &sides[from_client ? FLOW_CLIENT : FLOW_SERVER];
-	peer = &sides[from_client ? FLOW_SERVER : FLOW_CLIENT];
 	if (peer->is_known && !peer->has_start
 		&& stream_before(peer->next, decoded->tcp_acknowledgement))
 		peer->next = decoded->tcp_acknowledgement;
@@ -335,12 +325,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!packet_pool && bench_start("inspect_fuzz") < 0)
 		abort();
-	/* Compiled once: it takes longer than all the rest. */
-	if (bench_open(ruleset ? NULL : RULES, EVENTS) < 0)
+	if (bench_open_keeping(&ruleset, RULES, EVENTS) < 0)
 		abort();
-	if (ruleset)
-		bench_builtin()->ruleset = ruleset;
-	ruleset = bench_builtin()->ruleset;
 	mode = take(&data, &size);
 	begin();
 	while (size > 0) {
@@ -371,8 +357,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (uint16_t i = 0; i < inspect_workers[0]->injection_count; i++)
 		check_answer(inspect_workers[0]->injections[i].packet);
-	bench_builtin()->ruleset = NULL;
-	bench_close();
+	bench_close_keeping();
 	if (rte_mempool_in_use_count(packet_pool) != 0)
 		abort();
 	return 0;

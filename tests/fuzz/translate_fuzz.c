@@ -216,11 +216,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!packet_pool && bench_start("translate_fuzz") < 0)
 		abort();
-	if (bench_open(ruleset ? NULL : RULES, NULL) < 0)
+	if (bench_open_keeping(&ruleset, RULES, NULL) < 0)
 		abort();
-	if (ruleset)
-		bench_builtin()->ruleset = ruleset;
-	ruleset = bench_builtin()->ruleset;
 	begin(take(&data, &size));
 	while (size > 0) {
 		uint8_t control = take(&data, &size);
@@ -233,8 +230,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else
 			collect(control & 1);
 	}
-	bench_builtin()->ruleset = NULL;
-	bench_close();
+	bench_close_keeping();
 	if (rte_mempool_in_use_count(packet_pool) != 0)
 		abort();
 	return 0;

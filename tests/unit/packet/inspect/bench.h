@@ -292,6 +292,25 @@ static inline void bench_close(void)
 	inspect_chain = NULL;
 }
 
+/* For who opens it often: *ruleset is compiled the first time, which takes longer than all the
+ * rest, and stays. */
+static inline int bench_open_keeping(
+	struct ruleset **ruleset, const char *rules, const char *settings)
+{
+	if (bench_open(*ruleset ? NULL : rules, settings) < 0)
+		return -1;
+	if (*ruleset)
+		bench_builtin()->ruleset = *ruleset;
+	*ruleset = bench_builtin()->ruleset;
+	return 0;
+}
+
+static inline void bench_close_keeping(void)
+{
+	bench_builtin()->ruleset = NULL;
+	bench_close();
+}
+
 static inline int bench_start(const char *name)
 {
 	worker_index = 0;

@@ -102,10 +102,17 @@ static bool begins_connection(const struct decoded *decoded)
 	return decoded->protocol != IPPROTO_SCTP || flags_of(decoded) == 1; /* INIT */
 }
 
-/* A target for a client's packet that begins a connection. Maglev's choice is the same each time,
- * so that connections which a restarted distributor has forgotten find back. */
-static enum drop_reason begin(
-	const struct job *job, const struct connection_key *key, struct connection **out)
+/* Whether a packet of no connection that is known may make one. Maglev's choice is the same each
+ * time, so that connections which a restarted distributor has forgotten find back. */
+static bool may_begin(const struct job *job, const struct vipa_service *service)
+{
+	return begins_connection(&job->decoded)
+		|| (service->scheduling == VIPA_MAGLEV && !(job->decoded.tcp_flags & TCP_RST));
+}
+
+/* A target for a client's packet that begins a connection, or whose connection is moved. */
+static enum drop_reason begin(const struct job *job, const struct connection_key *key,
+	bool is_moved, struct connection **out)
 {
 	const struct vipa *vipa = &job->table->vipas[key->vipa];
 	const struct vipa_service *service =
@@ -116,8 +123,7 @@ static enum drop_reason begin(
 
 	if (!service)
 		return DROP_vipa_no_service;
-	if (!begins_connection(&job->decoded)
-		&& (service->scheduling != VIPA_MAGLEV || job->decoded.tcp_flags & TCP_RST))
+	if (!is_moved && !may_begin(job, service))
 		return DROP_connection_unknown;
 	target = schedule_pick(
 		service, (uint16_t)(service - job->table->services), key, &job->own->round);
@@ -151,7 +157,7 @@ static enum drop_reason check_target(const struct job *job, struct connection **
 	if (!job->table->moves && key.protocol != IPPROTO_UDP && !begins_connection(&job->decoded))
 		return DROP_target_none;
 	connection_remove(job->own->connections, *connection);
-	return begin(job, &key, connection);
+	return begin(job, &key, true, connection);
 }
 
 /* What came by IPsec is believed by IPsec only, and the other way round (D3). */
@@ -229,7 +235,7 @@ static rte_edge_t from_client(const struct job *job)
 	connection = connection_find(job->own->connections, &key);
 	if (connection && !is_as_secure(job, connection))
 		return refuse(job, DROP_vipa_plain);
-	reason = connection ? check_target(job, &connection) : begin(job, &key, &connection);
+	reason = connection ? check_target(job, &connection) : begin(job, &key, false, &connection);
 	if (unlikely(reason))
 		return refuse(job, reason);
 	follow(job, connection, true);

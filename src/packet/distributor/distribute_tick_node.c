@@ -72,19 +72,27 @@ static void reset(struct tick *tick, const struct connection *connection)
 	emit(tick, DISTRIBUTE_TICK_EDGE_CLIENT, packet);
 }
 
+static bool has_vipa(const struct vipa_table *table, const struct connection *connection)
+{
+	const struct vipa *vipa = &table->vipas[connection->key.vipa];
+
+	return vipa->name[0] && vipa->generation == connection->key.vipa_generation;
+}
+
 static bool is_lost(const struct vipa_table *table, const struct connection *connection)
 {
 	const struct vipa_target *target = &table->targets[connection->target];
-	const struct vipa *vipa = &table->vipas[connection->key.vipa];
 
 	return !target->name[0] || target->generation != connection->target_generation
-		|| !health_is_up(connection->target) || !vipa->name[0]
-		|| vipa->generation != connection->key.vipa_generation;
+		|| !health_is_up(connection->target) || !has_vipa(table, connection);
 }
 
-/* Where they are moved the next packet chooses the target. */
+/* Where they are moved the client's next packet chooses another target. Until then they are known,
+ * or a packet that begins no connection would be refused, and the client never hear of it. */
 static void settle_lost(struct tick *tick, struct connection *connection, uint16_t *resets)
 {
+	if (tick->table->moves && has_vipa(tick->table, connection))
+		return;
 	if (!tick->table->moves) {
 		reset(tick, connection);
 		(*resets)++;

@@ -171,6 +171,7 @@ static void echo_is_answered(void **state)
 	(void)state;
 	icmp[0] = 8;
 	memset(icmp + 8, 0x77, 56);
+	frame.bytes[22] = 3; /* hops that the question had left */
 	lab_finish(&frame);
 	lab_send("uplink", frame.bytes, frame.size);
 	assert_int_equal(lab_count("uplink"), 1);
@@ -178,6 +179,9 @@ static void echo_is_answered(void **state)
 	assert_int_equal(decoded.icmp_type, 0);
 	assert_memory_equal(decoded.destination, "\xc0\x00\x02\x64", 4);
 	assert_memory_equal(decoded.source, "\xc0\x00\x02\x50", 4);
+	assert_true(checksum_is_right(&decoded));
+	assert_int_equal(decoded.frame[22], 64);
+	assert_int_equal(decoded.frame[20] & 0x40, 0); /* it may be cut */
 }
 
 /* D2: an error of a router about an answer follows the connection to its target. */
@@ -399,6 +403,34 @@ static void connections_of_a_dead_target_are_reset(void **state)
 	lab_distribute("allowed", "none");
 }
 
+/* D14: nobody resets it; what the client sends next, which begins no connection, goes to another
+ * target. */
+static void connections_of_a_dead_target_are_moved(void **state)
+{
+	struct vipa_service *service;
+	struct lab_frame frame;
+	struct decoded decoded;
+	uint16_t port = next_port;
+
+	(void)state;
+	establish(CLIENT, VIPA);
+	port = next_port;
+	lab_clear();
+	lab_distribute("allowed", "heartbeat"); /* and none comes */
+	vipa_table->moves = true;
+	lab_walk();
+	assert_int_equal(lab_count("uplink"), 0);
+	service = vipa_find_service(vipa_table, &vipa_table->vipas[0], IPPROTO_TCP, 80);
+	service->targets[0] = 1; /* the partition */
+	service->weights[0] = 100;
+	lab_make_tcp(&frame, true, CLIENT, VIPA, port, 80, ACK, 0x12345678);
+	lab_send("uplink", frame.bytes, frame.size);
+	assert_int_equal(lab_count("web.eth0"), 1);
+	decode(lab_frame_at("web.eth0", 0), &decoded);
+	assert_int_equal(decoded.source_port, port);
+	lab_distribute("allowed", "none");
+}
+
 /* D11 */
 static void a_partition_serves(void **state)
 {
@@ -499,6 +531,7 @@ int main(void)
 		TEST(a_partition_serves),
 		TEST(heartbeats_are_answered_and_believed_once),
 		TEST(connections_of_a_dead_target_are_reset),
+		TEST(connections_of_a_dead_target_are_moved),
 	};
 
 	return cmocka_run_group_tests(tests, distributor_lab_open, distributor_lab_close);

@@ -68,10 +68,11 @@ static void print_target(const json_t *result)
 	printf("\nload       %.0f%%, %s\n", (double)format_integer(result, "load") * 100 / 65535,
 		strcmp(by, "api") == 0 ? "as was said by API" : "as the system has it");
 	printf("flows      %lld\n", (long long)format_integer(result, "flows"));
-	printf("packets    %lld secure and %lld plain from distributors; %lld back to them, %lld "
-	       "straight out\n\n",
+	printf("packets    %lld secure and %lld plain from distributors, %lld by our own IPsec; "
+	       "%lld back to distributors, %lld straight out\n\n",
 		(long long)format_integer(packets, "secure"),
 		(long long)format_integer(packets, "plain"),
+		(long long)format_integer(packets, "decrypted"),
 		(long long)format_integer(packets, "to_distributor"),
 		(long long)format_integer(packets, "direct"));
 	print_distributors(json_object_get(result, "distributors"));

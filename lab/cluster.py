@@ -9,11 +9,17 @@
       └─lan2══eth1── t2: …                                ══╝
 """
 
+import pathlib
+
 from lab.appliance import host, key_file
 from lab.distributor import DISTRIBUTOR, OUTSIDE6, VIPA, VIPA6, gre_key, target_address
+from lab.esp_client import Agreement, section
 from lab.netns import veth, wait_until
 
 LINK_MTU = 1600
+LINK_MTU_ESP = 1700  # with ESP around GRE
+FIRST_LINK = 100     # number of the first target's agreement about the link
+LAB = pathlib.Path(__file__).parent
 
 
 class Target:
@@ -44,6 +50,17 @@ class Target:
 
     def key(self, kind, direction):
         return gre_key(self.secret, kind, direction, self.address)
+
+    def change(self, **sections):
+        """Of its configuration, before it is started."""
+        self.daemon.config.update(sections)
+        self.daemon.write_config()
+
+    def run_server(self, program, *arguments):
+        """A server of the lab's, which says when it is ready."""
+        process = self.namespace.start("/usr/bin/python3", "-B", LAB / program, self.name, *arguments, stdout=-1, text=True)
+        assert process.stdout.readline() == "ready\n"
+        return process
 
 
 class Cluster:
@@ -79,6 +96,24 @@ class Cluster:
         outside.run("ip", "address", "add", "192.0.2.100/24", "dev", "lan0")
         outside.run("ip", "link", "set", "lan0", "up")
         outside.run("ip", "address", "add", f"{OUTSIDE6}/64", "dev", "lan0", "nodad")
+
+    def protect_link(self, **options):
+        """GRE in ESP (D10), with a pair of static SAs for each target; options: of the SAs. The agreements."""
+        agreements = []
+        for index, target in enumerate(self.targets):
+            made = Agreement(target.address, DISTRIBUTOR, mode="transport", number=FIRST_LINK + index, **options)
+            own = section(self.lab.folder / f"{target.name}.esp", [made], at_client=True, unmatched="bypass")
+            target.change(ipsec=own, target={**target.daemon.config["target"], "link-security": "required"})
+            agreements.append(made)
+        # Clients in clear are nobody's business there, unless somebody has said so.
+        ipsec = {"unmatched": "bypass", **self.lab.config.get("ipsec", {})}
+        self.lab.config["ipsec"] = {**ipsec, **section(self.lab.folder / "link.esp", agreements)}
+        self.lab.config["distributor"]["link-security"] = "required"
+        return agreements
+
+    def serve_echo(self, program="echo_server.py", port=7):
+        for target in self.targets:
+            target.run_server(program, port, VIPA, VIPA6)  # answers to datagrams come from there, too
 
     def start(self, change=None):
         for target in self.targets:

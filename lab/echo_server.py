@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A server that says who it is, over UDP and TCP, IPv4 and IPv6.
 
-    /usr/bin/python3 lab/echo_server.py NAME PORT
+    /usr/bin/python3 lab/echo_server.py NAME PORT [ADDRESS...]
 
-Each datagram is answered with the name, a blank and what it had; a connection gets the name and a newline, then
+Without addresses it listens on all. Each datagram is answered with the name, a blank and what it had; a connection gets the name and a newline, then
 what it sends. Prints one line when it is ready.
 """
 
@@ -23,7 +23,7 @@ class Datagrams(asyncio.DatagramProtocol):
         self.transport.sendto(self.name + b" " + data, address)
 
 
-async def serve(name, port):
+async def serve(name, port, addresses):
     async def answer(reader, writer):
         writer.write(name.encode() + b"\n")
         while data := await reader.read(65536):
@@ -32,7 +32,8 @@ async def serve(name, port):
         writer.close()
 
     loop = asyncio.get_running_loop()
-    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         handle = socket.socket(family, socket.SOCK_DGRAM)
         if family == socket.AF_INET6:
             handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -45,4 +46,4 @@ async def serve(name, port):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:] or ["0.0.0.0", "::"]))

@@ -41,31 +41,42 @@ class Agreement:
     def spi(self, is_in):
         return (SPI_IN if is_in else SPI_OUT) + self.number
 
-    def rows(self):
-        """Of ipsec.sas."""
+    def rows(self, at_client=False):
+        """Of ipsec.sas, at the one end or the other."""
         common = {"mode": self.mode, "cipher": self.cipher, "integrity": self.integrity, "esn": self.esn,
                   "request": self.number + 1, **self.options}
         ports = ({"source-port": self.port, "destination-port": 4500},
                  {"source-port": 4500, "destination-port": self.port}) if self.port else ({}, {})
-        return {self.names[0]: {"direction": "in", "spi": self.spi(True), "source": self.client,
+        to_vipa, from_vipa = ("out", "in") if at_client else ("in", "out")
+        return {self.names[0]: {"direction": to_vipa, "spi": self.spi(True), "source": self.client,
                                 "destination": self.vipa, **common, **ports[0]},
-                self.names[1]: {"direction": "out", "spi": self.spi(False), "source": self.vipa,
+                self.names[1]: {"direction": from_vipa, "spi": self.spi(False), "source": self.vipa,
                                 "destination": self.client, **common, **ports[1]}}
+
+    def policy(self, at_client=False, **changes):
+        """Of ipsec.policies: all between the two ends, or what changes say."""
+        own, other = (self.client, self.vipa) if at_client else (self.vipa, self.client)
+        return {"action": "protect", "local": own, "remote": other, "mode": self.mode, "request": self.number + 1,
+                **changes}
 
     def key_lines(self):
         keys = f"{self.cipher_key.hex() or '-'} {self.integrity_key.hex()}".rstrip()
         return "".join(f"{name} {keys}\n" for name in self.names)
 
 
-def configure(lab, agreements, unmatched="discard", policies=None, **options):
-    """The section `ipsec`: SAs of all agreements, and policies (by default: all for a VIPA has to be protected)."""
-    path = key_file(lab.folder / "keys" / "ipsec", "".join(agreement.key_lines() for agreement in agreements))
-    protect = {f"client{agreement.number}": {
-        "action": "protect", "local": agreement.vipa, "remote": agreement.client, "mode": agreement.mode,
-        "request": agreement.number + 1} for agreement in agreements}
-    lab.config["ipsec"] = {
-        "unmatched": unmatched, "key-file": str(path), "policies": protect if policies is None else policies,
-        "sas": {name: row for agreement in agreements for name, row in agreement.rows().items()}, **options}
+def section(path, agreements, policies=None, at_client=False, **options):
+    """The section `ipsec` of one end, its keys in a file at path: SAs of all agreements, and policies (by default:
+    all between their ends has to be protected)."""
+    key_file(path, "".join(agreement.key_lines() for agreement in agreements))
+    protect = {f"client{agreement.number}": agreement.policy(at_client=at_client) for agreement in agreements}
+    return {"key-file": str(path), "policies": protect if policies is None else policies,
+            "sas": {name: row for agreement in agreements for name, row in agreement.rows(at_client).items()},
+            **options}
+
+
+def configure(lab, agreements, **options):
+    """The section of the lab's own daemon."""
+    lab.config["ipsec"] = section(lab.folder / "keys" / "ipsec", agreements, **options)
 
 
 def bare(packet):

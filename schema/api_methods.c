@@ -340,7 +340,8 @@ const struct api_method api_methods[] = {
 		FIELD("packets.secure", API_INTEGER, "from distributors, of connections that came by IPsec"),
 		FIELD("packets.plain", API_INTEGER, "from distributors, of those that came in clear"),
 		FIELD("packets.to_distributor", API_INTEGER, "answers, in GRE"),
-		FIELD("packets.direct", API_INTEGER, "answers, straight out")),
+		FIELD("packets.direct", API_INTEGER, "answers, straight out"),
+		FIELD("packets.decrypted", API_INTEGER, "that came by this target's own IPsec")),
 },
 {
 	.name = "target.ready", .owner = "packet", .access = API_OPERATOR,

@@ -404,6 +404,9 @@ const struct config_option config_options[] = {
 	OPTION("distributor.local", ADDRESS, LIVE, EXAMPLE("198.51.100.1"),
 		.default_note = "none; needed with link",
 		HELP("Our address on the link; nobody else may have it"))
+	OPTION("distributor.link-security", ENUM, LIVE, .values = "required|off", DEFAULT("off"),
+		HELP("required: GRE leaves by the link in ESP, as ipsec.policies have it for the link's "
+		     "addresses, or not at all, and what comes in clear is dropped. The same on the targets"))
 	OPTION("distributor.vipas", MAP, LIVE, RANGE(0, 256), .key_type = "name",
 		HELP("The virtual addresses, by name"))
 	OPTION("distributor.vipas.*", SECTION, LIVE, HELP("One virtual address"))
@@ -485,6 +488,8 @@ const struct config_option config_options[] = {
 		HELP("The adapter that leads to the distributors, of kind xcf"))
 	OPTION("target.local", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED, EXAMPLE("198.51.100.11"),
 		HELP("Our address on the link; nobody else may have it"))
+	OPTION("target.link-security", ENUM, LIVE, .values = "required|off", DEFAULT("off"),
+		HELP("required: GRE in ESP alone, both ways; as distributor.link-security there"))
 	OPTION("target.distributors", ADDRESS, LIVE, .flags = CONFIG_IS_REQUIRED | CONFIG_IS_LIST,
 		RANGE(1, 8), EXAMPLE("[198.51.100.1]"),
 		HELP("Addresses of the distributors on the link; connections are taken from these alone"))

@@ -54,6 +54,23 @@ def lab(make_lab):
     return make_lab()
 
 
+@pytest.fixture
+def cluster(lab, request):
+    """cluster(...): a Cluster, not started."""
+    from lab.cluster import Cluster  # with scapy, which few need and all would wait for
+    made = []
+
+    def begin(**options):
+        made.append(Cluster(lab, **options))
+        return made[-1]
+    yield begin
+    report = getattr(request.node, "report_call", None)
+    for each in made:
+        each.stop()
+        for target in each.targets if report is not None and report.failed else []:
+            print(f"--- {target.daemon.log_path}\n{target.daemon.log()[-4000:]}")
+
+
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:

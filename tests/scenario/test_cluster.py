@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import pathlib
 import time
 
 import pytest
@@ -11,40 +10,19 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import GRE, Ether
 
-from lab.cluster import Cluster
+from lab.cluster import LAB
 from lab.distributor import PLAIN, TO_TARGET, VIPA, VIPA6, Connection
 from lab.netns import wait_until
 from lab.peers import curl, is_listening, nginx, ping
 from tests.scenario.test_target import POST_SERVER, drain
 
-LAB = pathlib.Path(__file__).resolve().parent.parent.parent / "lab"
 ECHO = {"echo": {"port": 7}}
 PAGE = b"".join(b"line %06d of a page\n" % i for i in range(20000))
-
-
-@pytest.fixture
-def cluster(lab):
-    """cluster(...): a Cluster, not started."""
-    made = []
-
-    def begin(**options):
-        made.append(Cluster(lab, **options))
-        return made[-1]
-    yield begin
-    for each in made:
-        each.stop()
 
 
 def serve_pages(lab, cluster):
     for target in cluster.targets:
         nginx(lab, target.name, {"page": PAGE, "who": target.name.encode()}, ipv6=True)
-
-
-def serve_echo(cluster):
-    for target in cluster.targets:
-        process = target.namespace.start("/usr/bin/python3", "-B", LAB / "echo_server.py", target.name, 7,
-                                         stdout=-1, text=True)
-        assert process.stdout.readline() == "ready\n"
 
 
 def url(path, address=VIPA):
@@ -105,7 +83,7 @@ def test_weights_are_followed_by_real_connections(lab, cluster):
         lab.config["distributor"]["targets"][target.name]["weight"] = weight
     lab.config["distributor"]["scheduling"] = "wrr"
     both.start()
-    serve_echo(both)
+    both.serve_echo()
     sums = ask_many(lab, 10000)
     assert sum(sums.values()) == 10000 and set(sums) == {"t1", "t2", "t3"}, sums
     for name, share in (("t1", 50), ("t2", 100), ("t3", 150)):
@@ -116,7 +94,7 @@ def test_killed_target_gets_no_new_connection_after_a_second(lab, cluster):
     """D14: SIGKILL of the target's packet role: whoever connects a second later, or after that, is served; a
     connection that was there is reset; the target gets its share again when it is back."""
     both = cluster(services=ECHO, scheduling="wrr").start()
-    serve_echo(both)
+    both.serve_echo()
     assert set(ask_many(lab, 100)) == {"t1", "t2"}
     victim = both.targets[0].daemon
     connections = [Connection(lab.outside) for _ in range(8)]
@@ -139,7 +117,7 @@ def test_drained_target_keeps_what_it_has(lab, cluster):
     """D2 D14: drained at the distributor, or not ready any more as the target itself says: connections that are
     there go on, new ones all go elsewhere."""
     both = cluster(services=ECHO, scheduling="wrr").start()
-    serve_echo(both)
+    both.serve_echo()
     connections = [Connection(lab.outside) for _ in range(8)]
     assert {connection.name for connection in connections} == {"t1", "t2"}
     assert lab.daemon.command("distributor", "drain", "t1").returncode == 0
@@ -156,7 +134,7 @@ def test_drained_target_keeps_what_it_has(lab, cluster):
 def test_packet_role_of_the_distributor_comes_back(lab, cluster):
     """D14: targets tell that nobody answers them, and the new process believes them at once."""
     both = cluster(services=ECHO, scheduling="wrr").start()
-    serve_echo(both)
+    both.serve_echo()
     pid = lab.daemon.kill_role("packet")
     lab.daemon.wait_role("packet", pid)
     wait_until(lambda: both.up() == {"t1", "t2"}, what="the targets' reports")
@@ -183,7 +161,7 @@ def test_common_filters_are_asked_at_the_distributor(lab, cluster):
     lab.config["filters"] = both.targets[0].daemon.config["filters"] = filters
     both.targets[0].daemon.write_config()
     both.start()
-    serve_echo(both)
+    both.serve_echo()
     assert ask_many(lab, 20) == {"t1": 20}
     assert ping(lab.outside, VIPA, timeout=1) is False
     before = both.targets[0].daemon.cli("target")["packets"]["plain"]

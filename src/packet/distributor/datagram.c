@@ -41,7 +41,7 @@ static uint32_t target_mtu(const struct vipa_target *target)
 	if (target->is_local)
 		return distribute_port_mtu(target->local_port);
 	mtu = end ? distribute_port_mtu(end->port) : 0;
-	return mtu ? mtu - gre_overhead(end->local.version) : 0;
+	return mtu ? mtu - link_gre_overhead(end) : 0;
 }
 
 uint32_t distribute_path_mtu(

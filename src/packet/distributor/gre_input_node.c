@@ -18,6 +18,7 @@
 enum gre_input_edge {
 	GRE_INPUT_EDGE_ORIGIN_TAG,
 	GRE_INPUT_EDGE_ANSWER,
+	GRE_INPUT_EDGE_PROTECT, /* an answer by a link that demands it (D10) */
 	GRE_INPUT_EDGE_DROP,
 	GRE_INPUT_EDGE_COUNT,
 };
@@ -80,7 +81,7 @@ static rte_edge_t send_answer(const struct receiver *receiver, struct rte_mbuf *
 	memcpy(rte_pktmbuf_append(packet, (uint16_t)body_size), body, body_size);
 	*packet_metadata(packet) = (struct packet_metadata){
 		.origin = {.ingress_port = end->port}, .egress_port = port->index};
-	return GRE_INPUT_EDGE_ANSWER;
+	return link_protect(end, packet) ? GRE_INPUT_EDGE_PROTECT : GRE_INPUT_EDGE_ANSWER;
 }
 
 static rte_edge_t take_heartbeat(const struct receiver *receiver, struct rte_mbuf *packet,
@@ -244,6 +245,7 @@ struct rte_node_register gre_input_node = {
 		{
 			[GRE_INPUT_EDGE_ORIGIN_TAG] = "origin_tag",
 			[GRE_INPUT_EDGE_ANSWER] = "tx",
+			[GRE_INPUT_EDGE_PROTECT] = "ipsec_output",
 			[GRE_INPUT_EDGE_DROP] = "drop",
 		},
 };

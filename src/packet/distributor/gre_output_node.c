@@ -14,7 +14,8 @@
 
 enum gre_output_edge {
 	GRE_OUTPUT_EDGE_TX,
-	GRE_OUTPUT_EDGE_TO_CLIENT, /* it is told that its packet is too big */
+	GRE_OUTPUT_EDGE_IPSEC, /* to a target by a link that demands it (D10); to a client who is
+				* told that its packet is too big */
 	GRE_OUTPUT_EDGE_DROP,
 	GRE_OUTPUT_EDGE_COUNT,
 };
@@ -98,7 +99,9 @@ static void transmit(const struct tunnel *tunnel, struct rte_mbuf *packet)
 	metadata->vlan = 0;
 	metadata->egress_port = tunnel->port->index;
 	trace_step(carrier, "gre_output", "to target %s", target->name);
-	node_forward(tunnel->graph, tunnel->node, GRE_OUTPUT_EDGE_TX, carrier);
+	node_forward(tunnel->graph, tunnel->node,
+		link_protect(tunnel->end, carrier) ? GRE_OUTPUT_EDGE_IPSEC : GRE_OUTPUT_EDGE_TX,
+		carrier);
 }
 
 static void tell_client(const struct tunnel *tunnel, struct rte_mbuf *packet)
@@ -107,7 +110,7 @@ static void tell_client(const struct tunnel *tunnel, struct rte_mbuf *packet)
 	struct rte_mbuf *error = is_answer ? NULL : message_too_big(packet, tunnel->mtu);
 
 	if (error)
-		node_forward(tunnel->graph, tunnel->node, GRE_OUTPUT_EDGE_TO_CLIENT, error);
+		node_forward(tunnel->graph, tunnel->node, GRE_OUTPUT_EDGE_IPSEC, error);
 	drop(tunnel, packet, DROP_gre_too_big);
 }
 
@@ -158,7 +161,7 @@ static uint16_t gre_output_process(
 		tunnel.port = link_port(tunnel.end);
 	if (tunnel.port)
 		tunnel.mtu = __atomic_load_n(&tunnel.port->mtu_bytes, __ATOMIC_RELAXED)
-			- gre_overhead(tunnel.end->local.version);
+			- link_gre_overhead(tunnel.end);
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *packet = objects[i];
 
@@ -180,7 +183,7 @@ struct rte_node_register gre_output_node = {
 	.next_nodes =
 		{
 			[GRE_OUTPUT_EDGE_TX] = "tx",
-			[GRE_OUTPUT_EDGE_TO_CLIENT] = "ipsec_output",
+			[GRE_OUTPUT_EDGE_IPSEC] = "ipsec_output",
 			[GRE_OUTPUT_EDGE_DROP] = "drop",
 		},
 };

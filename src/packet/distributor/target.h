@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * This host as a target (D9): the host's stack owns virtual addresses (VIPAs) on a hidden
- *interface; a distributor sends it what clients want of them in GRE over a trusted link, and what
- *the host answers goes back the way that its connection came: by GRE when it came by IPsec,
- *straight out of the physical adapter when it came in clear.
+ * interface; a distributor sends it what clients want of them in GRE over a trusted link, and what
+ * the host answers goes back the way that its connection came: by GRE when it came to the
+ * distributor by IPsec, straight out of the physical adapter when it came in clear; there the
+ * target's own IPsec does what policy says.
  *
  *	link_input ── target_input ── tx (the hidden interface)
+ *	target_station ── ipsec_input ──┘
  *	rx (the hidden interface) ── target_reply ─┬─ tx (the link)
- *	                                           └─ target_direct ── tx (the physical adapter)
+ *	                                           └─ ipsec_output ── target_direct ── tx (the
+ *	                                              physical adapter)
  *
  * Writer of the table: the control thread (target_config.c, target_control.c), before it is
  * published. Readers: workers, valid until the end of the walk. Other state says so beside it.
@@ -62,7 +65,8 @@ struct target_table {
 	uint16_t vipa_count, service_count;
 	struct ip_address vipas[TARGET_VIPAS_MAX];
 	struct target_service services[TARGET_SERVICES_MAX];
-	uint16_t host_port, physical_port; /* indices, or PORT_NONE */
+	/* Indices, or PORT_NONE: the hidden interface, the physical adapter, the host's own. */
+	uint16_t host_port, physical_port, socket_port;
 	uint16_t vlan;                     /* of the stations */
 	uint8_t mac[ETH_ADDRESS_SIZE];     /* of the stations */
 	struct target_station stations[2]; /* IPv4, IPv6 */
@@ -70,6 +74,7 @@ struct target_table {
 	/* Control thread only. */
 	uint32_t interval_ms, mtu_max_bytes, flows_max;
 	char interface[16];
+	bool has_sockets; /* gateway.host is there */
 };
 
 /* The table in force; read with publish_read(). NULL: this host is no target. */
@@ -102,6 +107,7 @@ extern struct target_reports target_reports;
 struct target_totals {
 	uint64_t from_distributor[GRE_KIND_COUNT - 1], to_distributor; /* packets; by kind */
 	uint64_t direct;                                               /* straight out */
+	uint64_t decrypted;                                            /* by our own IPsec */
 };
 
 /* A packet that waits for the hardware address of its next hop. */
@@ -139,6 +145,15 @@ static inline const struct target_station *target_station(
 	const struct target_table *table, uint8_t ip_version)
 {
 	return &table->stations[ip_version == 6];
+}
+
+/* Whether the address is that of our station of its version. */
+static inline bool target_is_station(
+	const struct target_table *table, const struct ip_address *address)
+{
+	const struct target_station *station = target_station(table, address->version);
+
+	return station->address.version && ip_address_is_equal(&station->address, address);
 }
 
 static inline bool target_has_vipa(

@@ -96,9 +96,10 @@ static void answer_status(struct ipc_request *request, void *context)
 	const struct port *port = target_table ? port_find(PORT_VIPA_NAME) : NULL;
 	bool is_by_api;
 	json_int_t load = target_load(&is_by_api);
-	json_t *packets = json_pack("{s:I, s:I, s:I, s:I}", "secure",
-		SUM(from_distributor[GRE_SECURE]), "plain", SUM(from_distributor[GRE_PLAIN]),
-		"to_distributor", SUM(to_distributor), "direct", SUM(direct));
+	json_t *packets =
+		json_pack("{s:I, s:I, s:I, s:I, s:I}", "secure", SUM(from_distributor[GRE_SECURE]),
+			"plain", SUM(from_distributor[GRE_PLAIN]), "to_distributor",
+			SUM(to_distributor), "direct", SUM(direct), "decrypted", SUM(decrypted));
 
 	ipc_reply(request,
 		json_pack("{s:b, s:s, s:b, s:i, s:o, s:o, s:o, s:I, s:s, s:I, s:o}", "is_target",
@@ -153,6 +154,8 @@ void target_metrics(json_t *samples)
 		json_pack("{s:s}", "way", "to_distributor"), (double)SUM(to_distributor));
 	packet_metric(samples, "target_packets", "counter", help,
 		json_pack("{s:s}", "way", "direct"), (double)SUM(direct));
+	packet_metric(samples, "target_packets", "counter", help,
+		json_pack("{s:s}", "way", "decrypted"), (double)SUM(decrypted));
 	packet_metric(samples, "target_flows", "gauge",
 		"Flows whose way is remembered, so that their answers take it.", NULL,
 		(double)count_flows());

@@ -104,7 +104,7 @@ static int read_section(const json_t *section, struct target_table *table, struc
 {
 	int status = read_vipas(section, table, error);
 
-	table->host_port = table->physical_port = PORT_NONE;
+	table->host_port = table->physical_port = table->socket_port = PORT_NONE;
 	table->interval_ms =
 		(uint32_t)json_integer_value(json_object_get(section, "heartbeat-interval"));
 	table->mtu_max_bytes = (uint32_t)json_integer_value(json_object_get(section, "mtu"));
@@ -136,6 +136,7 @@ int target_table_create(const json_t *config, struct target_table **out, struct 
 		target_table_destroy(table);
 		return status;
 	}
+	table->has_sockets = json_object_get(json_object_get(config, "gateway"), "host") != NULL;
 	*out = table;
 	return 0;
 }
@@ -184,6 +185,7 @@ int target_table_bind(struct target_table *table, const char *physical)
 
 	table->host_port = index_of(PORT_VIPA_NAME, PORT_VIPA);
 	table->physical_port = index_of(physical, PORT_PHYSICAL);
+	table->socket_port = index_of(table->has_sockets ? "host" : NULL, PORT_HOST);
 	for (uint16_t i = 0; end && i < end->peer_count && status == 0; i++)
 		status = derive_keys(end, &end->peers[i], &keys[i]);
 	return status;

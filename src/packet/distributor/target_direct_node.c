@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * target_direct: what the host sends from a VIPA straight to its client, out of the physical
- * adapter (D9): to the client itself when it is on-link, else to the router. The frame's sender,
- * and who asks for hardware addresses, is our station there: the VIPA is nobody's on that network
- * but the distributor's. Workers.
+ * adapter (D9), in ESP or not: to the client itself when it is on-link, else to the router. The
+ * frame's sender, and who asks for hardware addresses, is our station there: the VIPA is nobody's
+ * on that network but the distributor's. Workers.
  */
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/neighbour.h"

@@ -16,9 +16,10 @@
 
 enum target_way_kind {
 	TARGET_WAY_UNKNOWN,
-	TARGET_WAY_SECURE, /* back to the distributor, by GRE */
-	TARGET_WAY_PLAIN,  /* distributed in clear: straight out */
-	TARGET_WAY_OWN,    /* begun by this host: straight out */
+	TARGET_WAY_SECURE,    /* back to the distributor, by GRE */
+	TARGET_WAY_PLAIN,     /* distributed in clear: straight out */
+	TARGET_WAY_OWN,       /* begun by this host: straight out */
+	TARGET_WAY_PROTECTED, /* came by our own IPsec: straight out, protected again */
 };
 
 struct target_way {

@@ -3,10 +3,11 @@
  * target_input: GRE from a trusted link, for this host as a target. It is taken from a
  * distributor's address, on the link that it is on, with one of the keys that are shared with it,
  * and for one of our VIPAs (D7's mirror); then the host gets the packet inside, and by which way
- * the flow came is remembered (D9). Common filters are not asked: the distributor has (D8).
- * Workers.
+ * the flow came is remembered (D9). Common filters are not asked: the distributor has (D8). They
+ * are asked for what came to our station by our own IPsec. Workers.
  */
 #include "base/clock.h"
+#include "packet/distributor/filter.h"
 #include "packet/distributor/target.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
@@ -25,6 +26,7 @@ struct receiver {
 	const struct target_table *table; /* NULL: this host is no target */
 	struct target_worker *own;
 	struct link_end *end;
+	const struct filter_set *filters;
 	const struct port *host; /* the hidden interface; NULL: it is not there */
 	uint32_t now_s;
 };
@@ -67,8 +69,8 @@ static bool is_by_our_link(
 
 /* ---- for whom it is ---- */
 
-/* The inner packet, behind an Ethernet header to the hidden interface. */
-static bool unwrap(struct rte_mbuf *packet, const struct gre *gre, const struct port *host)
+/* The inner packet, behind an Ethernet header without addresses. */
+static bool unwrap(struct rte_mbuf *packet, const struct gre *gre)
 {
 	uint8_t *frame;
 
@@ -79,12 +81,19 @@ static bool unwrap(struct rte_mbuf *packet, const struct gre *gre, const struct 
 		packet, (uint16_t)(gre->payload_offset - ETH_HEADER_SIZE));
 	if (!frame)
 		return false;
-	memcpy(frame, host->mac, ETH_ADDRESS_SIZE);
-	memcpy(frame + ETH_ADDRESS_SIZE, host->mac, ETH_ADDRESS_SIZE);
-	frame[ETH_ADDRESS_SIZE] ^= 0x40; /* nobody's: the other end of the TAP */
 	network_store16(frame + ETH_TYPE_OFFSET, gre->protocol);
 	packet->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
 	return true;
+}
+
+static void address_to_host(struct rte_mbuf *packet, const struct port *host)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(packet, uint8_t *);
+
+	memcpy(frame, host->mac, ETH_ADDRESS_SIZE);
+	memcpy(frame + ETH_ADDRESS_SIZE, host->mac, ETH_ADDRESS_SIZE);
+	frame[ETH_ADDRESS_SIZE] ^= 0x40; /* nobody's: the other end of the TAP */
+	packet_metadata(packet)->egress_port = host->index;
 }
 
 /* What no client can have. */
@@ -108,11 +117,9 @@ static bool has_ports(const struct decoded *decoded)
 }
 
 /* Later fragments, and ICMP, are no flow of their own. */
-static bool remember(const struct receiver *receiver, const struct decoded *decoded,
-	enum gre_kind kind, uint8_t peer)
+static bool remember(
+	const struct receiver *receiver, const struct decoded *decoded, struct target_way way)
 {
-	const struct target_way way = {
-		.kind = kind == GRE_SECURE ? TARGET_WAY_SECURE : TARGET_WAY_PLAIN, .peer = peer};
 	struct target_flow_key key = {.client_port = decoded->source_port,
 		.port = decoded->destination_port,
 		.ip_version = decoded->ip_version,
@@ -126,33 +133,69 @@ static bool remember(const struct receiver *receiver, const struct decoded *deco
 		decoded->protocol == IPPROTO_TCP ? decoded->tcp_flags : 0, receiver->now_s);
 }
 
+/* Of a frame with the client's packet: the host gets it. */
 static rte_edge_t deliver(const struct receiver *receiver, struct rte_mbuf *packet,
-	const struct gre *gre, enum gre_kind kind, uint8_t peer)
+	const struct decoded *decoded, struct target_way way)
 {
 	struct ip_address source, destination;
+
+	source.version = destination.version = decoded->ip_version;
+	memcpy(source.bytes, decoded->source, sizeof(source.bytes));
+	memcpy(destination.bytes, decoded->destination, sizeof(destination.bytes));
+	if (!target_has_vipa(receiver->table, &destination)
+		|| is_odd_source(receiver->table, &source))
+		return refuse(packet, DROP_target_address);
+	if (!remember(receiver, decoded, way))
+		return refuse(packet, DROP_target_full);
+	address_to_host(packet, receiver->host);
+	return TARGET_INPUT_EDGE_TX;
+}
+
+static rte_edge_t take_packet(const struct receiver *receiver, struct rte_mbuf *packet,
+	const struct gre *gre, enum gre_kind kind, uint8_t peer)
+{
+	const struct target_way way = {
+		.kind = kind == GRE_SECURE ? TARGET_WAY_SECURE : TARGET_WAY_PLAIN, .peer = peer};
 	struct decoded decoded;
+	rte_edge_t edge;
 
 	if (!receiver->host)
 		return refuse(packet, DROP_tx_down);
-	if (gre->protocol == GRE_HEARTBEAT || !unwrap(packet, gre, receiver->host))
+	if (gre->protocol == GRE_HEARTBEAT || !unwrap(packet, gre))
 		return refuse(packet, DROP_gre_malformed);
 	decode_headers(rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len, packet->pkt_len,
 		&decoded);
 	if (decoded.malformed || !decoded.ip_version)
 		return refuse(packet, DROP_gre_malformed);
-	source.version = destination.version = decoded.ip_version;
-	memcpy(source.bytes, decoded.source, sizeof(source.bytes));
-	memcpy(destination.bytes, decoded.destination, sizeof(destination.bytes));
-	if (!target_has_vipa(receiver->table, &destination)
-		|| is_odd_source(receiver->table, &source))
-		return refuse(packet, DROP_target_address);
-	if (!remember(receiver, &decoded, kind, peer))
-		return refuse(packet, DROP_target_full);
-	TARGET_COUNT(receiver->own->totals.from_distributor[kind]);
-	packet_metadata(packet)->egress_port = receiver->host->index;
-	trace_step(packet, "target_input", "%s, to the host",
-		kind == GRE_SECURE ? "came by IPsec" : "came in clear");
-	return TARGET_INPUT_EDGE_TX;
+	edge = deliver(receiver, packet, &decoded, way);
+	if (edge == TARGET_INPUT_EDGE_TX) {
+		TARGET_COUNT(receiver->own->totals.from_distributor[kind]);
+		trace_step(packet, "target_input", "%s, to the host",
+			kind == GRE_SECURE ? "came by IPsec" : "came in clear");
+	}
+	return edge;
+}
+
+/* What ipsec_input has decrypted; and what ipsec_output tells the host of what it sent. */
+static rte_edge_t take_own(const struct receiver *receiver, struct rte_mbuf *packet)
+{
+	bool is_decrypted = packet_metadata(packet)->origin.kind == ORIGIN_DECRYPTED;
+	const struct target_way way = {.kind = TARGET_WAY_PROTECTED, .peer = TARGET_PEER_NONE};
+	struct decoded decoded;
+	rte_edge_t edge;
+
+	if (!receiver->table || !receiver->host)
+		return refuse(packet, DROP_tx_down);
+	decode_headers(rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len, packet->pkt_len,
+		&decoded);
+	if (is_decrypted && !filter_check(receiver->filters, &decoded))
+		return refuse(packet, DROP_filter_rule);
+	edge = deliver(receiver, packet, &decoded, way);
+	if (is_decrypted && edge == TARGET_INPUT_EDGE_TX) {
+		TARGET_COUNT(receiver->own->totals.decrypted);
+		trace_step(packet, "target_input", "came by our own IPsec, to the host");
+	}
+	return edge;
 }
 
 /* Heartbeats end here. */
@@ -192,7 +235,7 @@ static rte_edge_t take(const struct receiver *receiver, struct rte_mbuf *packet)
 	}
 	if (kind == GRE_CONTROL)
 		return take_control(receiver, packet, &gre, (uint8_t)peer);
-	return deliver(receiver, packet, &gre, (enum gre_kind)kind, (uint8_t)peer);
+	return take_packet(receiver, packet, &gre, (enum gre_kind)kind, (uint8_t)peer);
 }
 
 /* Of a chain so much is in one piece that no header is cut when the outer ones are off. */
@@ -222,6 +265,7 @@ static uint16_t target_input_process(
 {
 	struct receiver receiver = {.table = publish_read(&target_table),
 		.own = target_workers[worker_index],
+		.filters = publish_read(&filter_set),
 		.now_s = (uint32_t)(clock_monotonic_ns() / CLOCK_NS_PER_S)};
 
 	if (receiver.table) {
@@ -236,7 +280,9 @@ static uint16_t target_input_process(
 			packet = objects[i];
 			edge = refuse(packet, DROP_no_memory);
 		} else {
-			edge = take(&receiver, packet);
+			edge = packet_metadata(packet)->flags & PACKET_IS_OF_STATION
+				? take_own(&receiver, packet)
+				: take(&receiver, packet);
 		}
 		if (edge != TARGET_INPUT_EDGE_COUNT)
 			node_forward(graph, node, edge, packet);

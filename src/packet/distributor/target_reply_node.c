@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * target_reply: what the host sends from its VIPAs, through the hidden interface. Answers go the
- * way that their connection came by: back to the distributor in GRE, when it came by IPsec, else
- * straight out, past the common filters (D8, D9). An answer whose connection is not known (any
- * more) goes nowhere: it may be one that is nobody's to see. Workers.
+ * way that their connection came by: back to the distributor in GRE, when it came to it by IPsec,
+ * else straight out, past the common filters and with our own IPsec where policy asks for it (D8,
+ * D9). An answer whose connection is not known (any more) goes nowhere: it may be one that is
+ * nobody's to see. Workers.
  */
 #include "base/clock.h"
 #include "packet/distributor/filter.h"
@@ -26,7 +27,8 @@
 
 enum target_reply_edge {
 	TARGET_REPLY_EDGE_LINK,
-	TARGET_REPLY_EDGE_DIRECT,
+	TARGET_REPLY_EDGE_IPSEC, /* straight out; or to the distributor, by a link that demands it
+				  */
 	TARGET_REPLY_EDGE_DROP,
 	TARGET_REPLY_EDGE_COUNT,
 };
@@ -173,7 +175,10 @@ static void wrap(const struct replier *replier, struct rte_mbuf *packet, uint8_t
 	packet_metadata(packet)->vlan = 0;
 	TARGET_COUNT(replier->own->totals.to_distributor);
 	trace_step(packet, "target_reply", "to the distributor");
-	node_forward(replier->graph, replier->node, TARGET_REPLY_EDGE_LINK, packet);
+	node_forward(replier->graph, replier->node,
+		link_protect(replier->end, packet) ? TARGET_REPLY_EDGE_IPSEC
+						   : TARGET_REPLY_EDGE_LINK,
+		packet);
 }
 
 /* The host leaves checksums and cutting to us; a distributor gets what is finished. */
@@ -206,6 +211,21 @@ static void send_back(const struct replier *replier, struct rte_mbuf *packet, ui
 	wrap(replier, packet, peer);
 }
 
+/* ---- straight out ---- */
+
+static void send_straight(const struct replier *replier, struct rte_mbuf *packet, bool is_secure)
+{
+	struct packet_metadata *metadata = packet_metadata(packet);
+
+	metadata->origin.kind = ORIGIN_HOST;
+	metadata->origin.vlan = replier->table->vlan;
+	metadata->flags |= PACKET_IS_OF_STATION;
+	metadata->service = (struct service_tag){
+		.vipa = SERVICE_NO_TARGET, .target = SERVICE_NO_TARGET, .is_secure = is_secure};
+	trace_step(packet, "target_reply", "straight out");
+	node_forward(replier->graph, replier->node, TARGET_REPLY_EDGE_IPSEC, packet);
+}
+
 /* ---- the node ---- */
 
 static void reply(const struct replier *replier, struct rte_mbuf *packet)
@@ -231,14 +251,11 @@ static void reply(const struct replier *replier, struct rte_mbuf *packet)
 		break;
 	case TARGET_WAY_PLAIN:
 	case TARGET_WAY_OWN:
-		if (!filter_check(replier->filters, &decoded)) {
+	case TARGET_WAY_PROTECTED:
+		if (filter_check(replier->filters, &decoded))
+			send_straight(replier, packet, way.kind == TARGET_WAY_PROTECTED);
+		else
 			drop(replier, packet, DROP_filter_rule);
-			break;
-		}
-		packet_metadata(packet)->origin.kind = ORIGIN_HOST;
-		packet_metadata(packet)->origin.vlan = replier->table->vlan;
-		trace_step(packet, "target_reply", "straight out");
-		node_forward(replier->graph, replier->node, TARGET_REPLY_EDGE_DIRECT, packet);
 		break;
 	default:
 		drop(replier, packet, DROP_target_flow);
@@ -278,7 +295,7 @@ struct rte_node_register target_reply_node = {
 	.next_nodes =
 		{
 			[TARGET_REPLY_EDGE_LINK] = "tx",
-			[TARGET_REPLY_EDGE_DIRECT] = "target_direct",
+			[TARGET_REPLY_EDGE_IPSEC] = "ipsec_output",
 			[TARGET_REPLY_EDGE_DROP] = "drop",
 		},
 };

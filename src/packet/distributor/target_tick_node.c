@@ -10,7 +10,12 @@
 #include "packet/engine/pool.h"
 #include "packet/port/port.h"
 
-enum target_tick_edge { TARGET_TICK_EDGE_TX, TARGET_TICK_EDGE_DROP, TARGET_TICK_EDGE_COUNT };
+enum target_tick_edge {
+	TARGET_TICK_EDGE_TX,
+	TARGET_TICK_EDGE_PROTECT, /* a report by a link that demands it (D10) */
+	TARGET_TICK_EDGE_DROP,
+	TARGET_TICK_EDGE_COUNT,
+};
 
 /* One walk. */
 struct tick {
@@ -68,7 +73,10 @@ static void report(struct tick *tick, const struct target_table *table)
 		struct rte_mbuf *packet = target_report(table, end, peer, port);
 
 		if (packet)
-			emit(tick, TARGET_TICK_EDGE_TX, packet);
+			emit(tick,
+				link_protect(end, packet) ? TARGET_TICK_EDGE_PROTECT
+							  : TARGET_TICK_EDGE_TX,
+				packet);
 		if (needs_address(end, peer))
 			ask_address(tick, end, peer, port);
 	}
@@ -103,6 +111,7 @@ struct rte_node_register target_tick_node = {
 	.next_nodes =
 		{
 			[TARGET_TICK_EDGE_TX] = "tx",
+			[TARGET_TICK_EDGE_PROTECT] = "ipsec_output",
 			[TARGET_TICK_EDGE_DROP] = "drop",
 		},
 };

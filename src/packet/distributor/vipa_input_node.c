@@ -11,13 +11,9 @@
 #include "packet/ipsec/ipsec.h"
 #include "packet/link/resolve.h"
 #include "packet/port/port.h"
-#include "wire/icmp_error.h"
 
 #include <netinet/in.h>
 
-#define UDP_IKE                500  /* RFC 7296 section 2 */
-#define UDP_NAT_T              4500 /* RFC 3948 */
-#define NON_ESP_MARKER         4    /* bytes of zero in front of IKE on port 4500 */
 #define ICMPV6_NEIGHBOUR_FIRST 133
 #define ICMPV6_NEIGHBOUR_LAST  137
 
@@ -29,9 +25,6 @@ enum vipa_input_edge {
 	VIPA_INPUT_EDGE_COUNT,
 	VIPA_INPUT_TAKEN, /* a fragment that waits for the others */
 };
-
-/* What a packet is, as far as IPsec is concerned. */
-enum vipa_traffic { TRAFFIC_PLAIN, TRAFFIC_ESP, TRAFFIC_IKE };
 
 static rte_edge_t refuse(struct rte_mbuf *packet, enum drop_reason reason)
 {
@@ -63,37 +56,6 @@ static rte_edge_t resolve(const struct vipa_table *table, struct distributor_wor
 
 /* ---- IPsec or not ---- */
 
-static enum vipa_traffic classify_udp(const struct decoded *decoded)
-{
-	const uint8_t *payload = decoded->frame + decoded->payload_offset;
-
-	if (decoded->destination_port == UDP_IKE)
-		return TRAFFIC_IKE;
-	if (decoded->destination_port != UDP_NAT_T)
-		return TRAFFIC_PLAIN;
-	/* A keep-alive is one byte (RFC 3948 section 2.3): charon takes it as well as any. */
-	if (decoded->payload_size < NON_ESP_MARKER
-		|| decoded->payload_offset + NON_ESP_MARKER > decoded->captured_size)
-		return TRAFFIC_IKE;
-	return network_load32(payload) ? TRAFFIC_ESP : TRAFFIC_IKE;
-}
-
-static enum vipa_traffic classify(const struct decoded *decoded)
-{
-	struct decoded about;
-
-	if (decoded->protocol == IPPROTO_ESP)
-		return TRAFFIC_ESP;
-	if (decoded->protocol == IPPROTO_UDP && decoded->payload_offset)
-		return classify_udp(decoded);
-	/* About what went out as ESP: the path's MTU is its SA's business. */
-	if (icmp_error_read(decoded, &about) == 0
-		&& (about.protocol == IPPROTO_ESP
-			|| (about.protocol == IPPROTO_UDP && about.source_port == UDP_NAT_T)))
-		return TRAFFIC_ESP;
-	return TRAFFIC_PLAIN;
-}
-
 static const struct port *port_of(uint16_t index)
 {
 	const struct port_table *ports = publish_read(&port_table);
@@ -119,7 +81,7 @@ static rte_edge_t sort(const struct vipa_table *table, uint16_t index, struct rt
 {
 	const struct vipa *vipa = &table->vipas[index];
 	struct packet_metadata *metadata = packet_metadata(packet);
-	enum vipa_traffic traffic = classify(decoded);
+	enum ipsec_traffic traffic = ipsec_classify(decoded);
 	enum drop_reason reason;
 
 	if (vipa->security == VIPA_SECURITY_OFF && traffic == TRAFFIC_ESP)

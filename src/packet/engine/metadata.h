@@ -53,6 +53,8 @@ enum packet_flag {
 	PACKET_IS_IN_STREAM = 1 << 7,   /* held behind a gap: does not go on before its verdict */
 	PACKET_IS_FOR_VIPA = 1 << 8,    /* addressed to a virtual address: `service` is valid */
 	PACKET_IS_REASSEMBLED = 1 << 9, /* of fragments: may be cut again */
+	PACKET_IS_OF_STATION = 1 << 10, /* a target's, with its own IPsec: straight in or out */
+	PACKET_IS_OF_LINK = 1 << 11,    /* of a trusted link, on its way into ESP or out of it */
 };
 
 /* What the host that a packet of ORIGIN_REMOTE came from wants back with the verdict. */

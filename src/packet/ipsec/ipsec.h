@@ -10,11 +10,27 @@
  * service.sa, its inner packet behind the Ethernet header, and nothing behind the inner packet.
  * ipsec_output takes frames with service.target set; one that gets too big is answered to that
  * target, by gre_output. Both replace buffers where they must.
+ *
+ * On a target, with PACKET_IS_OF_STATION (D9):
+ *
+ *	target_station -> ipsec_input -> target_input    ESP addressed to the target's own address
+ *	target_reply -> ipsec_output -> target_direct    what its VIPAs send straight out
+ *
+ * Of a trusted link that demands it, with PACKET_IS_OF_LINK (D10):
+ *
+ *	link_input -> ipsec_input -> link_input          ESP addressed to us on the link
+ *	whoever sends GRE -> ipsec_output -> tx          egress_port set, service.is_secure true
  */
 #pragma once
 
 #include "packet/engine/drop.h"
 #include "wire/decode.h"
+
+/* What a packet is, as far as IPsec is concerned. Worker. */
+enum ipsec_traffic { TRAFFIC_PLAIN, TRAFFIC_ESP, TRAFFIC_IKE };
+/* Of an address that speaks IPsec: ESP, bare or in UDP, and errors about it; IKE (RFC 7296, RFC
+ * 3948); all else. */
+enum ipsec_traffic ipsec_classify(const struct decoded *decoded);
 
 /* Worker: whether a packet that came in the clear may be taken (RFC 4301 section 5.2); DROP_none,
  * or why not. Without IPsec configured all are. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ipsec_input: ESP addressed to a VIPA (D4), bare or in UDP. Its SA is found by SPI and
- * destination; the packet is checked, opened, checked again inside, and goes on as decrypted (D12).
- * Workers.
+ * ipsec_input: ESP addressed to a VIPA (D4), to a target's own address (D9), or to ours on a
+ * trusted link (D10), bare or in UDP. Its SA is found by SPI and destination; the packet is
+ * checked, opened, checked again inside, and goes on as decrypted (D12). Workers.
  */
 #include "base/clock.h"
 #include "packet/engine/nodes.h"
@@ -15,6 +15,8 @@
 
 enum ipsec_input_edge {
 	IPSEC_INPUT_EDGE_ORIGIN_TAG,
+	IPSEC_INPUT_EDGE_TARGET, /* of a target's station */
+	IPSEC_INPUT_EDGE_LINK,
 	IPSEC_INPUT_EDGE_DROP,
 	IPSEC_INPUT_EDGE_COUNT,
 };
@@ -222,12 +224,22 @@ static enum drop_reason finish(struct sa *sa, struct esp_work *work, struct arou
 	work->packet->pkt_len = around->decoded.l3_end;
 	metadata->origin.kind = ORIGIN_DECRYPTED;
 	metadata->origin.vlan = metadata->vlan;
-	metadata->flags |= PACKET_IS_FOR_VIPA;
 	metadata->service.sa = sa->index;
+	if (likely(!(metadata->flags & (PACKET_IS_OF_STATION | PACKET_IS_OF_LINK))))
+		metadata->flags |= PACKET_IS_FOR_VIPA;
 	return DROP_none;
 }
 
 /* ---- the node ---- */
+
+static rte_edge_t way_on(const struct rte_mbuf *packet)
+{
+	uint16_t flags = packet_metadata_const(packet)->flags;
+
+	if (flags & PACKET_IS_OF_LINK)
+		return IPSEC_INPUT_EDGE_LINK;
+	return flags & PACKET_IS_OF_STATION ? IPSEC_INPUT_EDGE_TARGET : IPSEC_INPUT_EDGE_ORIGIN_TAG;
+}
 
 static void hand_on(struct rte_graph *graph, struct rte_node *node, struct burst *burst, uint16_t i)
 {
@@ -245,7 +257,7 @@ static void hand_on(struct rte_graph *graph, struct rte_node *node, struct burst
 	}
 	trace_step(packet, "ipsec_input", "SPI 0x%x, number %lu: decrypted", sa->name.spi,
 		(unsigned long)work->sequence);
-	node_forward(graph, node, IPSEC_INPUT_EDGE_ORIGIN_TAG, packet);
+	node_forward(graph, node, way_on(packet), packet);
 }
 
 static void open_burst(
@@ -287,6 +299,8 @@ struct rte_node_register ipsec_input_node = {
 	.next_nodes =
 		{
 			[IPSEC_INPUT_EDGE_ORIGIN_TAG] = "origin_tag",
+			[IPSEC_INPUT_EDGE_TARGET] = "target_input",
+			[IPSEC_INPUT_EDGE_LINK] = "link_input",
 			[IPSEC_INPUT_EDGE_DROP] = "drop",
 		},
 };

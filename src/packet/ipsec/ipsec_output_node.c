@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ipsec_output: what a VIPA sends, as policy has it (D5; RFC 4301 section 5.1): protected, passed
- * or discarded. What would get too big is cut before it is protected, or its sender is told.
- * Workers.
+ * or discarded; at the distributor, and at a target, whose host sends it straight out (D9). What
+ * leaves for a trusted link that demands protection, too (D10). What would get too big is cut
+ * before it is protected, or its sender is told. Workers.
  */
 #include "base/clock.h"
 #include "packet/engine/drop_count.h"
@@ -23,7 +24,11 @@
 
 enum ipsec_output_edge {
 	IPSEC_OUTPUT_EDGE_VIPA_OUTPUT,
-	IPSEC_OUTPUT_EDGE_TO_TARGET, /* which is told that its packet is too big */
+	IPSEC_OUTPUT_EDGE_DIRECT, /* of a target's station */
+	IPSEC_OUTPUT_EDGE_LINK,
+	/* Who is told that its packet is too big: */
+	IPSEC_OUTPUT_EDGE_TO_TARGET,
+	IPSEC_OUTPUT_EDGE_TO_HOST, /* this host, as a target */
 	IPSEC_OUTPUT_EDGE_DROP,
 	IPSEC_OUTPUT_EDGE_COUNT,
 };
@@ -65,11 +70,18 @@ static void drop(const struct output *output, struct rte_mbuf *packet, enum drop
 
 static void pass(const struct output *output, struct rte_mbuf *packet)
 {
-	node_forward(output->graph, output->node, IPSEC_OUTPUT_EDGE_VIPA_OUTPUT, packet);
+	uint16_t flags = packet_metadata(packet)->flags;
+	rte_edge_t edge = IPSEC_OUTPUT_EDGE_VIPA_OUTPUT;
+
+	if (unlikely(flags & PACKET_IS_OF_LINK))
+		edge = IPSEC_OUTPUT_EDGE_LINK;
+	else if (unlikely(flags & PACKET_IS_OF_STATION))
+		edge = IPSEC_OUTPUT_EDGE_DIRECT;
+	node_forward(output->graph, output->node, edge, packet);
 }
 
-/* In the clear: never the answer of a connection that came by IPsec, whatever has become of the
- * policies since (D3). */
+/* In the clear: never the answer of a connection that came by IPsec, nor what is for a link that
+ * demands protection, whatever has become of the policies since (D3). */
 static void bypass(const struct output *output, struct rte_mbuf *packet)
 {
 	if (unlikely(packet_metadata(packet)->service.is_secure)) {
@@ -129,6 +141,15 @@ static struct sa *choose(
 
 /* ---- size ---- */
 
+static uint32_t port_mtu(uint16_t index)
+{
+	const struct port_table *ports = publish_read(&port_table);
+	const struct port *port = ports && index < ports->count ? ports->ports[index] : NULL;
+
+	/* Without a way out the nodes behind drop all. */
+	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : IPSEC_SIZE_MAX;
+}
+
 static uint32_t protected_size(const struct sa *sa, const struct decoded *decoded)
 {
 	const struct sa_outer *outer = publish_read(&sa->outer);
@@ -162,7 +183,10 @@ static bool may_be_cut(const struct decoded *decoded)
 static void tell_sender(const struct output *output, struct rte_mbuf *packet,
 	const struct decoded *decoded, uint32_t mtu)
 {
-	struct rte_mbuf *answer = rte_pktmbuf_alloc(packet_pool);
+	uint16_t flags = packet_metadata(packet)->flags;
+	/* Of a link the senders are we: gre_output and target_reply leave the room that ESP needs.
+	 */
+	struct rte_mbuf *answer = flags & PACKET_IS_OF_LINK ? NULL : rte_pktmbuf_alloc(packet_pool);
 	size_t size = 0;
 
 	if (answer)
@@ -172,7 +196,10 @@ static void tell_sender(const struct output *output, struct rte_mbuf *packet,
 		answer->data_len = (uint16_t)size;
 		answer->pkt_len = (uint32_t)size;
 		*packet_metadata(answer) = *packet_metadata(packet);
-		node_forward(output->graph, output->node, IPSEC_OUTPUT_EDGE_TO_TARGET, answer);
+		node_forward(output->graph, output->node,
+			flags & PACKET_IS_OF_STATION ? IPSEC_OUTPUT_EDGE_TO_HOST
+						     : IPSEC_OUTPUT_EDGE_TO_TARGET,
+			answer);
 	} else {
 		rte_pktmbuf_free(answer);
 	}
@@ -219,13 +246,23 @@ static void cut(const struct output *output, struct rte_mbuf *packet, const stru
 	protect_all(output, pieces, (uint16_t)count);
 }
 
+static uint32_t mtu_of(const struct output *output, const struct rte_mbuf *packet)
+{
+	const struct packet_metadata *metadata = packet_metadata_const(packet);
+
+	if (likely(!(metadata->flags & PACKET_IS_OF_LINK)))
+		return output->mtu;
+	return port_mtu(metadata->egress_port);
+}
+
 /* False: the packet is done with. */
 static bool fits(const struct output *output, struct burst *burst, const struct sa *sa,
 	struct rte_mbuf *packet, const struct decoded *decoded)
 {
 	uint32_t path = __atomic_load_n(&sa->path_mtu, __ATOMIC_RELAXED);
-	uint32_t mtu = path ? RTE_MIN(path, output->mtu) : output->mtu, inner;
+	uint32_t mtu = mtu_of(output, packet), inner;
 
+	mtu = path ? RTE_MIN(path, mtu) : mtu;
 	if (likely(protected_size(sa, decoded) <= mtu))
 		return true;
 	inner = inner_mtu(sa, decoded, mtu);
@@ -385,17 +422,6 @@ static void finish_offloads(const struct output *output, struct rte_mbuf *packet
 		protect_all(output, segments[worker_index], (uint16_t)count);
 }
 
-static uint32_t port_mtu(const struct ipsec_settings *settings)
-{
-	const struct port_table *ports = publish_read(&port_table);
-	const struct port *port = ports && settings->physical_port < ports->count
-		? ports->ports[settings->physical_port]
-		: NULL;
-
-	/* Without a way out vipa_output drops all. */
-	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : IPSEC_SIZE_MAX;
-}
-
 static uint16_t ipsec_output_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
@@ -411,7 +437,7 @@ static uint16_t ipsec_output_process(
 			bypass(&output, packets[i]);
 		return count;
 	}
-	output.mtu = port_mtu(output.settings);
+	output.mtu = port_mtu(output.settings->physical_port);
 	for (uint16_t i = 0; i < count; i++) {
 		if (likely(!offload_is_needed(packets[i])))
 			continue;
@@ -430,7 +456,10 @@ struct rte_node_register ipsec_output_node = {
 	.next_nodes =
 		{
 			[IPSEC_OUTPUT_EDGE_VIPA_OUTPUT] = "vipa_output",
+			[IPSEC_OUTPUT_EDGE_DIRECT] = "target_direct",
+			[IPSEC_OUTPUT_EDGE_LINK] = "tx",
 			[IPSEC_OUTPUT_EDGE_TO_TARGET] = "gre_output",
+			[IPSEC_OUTPUT_EDGE_TO_HOST] = "target_input",
 			[IPSEC_OUTPUT_EDGE_DROP] = "drop",
 		},
 };

@@ -15,6 +15,8 @@
 #define ICMP_UNREACHABLE   3
 #define ICMP_NEEDS_CUTTING 4
 #define ICMPV6_TOO_BIG     2
+#define UDP_IKE            500 /* RFC 7296 section 2 */
+#define NON_ESP_MARKER     4   /* bytes of zero in front of IKE on port 4500 */
 /* What an ICMP message may lower a path to: RFC 791 section 3.2, RFC 8200 section 5. */
 #define PATH_MTU_MIN_IPV4 576u
 #define PATH_MTU_MIN_IPV6 1280u
@@ -97,6 +99,37 @@ void ipsec_by_sa(struct sa *const *sas, struct esp_work *works, uint16_t count, 
 			}
 		run(sas[first], group, size, now_s);
 	}
+}
+
+static enum ipsec_traffic classify_udp(const struct decoded *decoded)
+{
+	const uint8_t *payload = decoded->frame + decoded->payload_offset;
+
+	if (decoded->destination_port == UDP_IKE)
+		return TRAFFIC_IKE;
+	if (decoded->destination_port != ESP_UDP_PORT)
+		return TRAFFIC_PLAIN;
+	/* A keep-alive is one byte (RFC 3948 section 2.3): charon takes it as well as any. */
+	if (decoded->payload_size < NON_ESP_MARKER
+		|| decoded->payload_offset + NON_ESP_MARKER > decoded->captured_size)
+		return TRAFFIC_IKE;
+	return network_load32(payload) ? TRAFFIC_ESP : TRAFFIC_IKE;
+}
+
+enum ipsec_traffic ipsec_classify(const struct decoded *decoded)
+{
+	struct decoded about;
+
+	if (decoded->protocol == ESP_PROTOCOL)
+		return TRAFFIC_ESP;
+	if (decoded->protocol == IPPROTO_UDP && decoded->payload_offset)
+		return classify_udp(decoded);
+	/* About what went out as ESP: the path's MTU is its SA's business. */
+	if (icmp_error_read(decoded, &about) == 0
+		&& (about.protocol == ESP_PROTOCOL
+			|| (about.protocol == IPPROTO_UDP && about.source_port == ESP_UDP_PORT)))
+		return TRAFFIC_ESP;
+	return TRAFFIC_PLAIN;
 }
 
 enum drop_reason ipsec_check_plain(const struct decoded *decoded)

@@ -3,7 +3,9 @@
  * Trusted links (adapters of kind xcf): our addresses on them, the hosts at their other ends, and
  * the keys that messages with these are authenticated by (a distributor's are its own module's).
  * Links bridge nothing: link_input answers address resolution, gives Geneve to geneve_input and GRE
- * to gre_input, or to target_input what is for us as a target; all else ends there.
+ * to gre_input, or to target_input what is for us as a target; all else ends there. Where an end
+ * demands protection (D10), its GRE is in ESP, both ways: link_input sends ESP to ipsec_input, gets
+ * back what was in it, and drops GRE in clear; who sends GRE asks link_protect().
  *
  * Writer: link_control.c, which publishes a table whole. Readers: workers. The one field that
  * workers write is link_peer.mac.
@@ -12,9 +14,11 @@
 
 #include "base/secret.h"
 #include "base/siphash.h"
+#include "packet/engine/metadata.h"
 #include "packet/engine/publish.h"
 #include "packet/port/port.h"
 #include "wire/geneve.h"
+#include "wire/gre.h"
 
 #include <jansson.h>
 #include <rte_mbuf.h>
@@ -51,7 +55,8 @@ struct link_keys {
 
 struct link_end {
 	bool is_used;
-	uint16_t port; /* index; PORT_NONE: the adapter is not there */
+	bool is_protected; /* GRE in ESP alone */
+	uint16_t port;     /* index; PORT_NONE: the adapter is not there */
 	struct ip_address local;
 	uint16_t peer_count;
 	struct link_peer peers[LINK_PEERS_MAX];
@@ -93,6 +98,29 @@ static inline struct port *link_port(const struct link_end *end)
 
 	/* Acquire: its MAC and MTU were written before; pairs with the control thread's is_up. */
 	return port && __atomic_load_n(&port->is_up, __ATOMIC_ACQUIRE) ? port : NULL;
+}
+
+/* What ESP adds on a link at most (D16): its header, IV of CBC, padding, ICV of HMAC-SHA2-512-256.
+ * Transport mode; who has tunnels there needs a larger MTU of the link. */
+#define LINK_ESP_OVERHEAD (8 + 16 + 17 + 32)
+
+/* What is around a packet in GRE at most, and counts against the link's MTU. */
+static inline uint32_t link_gre_overhead(const struct link_end *end)
+{
+	return gre_overhead(end->local.version) + (end->is_protected ? LINK_ESP_OVERHEAD : 0);
+}
+
+/* Worker. Of finished GRE, egress_port set: whether it has to go by ipsec_output, which lets it out
+ * protected or not at all. */
+static inline bool link_protect(const struct link_end *end, struct rte_mbuf *packet)
+{
+	struct packet_metadata *metadata = packet_metadata(packet);
+
+	if (likely(!end->is_protected))
+		return false;
+	metadata->flags |= PACKET_IS_OF_LINK;
+	metadata->service.is_secure = true;
+	return true;
 }
 
 /* Index of the peer with that address, or -1. */

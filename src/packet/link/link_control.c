@@ -109,6 +109,8 @@ static int read_end(const json_t *section, int role, struct link_end *end, struc
 	const json_t *value;
 	size_t i;
 
+	const char *security = text_of(section, "link-security");
+
 	if (role == LINK_DISTRIBUTOR && !text_of(section, "link"))
 		return 0; /* all targets are partitions of this host */
 	if (!text_of(section, "link") || (!text_of(section, "key-file") && role != LINK_DISTRIBUTOR)
@@ -116,6 +118,7 @@ static int read_end(const json_t *section, int role, struct link_end *end, struc
 		return error_set(error, -EINVAL,
 			"%s: link, local (one address) and key-file are needed", name);
 	end->is_used = true;
+	end->is_protected = security && strcmp(security, "required") == 0;
 	end->port = PORT_NONE;
 	if (role == LINK_CLIENT)
 		return add_peer(end, text_of(section, "remote"), text_of(section, "next-hop"),
@@ -130,6 +133,17 @@ static int read_end(const json_t *section, int role, struct link_end *end, struc
 			return -EINVAL;
 	}
 	return 0;
+}
+
+/* Without IPsec nothing at all would leave. */
+static int check_protection(const json_t *document, int role, struct error *error)
+{
+	if (!change.table->ends[role].is_protected || json_object_get(document, "ipsec"))
+		return 0;
+	return error_set(error, -EINVAL,
+		"%s.link-security: required needs the section ipsec, with a policy for the link's "
+		"addresses",
+		section_names[role]);
 }
 
 static bool uses_appliance(const json_t *inspection)
@@ -220,7 +234,8 @@ static void link_prepare(const json_t *config, packet_prepared_fn done, void *co
 		if (!found[i])
 			continue;
 		change.sections[i] = json_incref(found[i]);
-		if (read_end(found[i], i, &change.table->ends[i], &error) < 0) {
+		if (read_end(found[i], i, &change.table->ends[i], &error) < 0
+			|| check_protection(config, i, &error) < 0) {
 			end_prepare(&error);
 			return;
 		}

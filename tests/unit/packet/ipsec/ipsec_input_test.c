@@ -139,6 +139,36 @@ static void opens_transport_mode(void **state)
 	}
 }
 
+/* D9, D10: whose ESP it is decides where what was in it goes. */
+static void gives_a_target_and_a_link_their_own(void **state)
+{
+	static const struct {
+		uint16_t flag;
+		enum lab_sink sink;
+	} variants[] = {{PACKET_IS_OF_STATION, LAB_TARGET_INPUT},
+		{PACKET_IS_OF_LINK, LAB_LINK_INPUT}, {PACKET_IS_FOR_VIPA, LAB_ORIGIN_TAG}};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(variants); i++) {
+		struct rte_mbuf *packet;
+		struct wrong right;
+		uint16_t flags;
+
+		set_up(&right);
+		add_sa(&right.parameters);
+		add_policy(POLICY_INBOUND, POLICY_PROTECT, SA_TUNNEL, 4);
+		packet = make_esp(&right.sealing);
+		packet_metadata(packet)->flags = variants[i].flag;
+		lab_offer(packet);
+		lab_walk(LAB_INPUT);
+		assert_int_equal(lab.got_count[variants[i].sink], 1);
+		assert_is_inner(variants[i].sink, 0, &right.inner);
+		flags = packet_metadata(lab.got[variants[i].sink][0])->flags;
+		assert_int_equal(flags, variants[i].flag);
+		forget(NULL);
+	}
+}
+
 static enum drop_reason outcome_of(const struct wrong *wrong)
 {
 	enum drop_reason reason;
@@ -416,6 +446,7 @@ int main(void)
 		cmocka_unit_test_teardown(opens_tunnels_of_both_versions, forget),
 		cmocka_unit_test_teardown(wishes_for_the_outer_packet_end_with_it, forget),
 		cmocka_unit_test_teardown(opens_transport_mode, forget),
+		cmocka_unit_test_teardown(gives_a_target_and_a_link_their_own, forget),
 		cmocka_unit_test_teardown(refuses_each_wrong_packet_for_its_own_reason, forget),
 		cmocka_unit_test_teardown(refuses_replays_and_says_when_it_is_off, forget),
 		cmocka_unit_test_teardown(cuts_padding_off_that_hides_sizes, forget),

@@ -227,6 +227,74 @@ static void tells_senders_of_what_does_not_fit(void **state)
 	}
 }
 
+static void offer_with(const struct bytes_of *inner, uint16_t flags, bool is_secure)
+{
+	struct rte_mbuf *packet = to_packet(inner);
+
+	packet_metadata(packet)->flags = flags;
+	packet_metadata(packet)->service.is_secure = is_secure;
+	lab_offer(packet);
+	lab_walk(LAB_OUTPUT);
+}
+
+/* D9: what a target's host sends straight out, protected or not, and what it is told. */
+static void serves_a_target(void **state)
+{
+	struct reference reference = suite_reference(&suites[0], 1000, false);
+	struct sa_parameters parameters = tunnel_parameters(&reference, SA_OUTBOUND, 4);
+	struct bytes_of inner = *make_inner(4, VIPA, CLIENT, 100, 0, true);
+
+	(void)state;
+	add_sa(&parameters);
+	add_policy(POLICY_OUTBOUND, POLICY_PROTECT, SA_TUNNEL, 4);
+	offer_with(&inner, PACKET_IS_OF_STATION, false);
+	assert_int_equal(lab.got_count[LAB_TARGET_DIRECT], 1);
+	assert_int_equal(lab.got_count[LAB_VIPA_OUTPUT], 0);
+	offer_with(make_inner(4, VIPA, CLIENT, 1460, 0, true), PACKET_IS_OF_STATION, false);
+	assert_int_equal(lab_dropped(), DROP_ipsec_too_big);
+	assert_int_equal(lab.got_count[LAB_TARGET_INPUT], 1);
+	assert_int_equal(lab.got_count[LAB_GRE_OUTPUT], 0);
+	forget(NULL);
+	lab_configure(true);
+	offer_with(&inner, PACKET_IS_OF_STATION, false);
+	assert_int_equal(lab.got_count[LAB_TARGET_DIRECT], 1);
+	offer_with(&inner, PACKET_IS_OF_STATION, true);
+	assert_int_equal(lab_dropped(), DROP_ipsec_required);
+}
+
+/* D10: protected or not at all, with the MTU of the link; nobody is told of what is too large. */
+static void serves_a_link(void **state)
+{
+	struct reference reference = suite_reference(&suites[0], 1000, false);
+	struct sa_parameters parameters = tunnel_parameters(&reference, SA_OUTBOUND, 4);
+	struct bytes_of inner = *make_inner(4, VIPA, CLIENT, 1480, 0, true);
+	static struct port link = {.mtu_bytes = 1600};
+
+	(void)state;
+	parameters.mode = SA_TRANSPORT;
+	port_table->ports[1] = &link;
+	port_table->count = 2;
+	for (uint16_t mtu = 1600; mtu >= 1500; mtu = (uint16_t)(mtu - 100)) {
+		struct rte_mbuf *packet = to_packet(&inner);
+
+		link.mtu_bytes = mtu;
+		add_sa(&parameters);
+		add_policy(POLICY_OUTBOUND, POLICY_PROTECT, SA_TRANSPORT, 4);
+		packet_metadata(packet)->flags = PACKET_IS_OF_LINK;
+		packet_metadata(packet)->egress_port = 1;
+		lab_offer(packet);
+		lab_walk(LAB_OUTPUT);
+		assert_int_equal(lab.got_count[LAB_TX], mtu == 1600);
+		assert_int_equal(lab_dropped(), mtu == 1600 ? DROP_none : DROP_ipsec_too_big);
+		assert_int_equal(lab.got_count[LAB_GRE_OUTPUT], 0);
+		lab_forget();
+		sa_flush_owner(7);
+	}
+	lab_configure(true);
+	offer_with(&inner, PACKET_IS_OF_LINK, true);
+	assert_int_equal(lab_dropped(), DROP_ipsec_required);
+}
+
 /* D13: what may be cut is cut before it is protected, and each piece fits. */
 static void cuts_before_it_protects(void **state)
 {
@@ -333,6 +401,8 @@ int main(void)
 			keeps_answers_of_secure_connections_out_of_the_clear, forget),
 		cmocka_unit_test_teardown(fills_the_outer_header_in, forget),
 		cmocka_unit_test_teardown(tells_senders_of_what_does_not_fit, forget),
+		cmocka_unit_test_teardown(serves_a_target, forget),
+		cmocka_unit_test_teardown(serves_a_link, forget),
 		cmocka_unit_test_teardown(cuts_before_it_protects, forget),
 		cmocka_unit_test_teardown(learns_the_path_from_messages_about_its_packets, forget),
 		cmocka_unit_test_teardown(finishes_checksums_inside, forget),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The nodes ipsec_input and ipsec_output in a graph of their own, with sinks where the real one has
- * origin_tag, vipa_output, gre_output and drop. One walk is one call of lab_walk().
+ * its neighbours. One walk is one call of lab_walk().
  */
 #pragma once
 
@@ -15,7 +15,17 @@
 #include <rte_errno.h>
 
 enum lab_entry { LAB_INPUT, LAB_OUTPUT };
-enum lab_sink { LAB_ORIGIN_TAG, LAB_VIPA_OUTPUT, LAB_GRE_OUTPUT, LAB_DROP, LAB_SINKS };
+enum lab_sink {
+	LAB_ORIGIN_TAG,
+	LAB_VIPA_OUTPUT,
+	LAB_GRE_OUTPUT,
+	LAB_TARGET_INPUT,
+	LAB_TARGET_DIRECT,
+	LAB_LINK_INPUT,
+	LAB_TX,
+	LAB_DROP,
+	LAB_SINKS,
+};
 
 #define LAB_MAX 256
 
@@ -58,6 +68,10 @@ static uint16_t lab_take(enum lab_sink sink, void **objects, uint16_t count)
 LAB_SINK(origin_tag, LAB_ORIGIN_TAG);
 LAB_SINK(vipa_output, LAB_VIPA_OUTPUT);
 LAB_SINK(gre_output, LAB_GRE_OUTPUT);
+LAB_SINK(target_input, LAB_TARGET_INPUT);
+LAB_SINK(target_direct, LAB_TARGET_DIRECT);
+LAB_SINK(link_input, LAB_LINK_INPUT);
+LAB_SINK(tx, LAB_TX);
 LAB_SINK(drop, LAB_DROP);
 
 static struct rte_node_register lab_source_node = {
@@ -87,7 +101,7 @@ static inline int lab_open(void)
 {
 	static struct rte_node_register *const list[] = {&lab_source_node, &ipsec_input_node,
 		&ipsec_output_node, &origin_tag_sink, &vipa_output_sink, &gre_output_sink,
-		&drop_sink};
+		&target_input_sink, &target_direct_sink, &link_input_sink, &tx_sink, &drop_sink};
 	const char *source = "lab_source";
 	struct rte_graph_param param = {
 		.socket_id = SOCKET_ID_ANY, .nb_node_patterns = 1, .node_patterns = &source};

@@ -4,7 +4,7 @@
 import json
 import subprocess
 
-from lab.netns import wait_until
+from lab.netns import run, wait_until
 
 NGINX = """
 daemon off; master_process off; worker_processes 1;
@@ -17,6 +17,7 @@ http {{
     client_max_body_size 64m;
     default_type application/octet-stream;
     server {{ listen {port}; {listen} root {root}; }}
+    {tls}
 }}
 """
 
@@ -26,8 +27,22 @@ def is_listening(namespace, port):
     return f":{port} " in namespace.run("ss", "-Hltn", f"sport = :{port}")
 
 
-def nginx(lab, name, pages, port=80, ipv6=False):
-    """A web server on the host `name`; pages is {path: bytes}. Returns its access log's path."""
+TLS = """server {{ listen 443 ssl; listen [::]:443 ssl ipv6only=on; root {root};
+        ssl_certificate {certificate}; ssl_certificate_key {key}; }}"""
+
+
+def certificate(lab, addresses):
+    """A certificate for the addresses, signed by itself, and its key: (path, path)."""
+    paths = lab.folder / "server.crt", lab.folder / "server.key"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        "-subj", "/CN=server", "-addext", "subjectAltName=" + ",".join(f"IP:{address}" for address in addresses),
+        "-out", paths[0], "-keyout", paths[1])
+    return paths
+
+
+def nginx(lab, name, pages, port=80, ipv6=False, tls=None):
+    """A web server on the host `name`; pages is {path: bytes}. tls: certificate() and key, for port 443, too.
+    Returns its access log's path."""
     folder = lab.folder / f"nginx-{name}"
     root = folder / "pages"
     root.mkdir(parents=True)
@@ -35,7 +50,9 @@ def nginx(lab, name, pages, port=80, ipv6=False):
     for path, content in pages.items():
         (root / path).write_bytes(content)
     listen = f"listen [::]:{port} ipv6only=on;" if ipv6 else ""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, root=root, port=port, listen=listen))
+    (folder / "nginx.conf").write_text(NGINX.format(
+        folder=folder, root=root, port=port, listen=listen,
+        tls=TLS.format(root=root, certificate=tls[0], key=tls[1]) if tls else ""))
     lab[name].start("nginx", "-c", folder / "nginx.conf", "-e", folder / "error.log",
                     stderr=open(folder / "stderr.log", "wb"))
     wait_until(lambda: is_listening(lab[name], port), what=f"nginx on {name}")

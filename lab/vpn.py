@@ -43,6 +43,7 @@ class Vpn:
         self.socket = lab.folder / "run/kmp.sock"
         self.targets, self.charons = [], []
         self.gateway = self.client = None
+        self.inner, self.outer = f"{INNER}/32", f"{VIPA}/32"  # traffic selectors of the client's end and of the VIPAs
 
     def prepare(self, page, targets=1, security="required", grace="60s"):
         """Targets that serve the page, and their place in the configuration."""
@@ -52,7 +53,13 @@ class Vpn:
             target.namespace.run("ip", "route", "add", f"{INNER}/32", "dev", "gre1", "src", VIPA)
             target.echo()
             nginx(lab, target.name, {"index.html": page})
-        lab.config["distributor"]["vipas"]["web"]["security"] = security
+        self.prepare_ike(security, grace)
+
+    def prepare_ike(self, security="required", grace="60s"):
+        """What is to be there for charon, beside the targets: KMP, and the virtual address for IKE."""
+        lab = self.lab
+        for vipa in lab.config["distributor"]["vipas"].values():
+            vipa["security"] = security
         lab.config["ipsec"] = {"kmp": {"socket": str(self.socket), "secret-file": str(self.secret), "grace": grace}}
         # charon's IKE is the host's; ARP for the address is the distributor's (docs/strongswan.md)
         lab.hv1.sysctl("net.ipv4.conf.all.arp_ignore", 1)
@@ -65,11 +72,11 @@ class Vpn:
         lab = self.lab
         wait_ready(lab, self.targets)
         self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, remote_addrs="", local_id="vipa",
-                                    remote_id="client", local_ts=f"{VIPA}/32", remote_ts=f"{INNER}/32",
+                                    remote_id="client", local_ts=self.outer, remote_ts=self.inner,
                                     proposals=proposals)
         self.client = self._charon(lab.outside, "client", local=OUTSIDE_ADDRESS, remote_addrs=f"remote_addrs = {VIPA}",
-                                   local_id="client", remote_id="vipa", local_ts=f"{INNER}/32",
-                                   remote_ts=f"{VIPA}/32", proposals=proposals)
+                                   local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
+                                   proposals=proposals)
         self.client.initiate("net")
 
     def _charon(self, namespace, name, plugin=False, **arguments):

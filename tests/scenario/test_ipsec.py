@@ -161,6 +161,22 @@ def test_what_gets_too_large_is_cut_before_it_is_protected(lab, secure):
     assert drops(lab, "ipsec_too_big") == drops(lab, "vipa_too_big") == 0
 
 
+def test_ping_of_full_size_that_must_not_be_cut(lab, secure):
+    """D13 D4: 1,500 bytes with DF, in ESP that came in fragments: the answer is as large, and may be cut, since with
+    ESP around it it would not leave."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    question = echo(client, 1, 1472, flags="DF")
+    assert len(question) == 1500
+    sealed = client.seal(question)
+    sealed.flags = 0
+    for piece in fragment(IP(bytes(sealed)), 1200):
+        client.send_sealed(piece)
+    first = client.expect(lambda packet: packet.flags.MF)
+    last = client.expect(lambda packet: packet.frag)
+    assert first and last and len(first.payload) + len(last.payload) == 8 + 1472
+    assert drops(lab, "ipsec_too_big") == 0
+
+
 def test_killed_packet_role_uses_no_number_again(lab, secure):
     """D16: SAs come back with SIGKILL; numbers leap forward, and what came before is a replay."""
     client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))

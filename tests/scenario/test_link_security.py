@@ -62,7 +62,7 @@ def test_wire_of_a_protected_link_shows_esp_alone(lab, cluster, cipher, integrit
     for vipa in (VIPA, VIPA6):
         for _ in range(2):
             assert curl(lab.outside, url("page", vipa)) == (0, PAGE)
-    frames = [frame for wire in wires for frame in wire.drain(0.05)]
+    frames = [frame for wire in wires for frame in wire.drain(0.01)]
     assert not [Ether(frame).summary() for frame in frames if not is_esp(frame) and not is_resolution(frame)]
     ends = {frame[26:34] for frame in frames if is_esp(frame)}
     pairs = {(socket.inet_ntoa(pair[:4]), socket.inet_ntoa(pair[4:])) for pair in ends}
@@ -159,7 +159,7 @@ def test_protection_without_associations_lets_nothing_out(lab, cluster):
     wire.send(Ether(src=STRANGER, dst=ask.src) / ARP(op=2, hwsrc=STRANGER, psrc=DISTRIBUTOR, hwdst=ask.src,
                                                    pdst=target.address))
     wait_until(lambda: target.daemon.drops()["ipsec_required"] >= 2, what="the refusal of reports")
-    assert not [frame for frame in wire.drain() if GRE in Ether(frame)]
+    assert not [frame for frame in wire.drain(0.01) if GRE in Ether(frame)]
 
     def without(config):
         del config["ipsec"]
@@ -192,7 +192,7 @@ def test_links_bridge_nothing(lab, cluster):
             link.send(ethernet / Dot1Q(vlan=10) / payload)
     wait_until(lambda: lab.daemon.drops()["link_unknown"] > 20, what="the frames to be refused")
     for name, wire in [*others.items(), ("host", host)]:
-        seen = wire.drain()
+        seen = wire.drain(0.1)
         assert not [Ether(frame).summary() for frame in seen if mark in frame or bytes.fromhex(STRANGER.replace(":", "")) in frame], name
     for name in ("web", "outside"):
         interface = "eth0" if name == "web" else "lan0"
@@ -201,4 +201,4 @@ def test_links_bridge_nothing(lab, cluster):
         for destination in ("ff:ff:ff:ff:ff:ff", macs(lab, one)["hv1"], "52:54:00:00:77:77"):
             others[name].send(Ether(src=own, dst=destination) / Raw(b"not for the link " * 4))
     assert ping(lab["web"], OUTSIDE_ADDRESS)
-    assert not [frame for frame in link.drain() if b"not for the link" in frame]
+    assert not [frame for frame in link.drain(0.01) if b"not for the link" in frame]

@@ -311,9 +311,9 @@ static void cuts_before_it_protects(void **state)
 	assert_int_equal(lab.got_count[LAB_VIPA_OUTPUT], 2);
 	assert_int_equal(lab.got_count[LAB_DROP], 0);
 	for (uint16_t i = 0; i < 2; i++) {
-		uint32_t size, opened_size, offset;
+		uint32_t size, opened_size = 0, offset;
 		const uint8_t *bytes = packet_bytes(LAB_VIPA_OUTPUT, i, &size);
-		uint8_t esp[FRAME_SIZE_MAX], *opened, next_header;
+		uint8_t esp[FRAME_SIZE_MAX], *opened = NULL, next_header;
 
 		assert_true(size <= 1514);
 		memcpy(esp, bytes + 34, size - 34);

@@ -265,6 +265,8 @@ static void open_burst(
 {
 	bool is_on = publish_read(&ipsec_settings) != NULL;
 
+	for (uint16_t i = 0; i < burst->count; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(burst->packets[i], const uint8_t *));
 	for (uint16_t i = 0; i < burst->count; i++) {
 		enum drop_reason reason;
 

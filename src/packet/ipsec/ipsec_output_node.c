@@ -395,8 +395,11 @@ static void protect(const struct output *output, struct burst *burst, struct rte
 
 static void protect_all(const struct output *output, struct rte_mbuf **packets, uint16_t count)
 {
-	struct burst burst = {.count = 0};
+	struct burst burst;
 
+	burst.count = 0;
+	for (uint16_t i = 0; i < count; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(packets[i], const uint8_t *));
 	for (uint16_t i = 0; i < count; i++) {
 		protect(output, &burst, packets[i]);
 		if (burst.count == ESP_BURST)

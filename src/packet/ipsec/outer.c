@@ -44,6 +44,7 @@ struct sa_outer *outer_create(const struct sa_parameters *parameters)
 		ip[IPV4_PROTOCOL] = protocol;
 		memcpy(ip + 12, outer->source.bytes, 4);
 		memcpy(ip + 16, outer->destination.bytes, 4);
+		outer->sum = checksum_add(0, ip, IPV4_HEADER_SIZE);
 	} else {
 		ip[0] = 0x60;
 		ip[IPV6_NEXT] = protocol;
@@ -84,6 +85,12 @@ void outer_write_udp(
 	network_store16(udp + 6, checksum ? checksum : 0xffff);
 }
 
+/* In 17 bits, so that a few words may be added. */
+static uint32_t sum_folded(uint32_t sum)
+{
+	return (sum & 0xffff) + (sum >> 16);
+}
+
 void outer_write(uint8_t *out, const struct sa_outer *outer, const struct outer_choice *choice,
 	uint32_t esp_size)
 {
@@ -95,11 +102,15 @@ void outer_write(uint8_t *out, const struct sa_outer *outer, const struct outer_
 		out[0] = (uint8_t)(0x60 | choice->tos >> 4);
 		out[1] = (uint8_t)(choice->tos << 4);
 	} else {
+		uint32_t flags = choice->has_df ? IPV4_DF << 8 : 0;
+
 		out[IPV4_TOS] = choice->tos;
 		network_store16(out + IPV4_LENGTH, (uint16_t)size);
 		network_store16(out + IPV4_ID, choice->id);
-		out[IPV4_FLAGS] = choice->has_df ? IPV4_DF : 0;
-		write_ipv4_checksum(out);
+		network_store16(out + IPV4_FLAGS, (uint16_t)flags);
+		network_store16(out + IPV4_CHECKSUM,
+			checksum_finish(
+				sum_folded(outer->sum) + choice->tos + size + choice->id + flags));
 	}
 	if (outer->has_encapsulation)
 		outer_write_udp(out, outer->ip_size, outer, esp_size);

@@ -31,6 +31,7 @@ struct sa_outer {
 	uint16_t source_port, destination_port;
 	uint8_t ip_size;                /* of the IP header */
 	uint8_t size;                   /* with UDP's */
+	uint32_t sum;                   /* IPv4: checksum_add() of its header as it is below */
 	uint8_t bytes[SA_OUTER_IP_MAX]; /* lengths, checksum and TOS are filled in */
 };
 

@@ -5,9 +5,13 @@
 
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #define REFRESH_TICKS 10 /* the lists are in order to this: a packet mostly writes one line */
+
+#define HUGE_PAGE (2u << 20)
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -34,6 +38,19 @@ static uint32_t count_heads(uint32_t capacity)
 	return heads;
 }
 
+/* In huge pages where the kernel gives them: who finds a connection of many would else wait for
+ * page tables as long as for the connection. Not cleared: what was never written takes no memory.
+ */
+static void *take_memory(size_t size)
+{
+	size_t aligned = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	void *memory = aligned_alloc(HUGE_PAGE, aligned);
+
+	if (memory)
+		(void)madvise(memory, aligned, MADV_HUGEPAGE);
+	return memory;
+}
+
 static void empty_list(struct connection_list *list)
 {
 	list->oldest = list->newest = CONNECTION_NONE;
@@ -49,8 +66,8 @@ struct connection_table *connection_table_create(uint32_t capacity)
 	table->capacity = capacity;
 	table->mask = heads - 1;
 	table->free = CONNECTION_NONE;
-	table->heads = malloc(heads * sizeof(*table->heads));
-	table->entries = calloc(capacity, sizeof(*table->entries));
+	table->heads = take_memory(heads * sizeof(*table->heads));
+	table->entries = take_memory(capacity * sizeof(*table->entries));
 	if (!table->heads || !table->entries
 		|| getrandom(table->key, sizeof(table->key), 0) != sizeof(table->key)) {
 		connection_table_destroy(table);

@@ -20,7 +20,7 @@ CHARON = "/usr/sbin/charon-systemd"
 PLUGINS = pathlib.Path("/usr/lib/ipsec/plugins")
 LIBIPSEC = PLUGINS / "libstrongswan-kernel-libipsec.so"
 START_TIMEOUT = 20
-LOAD = ("random nonce aes sha1 sha2 hmac kdf gcm openssl pem pkcs1 pkcs8 x509 pubkey constraints "
+LOAD = ("random nonce aesni aes sha1 sha2 hmac kdf gcm openssl pem pkcs1 pkcs8 x509 pubkey constraints "
         "{ipsec} kernel-netlink socket-default vici")
 CONF = """
 charon-systemd {{

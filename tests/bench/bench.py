@@ -28,8 +28,9 @@ sys.path.insert(0, str(TREE))
 from lab import suricata as lab_suricata  # noqa: E402
 from lab.daemon import BUILD, Daemon, make_run_folder  # noqa: E402
 from lab.netns import Namespace, run, stop, wait_until  # noqa: E402
-from tests.bench import captures, esp as esp_rates  # noqa: E402
+from tests.bench import captures, distribution, esp as esp_rates  # noqa: E402
 from tests.bench import channels as bench_channels  # noqa: E402
+from tests.bench.unavailable import Unavailable  # noqa: E402
 
 HUGEPAGES = pathlib.Path("/proc/sys/vm/nr_hugepages")
 HUGEPAGES_NEEDED = 1024  # of 2 MB: 512 MB each for generator and forwarder, and the rest for OVS
@@ -39,12 +40,9 @@ FORWARDER_CORE = 1
 OVS = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 # As plain as NORMAL of OVS, which looks at no DHCP, router advertisement or EAPOL.
 NO_GUARD = {"dhcp": False, "ra": False, "eapol": False}
+STORE = TREE / "out"  # of what is built for benchmarks alone
 SIZES = ("64", "imix", "1500")
 LATENCY_SAMPLES = 100_000
-
-
-class Unavailable(Exception):
-    """What a benchmark needs is not on this machine."""
 
 
 @contextlib.contextmanager
@@ -491,9 +489,17 @@ def resident_mb(pid):
 
 
 def esp():
-    """ESP of one worker, AES-128-GCM in IPv4 tunnels, beside the crypto driver alone (dpdk-test-crypto-perf)"""
-    table("One core; sizes are of the inner packet", ("case", "Mpps", "Gbit/s", "driver, Mpps", "of driver"),
-          list(esp_rates.measure()))
+    """ESP of one worker, AES-128-GCM in IPv4 tunnels, beside DPDK's ipsec-secgw and the crypto driver alone"""
+    table("A second of CPU time; sizes are of the inner packet", esp_rates.COLUMNS, list(esp_rates.measure(STORE)))
+
+
+def distributor():
+    """ESP in, connection table, GRE out, and back; its connections; beside ipsec-secgw and strongSwan's libipsec"""
+    table("A second of CPU time; sizes are of the inner packet, AES-128-GCM in IPv4 tunnels, all nodes of one worker",
+          distribution.COLUMNS, list(distribution.paths(STORE)))
+    table(f"{distribution.CONNECTIONS:,} connections", ("", "measured"), list(distribution.connections()))
+    table("Gbit/s of a second of the gateway's CPU time, 1,400 bytes", ("gateway", "Gbit/s", "ours is so many times it"),
+          list(distribution.beside_libipsec()))
 
 
 def channels():
@@ -501,7 +507,8 @@ def channels():
     bench_channels.run(table, SECONDS, RUNS)
 
 
-BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint, esp, channels)
+BENCHMARKS = (forwarding, inspection, engines, suricata, latency, addresses, many_ports, footprint, esp, distributor,
+              channels)
 
 
 def main():

@@ -1,32 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ipsec_output and ipsec_input as one worker walks them, AES-128-GCM in IPv4 tunnels: policies,
- *SAs, replay windows and all, without ports.
+ * SAs, replay windows and all.
  *
- *	esp-bench encrypt|decrypt SIZE|imix SAS SECONDS
+ *	esp-bench encrypt|decrypt SIZE|imix SAS SECONDS FOLDER
  *
- * SIZE is that of the inner IP packet. Packets come from a set that does not fit the first caches;
- * what a walk changed of one is put back for the next, within the time that is measured: headers
- * before it is encrypted, all of it before it is decrypted. Prints packets and bits a second.
+ * SIZE is that of the inner IP packet. FOLDER/esp.pcap has the frames, and FOLDER/secgw.cfg tells
+ * DPDK's ipsec-secgw to do the same with them. Prints packets and bits a second of the thread's CPU
+ * time.
  */
 #include "../unit/packet/ipsec/node_lab.h"
 
-#include <rte_cycles.h>
-#include <rte_memcpy.h>
+#include "replay_device.h"
 
-#define SET       3072
-#define WALK      128
-#define SAS_MAX   4096
-#define HEAD_SIZE 42 /* Ethernet, IPv4, UDP */
-#define ROOM      (1500 + 128)
-#define MEMORY    "640"
+#define SET     3072 /* frames: more than the first caches hold */
+#define SAS_MAX 1000 /* as many rules as ipsec-secgw takes */
+#define ROOM    (1500 + 128)
+#define MEMORY  "640"
 
-struct item {
-	struct rte_mbuf *packet;
-	uint16_t offset, size; /* as it was offered */
-	uint8_t bytes[ROOM];
-};
-static struct item items[SET];
+static struct replay_frame frames[SET];
 static uint32_t sas;
 
 static int start_eal(void)
@@ -39,7 +31,7 @@ static int start_eal(void)
 	worker_index = 0;
 	if (rte_eal_init(7, arguments) < 0 || packet_metadata_register() < 0)
 		return -1;
-	packet_pool = pool_create("packets", 2 * SET);
+	packet_pool = pool_create("packets", 4 * SET);
 	if (!packet_pool || sa_table_open(2 * SAS_MAX, &error) < 0)
 		return -1;
 	return lab_open();
@@ -54,6 +46,7 @@ static void add_client(uint32_t i, enum sa_direction direction)
 	struct policy_parameters policy = {
 		.direction = direction == SA_OUTBOUND ? POLICY_OUTBOUND : POLICY_INBOUND,
 		.action = POLICY_PROTECT,
+		.mode = SA_TUNNEL,
 		.request = i + 1,
 		.owner = 7,
 		.priority = 1,
@@ -75,12 +68,12 @@ static void add_client(uint32_t i, enum sa_direction direction)
 }
 
 /* An inner packet of size bytes, UDP, behind Ethernet. */
-static void make_item(struct item *item, uint32_t number, uint32_t size)
+static void make_frame(struct replay_frame *frame, uint32_t number, uint32_t size)
 {
-	uint8_t *ip = item->bytes + 14;
+	uint8_t *ip = frame->bytes + ETH_HEADER_SIZE;
 
-	memset(item->bytes, 0, sizeof(item->bytes));
-	network_store16(item->bytes + 12, 0x0800);
+	memset(frame->bytes, 0, sizeof(frame->bytes));
+	network_store16(frame->bytes + ETH_TYPE_OFFSET, ETH_TYPE_IPV4);
 	ip[0] = 0x45;
 	network_store16(ip + 2, (uint16_t)size);
 	ip[6] = 0x40;
@@ -91,23 +84,8 @@ static void make_item(struct item *item, uint32_t number, uint32_t size)
 	network_store16(ip + 20, 443);
 	network_store16(ip + 22, 40000);
 	network_store16(ip + 24, (uint16_t)(size - 20));
-	item->size = (uint16_t)(14 + size);
-	item->packet = rte_pktmbuf_alloc(packet_pool);
-	item->offset = item->packet->data_off;
-	item->packet->hash.usr = number;
-}
-
-/* Puts back what was changed: the first bytes of it, or all. */
-static inline void restore(struct item *item, uint32_t bytes)
-{
-	struct rte_mbuf *packet = item->packet;
-
-	packet->data_off = item->offset;
-	packet->data_len = item->size;
-	packet->pkt_len = item->size;
-	rte_memcpy(rte_pktmbuf_mtod(packet, void *), item->bytes,
-		RTE_MIN(bytes, (uint32_t)item->size));
-	*packet_metadata(packet) = (struct packet_metadata){.vlan = 10};
+	ip_set_traffic_class(ip, 0); /* for the checksum's sake */
+	frame->size = (uint16_t)(ETH_HEADER_SIZE + size);
 }
 
 static uint32_t size_of(const char *text, uint32_t number)
@@ -119,38 +97,74 @@ static uint32_t size_of(const char *text, uint32_t number)
 					 : (uint32_t)strtoul(text, NULL, 10);
 }
 
-/* One walk over some of the set; all have to come out of sink. */
-static void walk(enum lab_entry entry, enum lab_sink sink, uint32_t first, uint32_t bytes)
+/* All of the packets have to come out of sink, which is emptied. */
+static void walk(
+	enum lab_entry entry, enum lab_sink sink, struct rte_mbuf **packets, uint16_t count)
 {
-	for (uint32_t i = first; i < first + WALK; i++) {
-		restore(&items[i], bytes);
-		lab_offer(items[i].packet);
+	for (uint16_t i = 0; i < count; i++) {
+		*packet_metadata(packets[i]) = (struct packet_metadata){.vlan = 10};
+		lab_offer(packets[i]);
 	}
 	lab_walk(entry);
-	if (lab.got_count[sink] != WALK)
-		rte_exit(1, "esp-bench: of %d packets %u came through, first drop %s\n", WALK,
-			lab.got_count[sink], drop_descriptions[lab_dropped()].name);
+	if (lab.got_count[sink] != count)
+		rte_exit(1, "esp-bench: of %u packets %u came through, first drop %s\n", count,
+			lab.got_count[sink],
+			drop_descriptions[packet_metadata(lab.got[LAB_DROP][0])->drop_reason].name);
+	lab.got_count[sink] = 0;
 }
 
-/* The set as it is on the wire, for the other direction. */
-static void protect_set(void)
+/* The frames as they are on the wire, for the other direction. */
+static void protect_frames(void)
 {
-	for (uint32_t i = 0; i < sas; i++)
-		add_client(i, SA_OUTBOUND);
-	for (uint32_t first = 0; first < SET; first += WALK) {
-		walk(LAB_OUTPUT, LAB_VIPA_OUTPUT, first, ROOM);
-		for (uint16_t i = 0; i < WALK; i++) {
-			struct rte_mbuf *packet = lab.got[LAB_VIPA_OUTPUT][i];
-			struct item *item = &items[packet->hash.usr];
+	for (uint32_t i = 0; i < SET; i++) {
+		struct rte_mbuf *packet = rte_pktmbuf_alloc(packet_pool);
 
-			item->size = packet->data_len;
-			memcpy(item->bytes, rte_pktmbuf_mtod(packet, void *), item->size);
-		}
-		lab.got_count[LAB_VIPA_OUTPUT] = 0;
+		memcpy(rte_pktmbuf_append(packet, frames[i].size), frames[i].bytes, frames[i].size);
+		walk(LAB_OUTPUT, LAB_VIPA_OUTPUT, &packet, 1);
+		packet = lab.got[LAB_VIPA_OUTPUT][0];
+		frames[i].size = packet->data_len;
+		memcpy(frames[i].bytes, rte_pktmbuf_mtod(packet, uint8_t *), packet->data_len);
+		rte_pktmbuf_free(packet);
 	}
-	sa_flush_owner(7);
-	for (uint32_t i = 0; i < sas; i++)
-		add_client(i, SA_INBOUND);
+}
+
+static void write_address(FILE *file, const char *before, uint32_t address)
+{
+	fprintf(file, "%s%u.%u.%u.%u", before, address >> 24, address >> 16 & 0xff,
+		address >> 8 & 0xff, address & 0xff);
+}
+
+/* One row of policy and one of an SA. */
+static void write_secgw_sa(FILE *file, const char *direction, uint32_t i)
+{
+	struct reference reference = make_reference(&suites[0], false);
+
+	fprintf(file, "sp ipv4 %s esp protect %u pri 1", direction, BENCH_SPI + i);
+	write_address(file, " dst ", CLIENT + i);
+	fprintf(file, "/32 sport 0:65535 dport 0:65535\nsa %s %u aead_algo aes-128-gcm aead_key ",
+		direction, BENCH_SPI + i);
+	for (uint32_t k = 0; k < reference.key_size; k++)
+		fprintf(file, "%s%02x", k ? ":" : "", reference.key[k]);
+	write_address(file, " mode ipv4-tunnel src ", VIPA);
+	write_address(file, " dst ", CLIENT + i);
+	fprintf(file, " type cpu-crypto\n");
+}
+
+static int write_secgw(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file)
+		return -errno;
+	/* Both directions: it insists on that. */
+	for (uint32_t i = 0; i < sas; i++) {
+		write_secgw_sa(file, "out", i);
+		write_secgw_sa(file, "in", i);
+	}
+	fprintf(file,
+		"rt ipv4 dst 0.0.0.0/1 port 0\nrt ipv4 dst 128.0.0.0/1 port 0\n"
+		"neigh port 0 02:00:00:00:00:09\n");
+	return fclose(file) == 0 ? 0 : -errno;
 }
 
 /* The same numbers come again in the next round. */
@@ -162,45 +176,68 @@ static void reset_windows(void)
 	}
 }
 
-static void measure(bool is_encrypting, double seconds, const char *size)
+static void measure(bool is_encrypting, double seconds, const char *size, struct rte_ring *device)
 {
+	enum lab_entry entry = is_encrypting ? LAB_OUTPUT : LAB_INPUT;
 	enum lab_sink sink = is_encrypting ? LAB_VIPA_OUTPUT : LAB_ORIGIN_TAG;
-	uint64_t started = rte_rdtsc(), packets = 0, bytes = 0;
-	double hz = (double)rte_get_tsc_hz(), took;
+	double started = replay_cpu_seconds(), took;
+	struct rte_mbuf *packets[PORT_BURST];
+	uint64_t count = 0, bytes = 0;
 
 	do {
-		for (uint32_t first = 0; first < SET; first += WALK) {
-			walk(is_encrypting ? LAB_OUTPUT : LAB_INPUT, sink, first,
-				is_encrypting ? HEAD_SIZE : ROOM);
-			lab.got_count[sink] = 0;
+		for (uint32_t done = 0; done < SET; done += PORT_BURST) {
+			if (replay_rx_burst(device, packets, PORT_BURST) != PORT_BURST)
+				rte_exit(1, "esp-bench: no memory\n");
+			walk(entry, sink, packets, PORT_BURST);
+			replay_tx_burst(lab.got[sink], PORT_BURST);
 		}
 		if (!is_encrypting)
 			reset_windows();
-		packets += SET;
-		took = (double)(rte_rdtsc() - started) / hz;
+		count += SET;
+		took = replay_cpu_seconds() - started;
 	} while (took < seconds);
 	for (uint32_t i = 0; i < SET; i++)
 		bytes += size_of(size, i);
-	printf("%.0f %.0f\n", (double)packets / took,
-		(double)packets / SET * (double)bytes * 8 / took);
+	printf("%.0f %.0f\n", (double)count / took, (double)count / SET * (double)bytes * 8 / took);
+}
+
+static void prepare(bool is_encrypting, const char *size)
+{
+	for (uint32_t i = 0; i < SET; i++)
+		make_frame(&frames[i], i, size_of(size, i));
+	for (uint32_t i = 0; i < sas; i++)
+		add_client(i, SA_OUTBOUND);
+	if (is_encrypting)
+		return;
+	protect_frames();
+	sa_flush_owner(7);
+	for (uint32_t i = 0; i < sas; i++)
+		add_client(i, SA_INBOUND);
 }
 
 int main(int argc, char **argv)
 {
-	bool is_encrypting = argc == 5 && strcmp(argv[1], "encrypt") == 0;
+	bool is_encrypting = argc == 6 && strcmp(argv[1], "encrypt") == 0;
+	char pcap[PATH_MAX], configuration[PATH_MAX];
+	struct rte_ring *device;
 
-	if (argc != 5 || start_eal() < 0) {
-		fprintf(stderr, "usage: esp-bench encrypt|decrypt SIZE|imix SAS SECONDS\n");
+	if (argc != 6 || start_eal() < 0) {
+		fprintf(stderr, "usage: esp-bench encrypt|decrypt SIZE|imix SAS SECONDS FOLDER\n");
 		return 2;
 	}
 	sas = (uint32_t)RTE_MIN(strtoul(argv[3], NULL, 10), (unsigned long)SAS_MAX);
-	for (uint32_t i = 0; i < SET; i++)
-		make_item(&items[i], i, size_of(argv[2], i));
-	if (is_encrypting)
-		for (uint32_t i = 0; i < sas; i++)
-			add_client(i, SA_OUTBOUND);
-	else
-		protect_set();
-	measure(is_encrypting, strtod(argv[4], NULL), argv[2]);
+	snprintf(pcap, sizeof(pcap), "%s/esp.pcap", argv[5]);
+	snprintf(configuration, sizeof(configuration), "%s/secgw.cfg", argv[5]);
+	prepare(is_encrypting, argv[2]);
+	if (write_secgw(configuration) < 0 || replay_write(pcap, frames, SET) < 0) {
+		fprintf(stderr, "esp-bench: cannot write into %s\n", argv[5]);
+		return 1;
+	}
+	device = replay_open(frames, SET);
+	if (!device) {
+		fprintf(stderr, "esp-bench: no memory for the frames\n");
+		return 1;
+	}
+	measure(is_encrypting, strtod(argv[4], NULL), argv[2], device);
 	return 0;
 }

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "packet/engine/drop_count.h"
-#include "packet/engine/eal.h"
 #include "packet/engine/graph.h"
 #include "packet/engine/nodes.h"
 #include "packet/engine/pool.h"
@@ -29,6 +28,8 @@ struct device {
 	size_t waiting_count, waiting_at, sent_count;
 };
 
+struct eal_config lab_eal = {
+	.memory_bytes = 64 << 20, .hugepages = EAL_HUGEPAGES_OFF, .prefix = "switch-lab"};
 char lab_error[512];
 uint32_t lab_moves, lab_stops;
 
@@ -270,6 +271,11 @@ void lab_walk(void)
 	fdb_control_drain(now_ns);
 }
 
+uint64_t lab_step(void)
+{
+	return graph_walk(graph);
+}
+
 void lab_send(const char *port, const void *frame, size_t size)
 {
 	lab_queue(port, frame, size);
@@ -348,14 +354,12 @@ static int make_graph(struct error *error)
 
 int lab_set_up(void **state)
 {
-	struct eal_config config = {
-		.memory_bytes = 64 << 20, .hugepages = EAL_HUGEPAGES_OFF, .prefix = "switch-lab"};
 	struct error error = {""};
-	int status = eal_start(&config, &error);
+	int status = eal_start(&lab_eal, &error);
 
 	worker_index = 0;
 	if (!status)
-		status = pool_open(config.memory_bytes, &error);
+		status = pool_open(lab_eal.memory_bytes, &error);
 	if (!status)
 		status = publish_open(NULL);
 	if (!status)

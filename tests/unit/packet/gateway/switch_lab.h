@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "packet/engine/eal.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +19,9 @@ struct lab_frame {
 	size_t size;
 	uint8_t bytes[LAB_FRAME_MAX];
 };
+
+/* What lab_set_up() starts with: little, without hugepages. */
+extern struct eal_config lab_eal;
 
 /* For cmocka_run_group_tests(): EAL, pool, graph; and all of it gone. */
 int lab_set_up(void **state);
@@ -37,6 +42,8 @@ void lab_send(const char *port, const void *frame, size_t size);
 /* Queues it only: lab_walk() then takes up to a burst at once. */
 void lab_queue(const char *port, const void *frame, size_t size);
 void lab_walk(void);
+/* One walk of the graph; what it returns. For those with devices of their own (struct port_ops). */
+uint64_t lab_step(void);
 
 /* Frames that left the port since the last lab_clear(). */
 size_t lab_count(const char *port);

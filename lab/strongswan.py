@@ -63,6 +63,27 @@ def build_plugin():
     return BUILD / "plugin/libstrongswan-bulkhead.so"
 
 
+def make_certificates(folder, *names):
+    """An authority (ca.pem), and certificates of hosts with their keys, NAME.pem and NAME.key."""
+    def openssl(*arguments):
+        run("openssl", *arguments, cwd=folder)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
+            "-out", "ca.pem", "-subj", "/CN=authority", "-days", "2")
+    for name in names:
+        (folder / f"{name}.cnf").write_text(f"subjectAltName=DNS:{name}\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
+                "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.cnf")
+
+
+def with_certificates(conf, name):
+    """The connections of the host `name`, which authenticate by its certificate instead of a secret."""
+    return (conf.split("secrets {")[0].replace("auth = psk", "auth = pubkey")
+            .replace(f"id = {name}", f"id = {name}\n certs = {name}.pem", 1))
+
+
 class Charon:
     """charon-systemd in a namespace."""
 
@@ -86,6 +107,11 @@ class Charon:
             self.plugins = self.folder / "plugins"
             shutil.copytree(PLUGINS, self.plugins)
             shutil.copy(build_plugin(), self.plugins)
+
+    def install(self, certificates, name):
+        """Gives it the certificate of make_certificates() for the host `name`; before it starts."""
+        for source, target in ((f"{name}.pem", "x509"), ("ca.pem", "x509ca"), (f"{name}.key", "private")):
+            shutil.copy(certificates / source, self.folder / target)
 
     def start(self):
         """Starts it and loads its connections."""

@@ -7,12 +7,12 @@
 """
 
 from lab.appliance import key_file
-from lab.distributor import SECURE, VIPA, connect, wait_ready
+from lab.distributor import SECURE, VIPA, VIPA6, connect, wait_ready
 from lab.peers import curl, nginx
-from lab.strongswan import Charon
+from lab.strongswan import Charon, make_certificates, with_certificates
 from lab.topology import OUTSIDE_ADDRESS
 
-INNER = "203.0.113.5"
+INNER, INNER6 = "203.0.113.5", "2001:db8:7::5"
 NAT_T = 4500
 SECRET = "5c3a1f0d5b7e92644ad0c1b2e3f40516" * 2 + "\n"
 CONNECTION = """
@@ -42,17 +42,27 @@ class Vpn:
         self.secret = key_file(lab.folder / "kmp.secret", SECRET)
         self.socket = lab.folder / "run/kmp.sock"
         self.targets, self.charons = [], []
+        self.certificates = None
         self.gateway = self.client = None
-        self.inner, self.outer = f"{INNER}/32", f"{VIPA}/32"  # traffic selectors of the client's end and of the VIPAs
+        # Traffic selectors of the client's end and of the VIPAs.
+        self.inner, self.outer = f"{INNER}/32,{INNER6}/128", f"{VIPA}/32,{VIPA6}/128"
 
     def prepare(self, page, targets=1, security="required", grace="60s"):
-        """Targets that serve the page, and their place in the configuration."""
+        """Targets that serve the page, in clear and by TLS, over both versions of IP, and their place in the
+        configuration. Each serves its name, too."""
         lab = self.lab
-        self.targets = connect(lab, targets, kind=SECURE)
+        self.certificates = self.folder / "certificates"
+        self.certificates.mkdir()
+        make_certificates(self.certificates, "vipa", "client")
+        self.targets = connect(lab, targets, vipas=(VIPA, VIPA6), kind=SECURE)
         for target in self.targets:
             target.namespace.run("ip", "route", "add", f"{INNER}/32", "dev", "gre1", "src", VIPA)
+            target.namespace.run("ip", "-6", "route", "add", f"{INNER6}/128", "dev", "gre1", "src", VIPA6)
             target.echo()
-            nginx(lab, target.name, {"index.html": page})
+            nginx(lab, target.name, {"index.html": page, "name": target.name.encode()}, ipv6=True,
+                  tls=(self.certificates / "vipa.pem", self.certificates / "vipa.key"))
+        for vipa in lab.config["distributor"]["vipas"].values():
+            vipa["services"]["https"] = {"port": 443}
         self.prepare_ike(security, grace)
 
     def prepare_ike(self, security="required", grace="60s"):
@@ -66,28 +76,42 @@ class Vpn:
         lab.hv1.sysctl("net.ipv4.conf.all.arp_announce", 2)
         lab.hv1.run("ip", "address", "add", f"{VIPA}/32", "dev", "lo")
         lab.outside.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
+        for interface in ("default", "lo"):  # eth0 stays as it is
+            lab.outside.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
+        lab.outside.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
 
-    def begin(self, proposals="aes256gcm16"):
-        """Both charons, and the client's SAs."""
+    def begin(self, proposals="aes256gcm16", has_certificates=False):
+        """Both charons, and the client's SAs: a secret tells who they are, or certificates do."""
         lab = self.lab
         wait_ready(lab, self.targets)
         self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, remote_addrs="", local_id="vipa",
                                     remote_id="client", local_ts=self.outer, remote_ts=self.inner,
-                                    proposals=proposals)
+                                    proposals=proposals, has_certificates=has_certificates)
         self.client = self._charon(lab.outside, "client", local=OUTSIDE_ADDRESS, remote_addrs=f"remote_addrs = {VIPA}",
                                    local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
-                                   proposals=proposals)
+                                   proposals=proposals, has_certificates=has_certificates)
         self.client.initiate("net")
 
-    def _charon(self, namespace, name, plugin=False, **arguments):
-        made = Charon(namespace, self.folder / name, CONNECTION.format(**arguments), plugin=plugin,
-                      kmp_socket=self.socket, secret=self.secret)
+    def _charon(self, namespace, name, plugin=False, has_certificates=False, **arguments):
+        connections, own = CONNECTION.format(**arguments), arguments["local_id"]
+        if has_certificates:
+            connections = with_certificates(connections, own)
+        made = Charon(namespace, self.folder / name, connections, plugin=plugin, kmp_socket=self.socket,
+                      secret=self.secret)
+        if has_certificates:
+            made.install(self.certificates, own)
         self.charons.append(made)
         return made.start()
 
+    def fetch(self, path, scheme="http", ipv6=False, timeout=10):
+        """What the client gets by IPsec: (exit code of curl, bytes). A server's certificate is checked."""
+        vipa, inner = (f"[{VIPA6}]", INNER6) if ipv6 else (VIPA, INNER)
+        return curl(self.lab.outside, f"{scheme}://vipa/{path}", "--interface", inner, "--cacert",
+                    self.certificates / "ca.pem", "--resolve", f"vipa:{443 if scheme == 'https' else 80}:{vipa}",
+                    timeout=timeout)
+
     def page(self, timeout=10):
-        """What the client gets by IPsec: (exit code of curl, bytes)."""
-        return curl(self.lab.outside, f"http://{VIPA}/index.html", "--interface", INNER, timeout=timeout)
+        return self.fetch("index.html", timeout=timeout)
 
     def stop(self):
         for charon in self.charons:

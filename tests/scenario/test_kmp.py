@@ -261,37 +261,13 @@ def test_who_has_not_the_secret_gets_nothing(keys):
     assert keys.kmp("stats")["denied"] == 1
 
 
-def make_certificates(folder):
-    """An authority and two of its hosts."""
-    def openssl(*arguments):
-        run("openssl", *arguments, cwd=folder)
-
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
-            "-out", "ca.pem", "-subj", "/CN=authority", "-days", "2")
-    for name in ("gateway", "client"):
-        (folder / f"{name}.cnf").write_text(f"subjectAltName=DNS:{name}\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
-                "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.cnf")
-
-
-def with_certificates(conf, name):
-    return (conf.split("secrets {")[0].replace("auth = psk", "auth = pubkey")
-            .replace(f"id = {name}", f"id = {name}\n certs = {name}.pem", 1))
-
-
 def test_certificates(keys):
     """D4: what charon authenticates the client by is its own business."""
     certificates = keys.lab.folder / "certificates"
     certificates.mkdir()
-    make_certificates(certificates)
-
-    def install(charon, name):
-        for source, target in ((f"{name}.pem", "x509"), ("ca.pem", "x509ca"), (f"{name}.key", "private")):
-            (charon.folder / target / source).write_bytes((certificates / source).read_bytes())
-
-    keys.start(with_certificates(gateway_conf(), "gateway"), with_certificates(client_conf(), "client"),
-               prepare=install)
+    strongswan.make_certificates(certificates, "gateway", "client")
+    keys.start(strongswan.with_certificates(gateway_conf(), "gateway"),
+               strongswan.with_certificates(client_conf(), "client"),
+               prepare=lambda charon, name: charon.install(certificates, name))
     keys.client.initiate("net")
     keys.wait_agreed()

@@ -31,8 +31,8 @@ def vpn(lab, request):
     """vpn.start(): the daemon with a VIPA that demands IPsec, a target, and a charon at each end."""
     made = Vpn(lab)
 
-    def start(**options):
-        made.prepare(PAGE)
+    def start(targets=1, **options):
+        made.prepare(PAGE, targets)
         lab.start()
         made.begin(**options)
     made.start = start
@@ -58,6 +58,17 @@ def test_client_gets_a_page_by_ipsec_and_the_target_sees_no_ipsec(vpn):
     assert any(b"GET /index.html" in bytes(packet) for packet in inner)
     assert curl(vpn.lab.outside, f"http://{VIPA}/index.html", "--interface", "eth0", timeout=2)[0] != 0
     assert vpn.lab.daemon.drops()["vipa_plain"] > 0
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+def test_pages_of_three_targets_in_clear_and_by_tls(vpn, ipv6):
+    """D2 D4 D5 D6: certificates tell who client and gateway are; inside of ESP there is IPv4 or IPv6; each of three
+    targets serves, and by TLS the client sees its certificate."""
+    vpn.start(targets=3, has_certificates=True)
+    for scheme in ("http", "https"):
+        assert vpn.fetch("index.html", scheme, ipv6) == (0, PAGE)
+        names = [vpn.fetch("name", scheme, ipv6) for _ in range(12)]
+        assert set(names) == {(0, b"t1"), (0, b"t2"), (0, b"t3")}
 
 
 @pytest.mark.parametrize("proposals", ["aes128gcm16", "aes256-sha256", "aes128ctr-sha1", "chacha20poly1305",

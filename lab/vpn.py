@@ -4,15 +4,24 @@
     outside: charon, kernel-libipsec ──eth0══eth1── hv1: bulkheadd ──xcf0══╗
     192.0.2.100                       charon, plugin, IKE for the VIPA     ╠══ br0 ══ t1: nginx, VIPA on lo
     behind it 203.0.113.5             VIPA 192.0.2.80                      ╚══ br0 ══ t2 …
+
+or, behind a NAT, the same client in a namespace of its own:
+
+    client: charon, kernel-libipsec ──eth0══nat0── outside: lab/udp_nat.py ──eth0══eth1── hv1 …
+    10.9.0.2                                       10.9.0.1
 """
+
+import pathlib
 
 from lab.appliance import key_file
 from lab.distributor import SECURE, VIPA, VIPA6, connect, wait_ready
+from lab.netns import veth
 from lab.peers import curl, nginx
 from lab.strongswan import Charon, make_certificates, with_certificates
 from lab.topology import OUTSIDE_ADDRESS
 
 INNER, INNER6 = "203.0.113.5", "2001:db8:7::5"
+NAT_INSIDE, BEHIND_NAT = "10.9.0.1", "10.9.0.2"
 NAT_T = 4500
 SECRET = "5c3a1f0d5b7e92644ad0c1b2e3f40516" * 2 + "\n"
 CONNECTION = """
@@ -42,7 +51,8 @@ class Vpn:
         self.secret = key_file(lab.folder / "kmp.secret", SECRET)
         self.socket = lab.folder / "run/kmp.sock"
         self.targets, self.charons = [], []
-        self.certificates = None
+        self.certificates = self.nat = None
+        self.home = lab.outside  # of the client
         self.gateway = self.client = None
         # Traffic selectors of the client's end and of the VIPAs.
         self.inner, self.outer = f"{INNER}/32,{INNER6}/128", f"{VIPA}/32,{VIPA6}/128"
@@ -75,10 +85,25 @@ class Vpn:
         lab.hv1.sysctl("net.ipv4.conf.all.arp_ignore", 1)
         lab.hv1.sysctl("net.ipv4.conf.all.arp_announce", 2)
         lab.hv1.run("ip", "address", "add", f"{VIPA}/32", "dev", "lo")
-        lab.outside.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
+        self._settle()
+
+    def put_behind_nat(self):
+        """Before prepare(): the client gets a host of its own, behind the NAT."""
+        lab = self.lab
+        self.home = lab.namespace("client")
+        veth(self.home, "eth0", lab.outside, "nat0")
+        self.home.address("eth0", f"{BEHIND_NAT}/24")
+        lab.outside.address("nat0", f"{NAT_INSIDE}/24")
+        self.nat = lab.outside.start("/usr/bin/python3", "-B", pathlib.Path(__file__).parent / "udp_nat.py",
+                                     NAT_INSIDE, VIPA, stdout=-1, text=True)
+        assert self.nat.stdout.readline() == "ready\n"
+
+    def _settle(self):
+        """The client's addresses inside of the tunnel."""
         for interface in ("default", "lo"):  # eth0 stays as it is
-            lab.outside.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
-        lab.outside.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
+            self.home.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
+        self.home.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
+        self.home.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
 
     def begin(self, proposals="aes256gcm16", has_certificates=False):
         """Both charons, and the client's SAs: a secret tells who they are, or certificates do."""
@@ -87,7 +112,8 @@ class Vpn:
         self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, remote_addrs="", local_id="vipa",
                                     remote_id="client", local_ts=self.outer, remote_ts=self.inner,
                                     proposals=proposals, has_certificates=has_certificates)
-        self.client = self._charon(lab.outside, "client", local=OUTSIDE_ADDRESS, remote_addrs=f"remote_addrs = {VIPA}",
+        own, other = (BEHIND_NAT, NAT_INSIDE) if self.nat else (OUTSIDE_ADDRESS, VIPA)
+        self.client = self._charon(self.home, "client", local=own, remote_addrs=f"remote_addrs = {other}",
                                    local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
                                    proposals=proposals, has_certificates=has_certificates)
         self.client.initiate("net")
@@ -106,7 +132,7 @@ class Vpn:
     def fetch(self, path, scheme="http", ipv6=False, timeout=10):
         """What the client gets by IPsec: (exit code of curl, bytes). A server's certificate is checked."""
         vipa, inner = (f"[{VIPA6}]", INNER6) if ipv6 else (VIPA, INNER)
-        return curl(self.lab.outside, f"{scheme}://vipa/{path}", "--interface", inner, "--cacert",
+        return curl(self.home, f"{scheme}://vipa/{path}", "--interface", inner, "--cacert",
                     self.certificates / "ca.pem", "--resolve", f"vipa:{443 if scheme == 'https' else 80}:{vipa}",
                     timeout=timeout)
 

@@ -8,6 +8,7 @@
 strongSwan is unmodified on both sides; on hv1 our plugin hands its SAs to the daemon.
 """
 
+import signal
 import socket
 
 import pytest
@@ -18,6 +19,7 @@ from lab import strongswan
 from lab.distributor import VIPA, Connection
 from lab.netns import wait_until
 from lab.peers import curl
+from lab.topology import OUTSIDE_ADDRESS
 from lab.vpn import INNER, NAT_T, Vpn
 
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
@@ -31,7 +33,9 @@ def vpn(lab, request):
     """vpn.start(): the daemon with a VIPA that demands IPsec, a target, and a charon at each end."""
     made = Vpn(lab)
 
-    def start(targets=1, **options):
+    def start(targets=1, has_nat=False, **options):
+        if has_nat:
+            made.put_behind_nat()
         made.prepare(PAGE, targets)
         lab.start()
         made.begin(**options)
@@ -91,6 +95,26 @@ def test_rekeying_under_load_loses_nothing(vpn):
             assert connection.echo(bytes(100_000))
     drops = vpn.lab.daemon.drops()
     assert drops["ipsec_unknown_spi"] == drops["ipsec_no_sa"] == 0
+
+
+def test_client_behind_a_nat_that_forgets(vpn):
+    """D4: ESP in UDP from a port that a NAT chose, and, when that has forgotten all, from another one: charon is told,
+    and answers go there."""
+    vpn.start(has_nat=True)
+    assert vpn.page() == (0, PAGE)
+    first = client_port(vpn)
+    assert first != NAT_T
+    vpn.nat.send_signal(signal.SIGHUP)
+    wait_until(lambda: vpn.page(3) == (0, PAGE), 30, what="the page by the new way")
+    assert client_port(vpn) not in (first, NAT_T)
+    assert "bulkhead: update" not in vpn.gateway.log()
+
+
+def client_port(vpn):
+    """Where the daemon sends what it protects."""
+    row = next(row for row in vpn.lab.daemon.cli("ipsec", "sas")["sas"] if row["direction"] == "out")
+    assert row["destination"] == OUTSIDE_ADDRESS
+    return row["destination_port"]
 
 
 def test_charon_killed_under_traffic(vpn):

@@ -17,8 +17,10 @@ from lab.netns import CommandFailed, run, stop, wait_until
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
 STORE = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TREE / "out/guest"))
-MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "tun", "ip_gre")
-PROGRAMS = ("ethtool", "iperf3")
+# IPsec's, too, with what its algorithms and their random numbers are made of: nothing is loaded on demand.
+MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "tun", "ip_gre", "esp4", "esp6", "xfrm_user", "gcm",
+           "ghash-generic", "ctr", "seqiv", "echainiv", "authencesn", "drbg", "sha512_generic", "jitterentropy_rng")
+PROGRAMS = ("ethtool", "iperf3", "ip")
 MEMORY_MB = 192
 BOOT_TIMEOUT = 90  # seconds; 3 on an idle machine
 
@@ -189,7 +191,7 @@ class Guest:
 
     def run(self, command, timeout=30, check=True):
         """Types a shell command (one line); returns its output. CommandFailed when it did not exit 0."""
-        self.console.sendall(f"{{ {command} ; }} 2>&1; echo; echo END-OF-COMMAND $?\n".encode())
+        self.console.sendall(f"{{ {command} ; }} 2>&1; code=$?; echo; echo END-OF-COMMAND $code\n".encode())
         output = self._read_until(b"\nEND-OF-COMMAND ", timeout).decode(errors="replace")
         code = int(self._read_until(b"\n", timeout))
         if check and code != 0:

@@ -5,19 +5,23 @@ It gets the frames that esp-bench writes, by DPDK's pcap driver, which plays the
 sends is freed by that driver. Rates are of its CPU time, as esp-bench's are of its own.
 """
 
+import json
 import os
 import pathlib
-import re
 import shutil
+import socket
 import subprocess
+import tempfile
+import time
 
-from lab.netns import stop
+from lab.netns import stop, wait_until
 from tests.bench.unavailable import Unavailable
 
 SOURCE = pathlib.Path("/usr/share/dpdk/examples/ipsec-secgw")
 CORE = 1
-SENT = re.compile(rb"Total packets sent:\s+(\d+)")
-DROPPED = re.compile(rb"Total packets dropped:\s+(\d+)")
+RUNTIME = pathlib.Path("/var/run/dpdk")
+PREFIX = f"secgw{os.getpid()}"
+START_TIMEOUT = 60
 
 
 def build(folder):
@@ -43,10 +47,10 @@ def build(folder):
 
 def command_of(binary, is_encrypting, folder):
     # It polls both ports, or has no crypto device for one of the directions.
-    return ["stdbuf", "-oL", binary, "--lcores", f"{CORE}@{CORE}", "--in-memory", "-m", "600", "--no-pci",
-            "--log-level", "3", "--file-prefix", f"secgw{os.getpid()}", "--vdev", "crypto_aesni_gcm0",
+    return [binary, "--lcores", f"{CORE}@{CORE}", "--in-memory", "-m", "600", "--no-pci",
+            "--log-level", "3", "--file-prefix", PREFIX, "--vdev", "crypto_aesni_gcm0",
             "--vdev", f"net_pcap0,rx_pcap={folder}/esp.pcap,infinite_rx=1", "--vdev", "net_null0,no-rx=1",
-            "--", "-p", "3", "-P", "-u", "2" if is_encrypting else "1", "-l", "-t", "1",
+            "--", "-p", "3", "-P", "-u", "2" if is_encrypting else "1", "-l",
             "-f", f"{folder}/secgw.cfg", "--config", f"(0,0,{CORE}),(1,0,{CORE})"]
 
 
@@ -58,23 +62,49 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
+def packets_sent(telemetry):
+    """By the device that sends, and frees."""
+    telemetry.send(b"/ethdev/stats,0")
+    return json.loads(telemetry.recv(65536))["/ethdev/stats"]["opackets"]
+
+
+def connect(path):
+    """DPDK's telemetry, which says hello first; None: it is not there yet."""
+    handle = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        handle.connect(str(path))
+    except OSError:
+        handle.close()
+        return None
+    handle.recv(65536)
+    return handle
+
+
 def measure(binary, is_encrypting, folder, seconds):
     """Packets a second of CPU time."""
-    process = subprocess.Popen([str(part) for part in command_of(binary, is_encrypting, folder)],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output, points = b"", []
-    try:
-        # Statistics come each second; the first ones are of the start, too.
-        for line in process.stdout:
-            output += line
-            if sent := SENT.search(line):
-                points.append((int(sent[1]), cpu_seconds(process.pid)))
-            if (dropped := DROPPED.search(line)) and int(dropped[1]) > 0:
-                raise Unavailable(f"ipsec-secgw drops packets:\n{output[-2000:].decode(errors='replace')}")
-            if len(points) > 1 + seconds:
-                break
-    finally:
-        stop(process)
-    if len(points) <= 1 + seconds or points[-1][0] == points[1][0]:
-        raise Unavailable(f"ipsec-secgw sends nothing:\n{output[-2000:].decode(errors='replace')}")
-    return (points[-1][0] - points[1][0]) / (points[-1][1] - points[1][1])
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen([str(part) for part in command_of(binary, is_encrypting, folder)],
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        telemetry = None
+
+        def said(what):
+            output.seek(0)
+            return f"ipsec-secgw {what}:\n{output.read()[-2000:].decode(errors='replace')}"
+
+        def is_sending():
+            if process.poll() is not None:
+                raise Unavailable(said("ends"))
+            return packets_sent(telemetry) > 0
+
+        try:
+            telemetry = wait_until(lambda: connect(RUNTIME / PREFIX / "dpdk_telemetry.v2"), START_TIMEOUT,
+                                   what="ipsec-secgw's telemetry")
+            wait_until(is_sending, START_TIMEOUT, what="ipsec-secgw's first packet")
+            sent, used = packets_sent(telemetry), cpu_seconds(process.pid)
+            time.sleep(seconds)
+            sent, used = packets_sent(telemetry) - sent, cpu_seconds(process.pid) - used
+        finally:
+            if telemetry:
+                telemetry.close()
+            stop(process)
+    return sent / used

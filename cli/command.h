@@ -130,6 +130,7 @@ int distributor_drain(struct cli *cli);
 int ipsec_status(struct cli *cli);
 int ipsec_sas(struct cli *cli);
 int ipsec_policies(struct cli *cli);
+int ipsec_handover(struct cli *cli);
 int follow_events(struct cli *cli);
 int trace_packets(struct cli *cli);
 int capture_packets(struct cli *cli);

@@ -319,6 +319,28 @@ const struct command commands[] = {
 		.run = ipsec_policies,
 	},
 	{
+		.name = "ipsec handover",
+		.summary = "Hand the virtual addresses over to another daemon",
+		.arguments = "SOCKET",
+		.arguments_min = 1,
+		.arguments_max = 1,
+		.complete = COMPLETE_FILE,
+		.description =
+			"Gives virtual addresses, associations, policies of key managers and "
+			"connections to the daemon that listens on SOCKET (its "
+			"ipsec.handover.socket), which is in standby (distributor.standby). "
+			"Clients notice nothing but a moment of silence. Either all is the other "
+			"daemon's afterwards, and this one is in standby, or nothing has "
+			"changed.\n\n"
+			"Both need the same virtual addresses, targets and static associations, "
+			"and the same secret (ipsec.handover.secret-file). Exchange "
+			"distributor.standby in both configurations afterwards: it says how a "
+			"daemon begins when it is started.",
+		.examples = EXAMPLES({"bulkhead ipsec handover /run/bulkhead-b/handover.sock",
+			"Before this daemon is replaced."}),
+		.run = ipsec_handover,
+	},
+	{
 		.name = "events",
 		.summary = "Events: alerts, drops, ports, configuration",
 		.arguments = "",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ipsec, ipsec sas, ipsec policies. */
+/* ipsec, ipsec sas, ipsec policies, ipsec handover. */
 #include "cli/command.h"
 #include "cli/format.h"
 
@@ -161,4 +161,21 @@ static void print_policies(const json_t *result)
 int ipsec_policies(struct cli *cli)
 {
 	return cli_show_paged(cli, "ipsec.policies", json_object(), print_policies);
+}
+
+static void print_handover(const json_t *result)
+{
+	printf("The other daemon has %lld virtual addresses, with %lld associations, %lld policies "
+	       "and %lld connections.\nIt was silent for %lld ms. This daemon is in standby.\n",
+		(long long)format_integer(result, "vipas"),
+		(long long)format_integer(result, "sas"),
+		(long long)format_integer(result, "policies"),
+		(long long)format_integer(result, "connections"),
+		(long long)format_integer(result, "silence_ms"));
+}
+
+int ipsec_handover(struct cli *cli)
+{
+	return cli_show(
+		cli, "ipsec.handover", json_pack("{s:s}", "to", cli->arguments[0]), print_handover);
 }

@@ -56,10 +56,15 @@ class Target:
         self.key_path = key_file(path / self.name, f"1 {self.secret.hex()}\n")
         self.endpoint = None
 
-    def key(self, direction, kind=None):
-        return gre_key(self.secret, self.kind if kind is None else kind, direction, self.address)
+    def key(self, direction, kind=None, distributor=DISTRIBUTOR):
+        return gre_key(self.secret, self.kind if kind is None else kind, direction, self.address, distributor)
 
-    def start(self, vipas, mtu):
+    def ends(self, distributors):
+        """What lab/gre_endpoint.py has to know of them."""
+        return [part for each in distributors for part in (
+            each, self.key(TO_TARGET, distributor=each), self.key(TO_DISTRIBUTOR, distributor=each))]
+
+    def start(self, vipas, mtu, distributors=(DISTRIBUTOR,)):
         """GRE, the VIPAs on lo, and the way back through GRE."""
         own = self.namespace
         own.sysctl("net.ipv4.conf.all.rp_filter", 0)
@@ -67,8 +72,8 @@ class Target:
         own.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
         own.sysctl("net.ipv6.conf.default.disable_ipv6", 0)
         own.sysctl("net.ipv6.conf.lo.disable_ipv6", 0)
-        self.endpoint = own.start("/usr/bin/python3", "-B", LAB / "gre_endpoint.py", "gre1", self.address, DISTRIBUTOR,
-                                  self.key(TO_TARGET), self.key(TO_DISTRIBUTOR), stdout=-1, text=True)
+        self.endpoint = own.start("/usr/bin/python3", "-B", LAB / "gre_endpoint.py", "gre1", self.address,
+                                  *self.ends(distributors), stdout=-1, text=True)
         assert self.endpoint.stdout.readline() == "ready\n"
         own.run("ip", "link", "set", "gre1", "addrgenmode", "none")  # it says nothing by itself
         own.run("ip", "link", "set", "gre1", "up", "mtu", mtu - 28)
@@ -115,7 +120,7 @@ class Connection:
         self.socket.close()
 
 
-def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, kind=PLAIN, **options):
+def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, kind=PLAIN, distributors=(DISTRIBUTOR,), **options):
     """Puts the link and `count` targets beside hv1, and the section `distributor` into its configuration; the
     targets are returned, running. kind: of the connections that come, by IPsec or in clear, as GRE's key says.
     options: of the section."""
@@ -142,7 +147,7 @@ def connect(lab, count=1, vipas=(VIPA,), mtu=LINK_MTU, kind=PLAIN, **options):
         veth(target.namespace, "eth0", link, target.name, mtu)
         link.run("ip", "link", "set", target.name, "master", "br0")
         target.namespace.address("eth0", f"{target.address}/24")
-        target.start(vipas, mtu)
+        target.start(vipas, mtu, distributors)
     return targets
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """GRE with a key (RFC 2784, RFC 2890) between a raw socket and a TUN interface: a target that is no Bulkhead.
 
-    /usr/bin/python3 lab/gre_endpoint.py INTERFACE LOCAL REMOTE KEY_IN KEY_OUT
+    /usr/bin/python3 lab/gre_endpoint.py INTERFACE LOCAL REMOTE KEY_IN KEY_OUT [REMOTE KEY_IN KEY_OUT]…
 
-Prints one line when it is ready. Packets with another key are counted and passed over.
+Prints one line when it is ready. Packets with another key are counted and passed over. With several other ends, what
+goes out goes to the one that was heard last.
 """
 
 import fcntl
@@ -44,24 +45,26 @@ def unwrap(packet, is_ipv4, key):
     return packet[8:] if flags == KEY_PRESENT and got == key else None
 
 
-def main(interface, local, remote, key_in, key_out):
-    tun, gre = open_tun(interface), open_gre(local, remote)
-    key_in, key_out, is_ipv4 = int(key_in, 0), int(key_out, 0), ":" not in local
+def main(interface, local, *ends):
+    tun, is_ipv4 = open_tun(interface), ":" not in local
+    keys = {open_gre(local, ends[i]): (int(ends[i + 1], 0), int(ends[i + 2], 0)) for i in range(0, len(ends), 3)}
+    last = next(iter(keys))
     refused = 0
     print("ready", flush=True)
     while True:
-        readable, _, _ = select.select([tun, gre], [], [])
+        readable, _, _ = select.select([tun, *keys], [], [])
         for handle in readable:
             try:
                 for _ in range(BURST):
-                    if handle is gre:
-                        inner = unwrap(gre.recv(65535), is_ipv4, key_in)
-                        if inner:
-                            os.write(tun, inner)
-                        refused += not inner
-                    else:
+                    if handle is tun:
                         inner = os.read(tun, 65535)
-                        gre.send(struct.pack("!HHI", KEY_PRESENT, TYPES[inner[0] >> 4], key_out) + inner)
+                        last.send(struct.pack("!HHI", KEY_PRESENT, TYPES[inner[0] >> 4], keys[last][1]) + inner)
+                        continue
+                    inner = unwrap(handle.recv(65535), is_ipv4, keys[handle][0])
+                    refused += not inner
+                    if inner:
+                        last = handle
+                        os.write(tun, inner)
             except (BlockingIOError, OSError):
                 continue
 

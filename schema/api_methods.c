@@ -270,6 +270,18 @@ const struct api_method api_methods[] = {
 		FIELD("sessions[].grace_left_ms", API_INTEGER, "time until what it brought is removed")),
 },
 {
+	.name = "ipsec.handover", .owner = "packet", .access = API_OPERATOR,
+	.help = "Hands virtual addresses, associations and connections over to another daemon.",
+	.params = PARAMS(
+		PARAM("to", API_STRING, "the other daemon's ipsec.handover.socket", .is_required = true)),
+	.result = FIELDS(
+		FIELD("vipas", API_INTEGER, "virtual addresses that are the other one's now"),
+		FIELD("sas", API_INTEGER, "associations handed over, both directions"),
+		FIELD("policies", API_INTEGER, "policies of key managers"),
+		FIELD("connections", API_INTEGER, "connections to targets"),
+		FIELD("silence_ms", API_INTEGER, "from the last packet here until the other one began")),
+},
+{
 	.name = "vlan.list", .owner = "packet", .access = API_READER, .is_paged = true,
 	.help = "Lists the VLANs with their trunk, members and policies.",
 	.result = FIELDS(
@@ -599,6 +611,7 @@ const struct api_method api_methods[] = {
 		FIELD("vipas[].vlan", API_INTEGER, "VLAN of the physical adapter"),
 		FIELD("vipas[].mac", API_MAC, "hardware address"),
 		FIELD("vipas[].security", API_STRING, "required, allowed or off"),
+		FIELD("vipas[].is_standby", API_BOOLEAN, "another distributor has it for now"),
 		FIELD("vipas[].connections", API_INTEGER, "now"),
 		FIELD("vipas[].begun", API_INTEGER, "connections that began"),
 		FIELD("vipas[].refused", API_INTEGER, "connections refused: no target, or no room"),

@@ -319,6 +319,15 @@ const struct config_option config_options[] = {
 		     "Not readable by others; read again with each change"))
 	OPTION("ipsec.kmp.grace", DURATION, LIVE, RANGE(0, 86400000), .unit = "ms", DEFAULT("2min"),
 		HELP("What a key manager brought stays so long without it"))
+	OPTION("ipsec.handover", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("Hand-overs between this daemon and another one on the same machine"))
+	OPTION("ipsec.handover.socket", PATH, LIVE, SOCKET_LENGTH,
+		DEFAULT("/run/bulkhead/handover.sock"),
+		HELP("Where another daemon hands its associations and connections over to this one"))
+	OPTION("ipsec.handover.secret-file", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		EXAMPLE("/etc/bulkhead/handover.secret"),
+		HELP("The secret that both daemons prove to have, and nobody else: one line of 32 to 128 "
+		     "hexadecimal digits. Not readable by others; read again with each change"))
 	OPTION("ipsec.sas-max", INTEGER, RESTART, RANGE(16, 65536), DEFAULT("4096"),
 		HELP("Security associations at most, both directions counted"))
 	OPTION("ipsec.unmatched", ENUM, LIVE, .values = "discard|bypass", DEFAULT("discard"),
@@ -407,6 +416,9 @@ const struct config_option config_options[] = {
 	OPTION("distributor.link-security", ENUM, LIVE, .values = "required|off", DEFAULT("off"),
 		HELP("required: GRE leaves by the link in ESP, as ipsec.policies have it for the link's "
 		     "addresses, or not at all, and what comes in clear is dropped. The same on the targets"))
+	OPTION("distributor.standby", BOOL, LIVE, DEFAULT("false"),
+		HELP("The daemon begins without the virtual addresses: another distributor has them, and "
+		     "hands them over. A change takes effect at once, and gives up or takes the addresses"))
 	OPTION("distributor.vipas", MAP, LIVE, RANGE(0, 256), .key_type = "name",
 		HELP("The virtual addresses, by name"))
 	OPTION("distributor.vipas.*", SECTION, LIVE, HELP("One virtual address"))

@@ -78,6 +78,14 @@ enum kmp_type {
 	KMP_GET_STATS = 24,     /* STATS */
 	KMP_EVENT_ACK = 25,     /* nothing */
 	KMP_IKE_SEND = 32,      /* RESULT: an IKE message to be sent from one of our addresses */
+	/* bulkheadd, to another one on a socket of their own (docs/decisions/0021); RESULT each: */
+	KMP_HANDOVER_BEGIN = 48,
+	KMP_HANDOVER_VIPA = 49,
+	KMP_HANDOVER_TARGET = 50,
+	KMP_HANDOVER_SA = 51,
+	KMP_HANDOVER_POLICY = 52,
+	KMP_HANDOVER_CONNECTIONS = 53,
+	KMP_HANDOVER_COMMIT = 54,
 	/* bulkheadd; answers: */
 	KMP_CHALLENGE = 0x101,
 	KMP_WELCOME = 0x102,
@@ -136,6 +144,13 @@ enum kmp_attribute {
 	KMP_ATTRIBUTE_STATS,    /* 64 bits each, in the order of struct kmp_stats */
 	KMP_ATTRIBUTE_PACKET,   /* an IKE message, with its non-ESP marker where it has one */
 	KMP_ATTRIBUTE_DSCP,     /* 8 bits */
+	/* of a hand-over: */
+	KMP_ATTRIBUTE_FORMAT,      /* 32 bits: of what is handed over */
+	KMP_ATTRIBUTE_OWNER,       /* 32 bits */
+	KMP_ATTRIBUTE_VLAN,        /* 16 bits */
+	KMP_ATTRIBUTE_IS_UP,       /* 8 bits */
+	KMP_ATTRIBUTE_PAST,        /* KMP_PAST_SIZE bytes: how far an SA has gone */
+	KMP_ATTRIBUTE_CONNECTIONS, /* of KMP_CONNECTION_SIZE bytes each */
 	KMP_ATTRIBUTE_COUNT,
 };
 
@@ -282,6 +297,15 @@ struct kmp_stats {
 	uint64_t sessions, requests, refused, malformed, denied;
 	uint64_t events, events_repeated, events_lost, taken_over, expired;
 };
+
+/* sequence, floor, IV base, packets, bytes, age in ms: 64 bits each; flags: bit 0: the soft
+ * lifetime was told. */
+#define KMP_PAST_SIZE 49
+
+/* client (16 bytes), its port, our port, VIPA, target (16 bits each, the last two by their order in
+ * the hand-over), protocol, state, flags, zero (8 bits each), acknowledged, packets (32 bits). */
+#define KMP_CONNECTION_SIZE 36
+#define KMP_CONNECTIONS_MAX 400 /* of one message */
 
 /* ---- the codec: pure, no allocation, any thread (src/wire/kmp.c) ---- */
 

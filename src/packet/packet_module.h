@@ -2,9 +2,7 @@
 /*
  * What a folder of the packet role implements, and what the role gives to it. The role runs one
  * configuration change at a time through all modules, in the written order of packet_modules[]
- * (engine, port, gateway, link, ipsec, kmp, distributor, inspect, filter):
- * (engine, port, gateway, link, distributor, inspect, filter,
- * target):
+ * (engine, port, gateway, link, ipsec, kmp, distributor, handover, inspect, filter, target):
  *
  *	prepare (forward) -> commit (forward) -> graph_commit() -> finish (backward)
  *	prepare fails or control says abort  -> abort (backward)
@@ -64,6 +62,7 @@ extern const struct packet_module link_module;
 extern const struct packet_module ipsec_module;
 extern const struct packet_module kmp_module;
 extern const struct packet_module distributor_module;
+extern const struct packet_module handover_module;
 extern const struct packet_module inspect_module;
 extern const struct packet_module filter_module;
 extern const struct packet_module target_module;

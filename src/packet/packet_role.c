@@ -24,6 +24,7 @@ const struct packet_module *const packet_modules[] = {
 	&ipsec_module,
 	&kmp_module,
 	&distributor_module,
+	&handover_module,
 	&inspect_module,
 	&filter_module,
 	&target_module,

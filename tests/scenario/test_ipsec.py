@@ -15,7 +15,7 @@ from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import GRE, Ether
 from scapy.packet import Raw
 
-from lab.distributor import OUTSIDE6, SECURE, VIPA, VIPA6, Target, connect, gre_key, wait_ready
+from lab.distributor import DISTRIBUTOR, OUTSIDE6, SECURE, VIPA, VIPA6, Target, connect, gre_key, wait_ready
 from lab.esp_client import Agreement, EspClient, configure
 from lab.netns import wait_until
 from lab.peers import ping
@@ -32,8 +32,8 @@ SUITES = [("aes-gcm-16", "none", "tunnel", None, False), ("aes-gcm-16", "none", 
 def secure(lab, monkeypatch):
     """secure(agreement, …): the daemon runs, one target serves; returns a client for each agreement."""
     # What comes by IPsec goes back by IPsec: the target's GRE has the key that it is asked with.
-    monkeypatch.setattr(Target, "key", lambda self, direction, kind=SECURE: gre_key(
-        self.secret, kind, direction, self.address))
+    monkeypatch.setattr(Target, "key", lambda self, direction, kind=SECURE, distributor=DISTRIBUTOR: gre_key(
+        self.secret, kind, direction, self.address, distributor))
 
     def begin(*agreements, vipas=(VIPA,), change=None, **options):
         targets = connect(lab, 1, vipas)

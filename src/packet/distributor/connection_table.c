@@ -65,7 +65,6 @@ struct connection_table *connection_table_create(uint32_t capacity)
 		return NULL;
 	table->capacity = capacity;
 	table->mask = heads - 1;
-	table->free = CONNECTION_NONE;
 	table->heads = take_memory(heads * sizeof(*table->heads));
 	table->entries = take_memory(capacity * sizeof(*table->entries));
 	if (!table->heads || !table->entries
@@ -73,13 +72,25 @@ struct connection_table *connection_table_create(uint32_t capacity)
 		connection_table_destroy(table);
 		return NULL;
 	}
-	memset(table->heads, 0xff, heads * sizeof(*table->heads));
-	for (int i = 0; i < CONNECTION_STATE_COUNT; i++)
-		empty_list(&table->lists[i]);
-	for (int i = 0; i < VIPAS_MAX; i++)
-		empty_list(&table->shares[i].embryonic);
+	connection_table_clear(table);
 	connection_table_divide(table, 1);
 	return table;
+}
+
+void connection_table_clear(struct connection_table *table)
+{
+	/* Those that were never used are zero, and not there yet. */
+	memset(table->entries, 0, table->fresh * sizeof(*table->entries));
+	table->count = table->shared_used = table->fresh = 0;
+	table->free = CONNECTION_NONE;
+	memset(table->heads, 0xff, ((size_t)table->mask + 1) * sizeof(*table->heads));
+	memset(table->targets, 0, sizeof(table->targets));
+	for (int i = 0; i < CONNECTION_STATE_COUNT; i++)
+		empty_list(&table->lists[i]);
+	for (int i = 0; i < VIPAS_MAX; i++) {
+		table->shares[i] = (struct connection_share){.count = 0};
+		empty_list(&table->shares[i].embryonic);
+	}
 }
 
 void connection_table_destroy(struct connection_table *table)

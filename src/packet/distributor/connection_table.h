@@ -95,6 +95,8 @@ struct connection_table {
 /* NULL: no memory. */
 struct connection_table *connection_table_create(uint32_t capacity);
 void connection_table_destroy(struct connection_table *table);
+/* All of them are forgotten, whoever they were. By the control thread, while no worker looks. */
+void connection_table_clear(struct connection_table *table);
 /* For so many VIPAs. Before the worker starts, or by it. */
 void connection_table_divide(struct connection_table *table, uint32_t vipa_count);
 

@@ -8,6 +8,7 @@
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/filter.h"
 #include "packet/distributor/health.h"
+#include "packet/distributor/standby.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
 #include "packet/port/port.h"
@@ -398,6 +399,8 @@ static uint16_t distribute_process(
 		.own = distributor_own(),
 		.filters = publish_read(&filter_set)};
 
+	bool is_silent = standby_is_silent();
+
 	if (job.table)
 		job.own->now = distribute_clock();
 	for (uint16_t i = 0; i < count; i++) {
@@ -405,7 +408,10 @@ static uint16_t distribute_process(
 
 		job.packet = objects[i];
 		job.metadata = packet_metadata(job.packet);
-		edge = job.table ? sort(&job) : refuse(&job, DROP_vipa_unknown);
+		if (unlikely(!job.table || is_silent))
+			edge = refuse(&job, job.table ? DROP_vipa_standby : DROP_vipa_unknown);
+		else
+			edge = sort(&job);
 		if (likely(edge != DISTRIBUTE_TAKEN))
 			node_forward(graph, node, edge, job.packet);
 	}

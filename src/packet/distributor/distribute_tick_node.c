@@ -8,6 +8,7 @@
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/health.h"
 #include "packet/distributor/neighbour.h"
+#include "packet/distributor/standby.h"
 #include "packet/engine/drop_count.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
@@ -255,6 +256,30 @@ static void count_vipas(struct tick *tick)
 	connection_table_divide(tick->own->connections, count);
 }
 
+static void show_nothing(struct distribute_page *page)
+{
+	page->count = 0;
+	page->next = CONNECTION_NONE;
+	/* Release; pairs with distributor_api.c. */
+	__atomic_store_n(&page->is_wanted, false, __ATOMIC_RELEASE);
+	worker_notify_control();
+}
+
+/* The connections are the control thread's now; targets are asked for all the same, since the
+ * address on the link is ours alone. */
+static uint16_t tick_in_silence(struct tick *tick)
+{
+	/* Acquire; pairs with distributor_api.c. */
+	if (__atomic_load_n(&tick->own->page.is_wanted, __ATOMIC_ACQUIRE))
+		show_nothing(&tick->own->page);
+	if (tick->own->ticked_at == tick->own->now)
+		return 0;
+	tick->own->ticked_at = tick->own->now;
+	if (worker_index == 0)
+		ask_targets(tick);
+	return tick->sent;
+}
+
 /* Of what has a time of its own: once a tick; connections as often as it takes. */
 static uint16_t distribute_tick_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
@@ -267,6 +292,8 @@ static uint16_t distribute_tick_process(
 	if (!tick.table)
 		return 0;
 	tick.own->now = distribute_clock();
+	if (standby_is_silent())
+		return tick_in_silence(&tick);
 	sweep(&tick);
 	if (tick.own->waiting_count > 0)
 		release_waiting(&tick);

@@ -4,6 +4,7 @@
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/distributor_control.h"
 #include "packet/distributor/health.h"
+#include "packet/distributor/standby.h"
 #include "schema/api_schema.h"
 
 #include <errno.h>
@@ -131,12 +132,12 @@ static json_t *vipa_json(uint16_t index)
 	for (uint16_t i = 0; i < vipa->service_count; i++)
 		json_array_append_new(
 			services, service_json(&vipa_table->services[vipa->first_service + i]));
-	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "name",
-		vipa->name, "address", address, "vlan", vipa->vlan, "mac", mac, "security",
-		securities[vipa->security], "connections", (json_int_t)count_open(index), "begun",
-		(json_int_t)sum.connections, "refused", (json_int_t)sum.refused, "packets",
-		(json_int_t)sum.packets, "bytes", (json_int_t)sum.bytes, "answers",
-		(json_int_t)sum.answers, "services", services);
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+		"name", vipa->name, "address", address, "vlan", vipa->vlan, "mac", mac, "security",
+		securities[vipa->security], "is_standby", standby_is_silent(), "connections",
+		(json_int_t)count_open(index), "begun", (json_int_t)sum.connections, "refused",
+		(json_int_t)sum.refused, "packets", (json_int_t)sum.packets, "bytes",
+		(json_int_t)sum.bytes, "answers", (json_int_t)sum.answers, "services", services);
 }
 
 static size_t json_size(const json_t *value)

@@ -11,6 +11,7 @@
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/health.h"
 #include "packet/distributor/neighbour.h"
+#include "packet/distributor/standby.h"
 #include "packet/port/port.h"
 
 #include <errno.h>
@@ -200,6 +201,15 @@ static void send_announcements(uint64_t now_ns)
 	}
 }
 
+void distributor_announce(void)
+{
+	for (uint16_t i = 0; vipa_table && i < vipa_table->vipa_count; i++)
+		announce(i);
+	announcements.at_ns = 0;
+	if (vipa_table)
+		send_announcements(clock_monotonic_ns());
+}
+
 void distributor_judge(void)
 {
 	if (vipa_table)
@@ -212,7 +222,8 @@ static void on_timer(uv_timer_t *handle)
 	if (!vipa_table)
 		return;
 	look_at_physical();
-	send_announcements(clock_monotonic_ns());
+	if (!standby_is_silent())
+		send_announcements(clock_monotonic_ns());
 }
 
 /* ---- the module ---- */
@@ -301,6 +312,16 @@ static bool is_new_vipa(const struct vipa_table *old, const struct vipa *vipa, u
 			|| memcmp(before->mac, vipa->mac, sizeof(vipa->mac)) != 0);
 }
 
+/* One that has been silent says that it is here. */
+static void configure_standby(const json_t *section)
+{
+	bool was_silent = standby_is_silent();
+
+	standby_configure(json_is_true(json_object_get(section, "standby")));
+	if (was_silent && !standby_is_silent())
+		distributor_announce();
+}
+
 static void distributor_commit(void)
 {
 	const json_t *section = json_object_get(change.config, "distributor");
@@ -308,6 +329,7 @@ static void distributor_commit(void)
 	uint64_t now_ns = clock_monotonic_ns();
 
 	if (table) {
+		configure_standby(section);
 		vipa_table_bind(table);
 		set_timeouts(section);
 		interval_ns =

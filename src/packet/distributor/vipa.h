@@ -155,6 +155,9 @@ static inline bool vipa_takes(
  * client. It is tagged so then, and in the VIPA's VLAN (D11). Worker. */
 bool vipa_take_answer(const struct vipa_table *table, struct rte_mbuf *packet);
 
+/* Whether a frame carries what a VIPA says. Worker. */
+bool vipa_is_source(const struct vipa_table *table, const struct rte_mbuf *packet);
+
 /* The service of a VIPA; NULL: it has none there. */
 static inline struct vipa_service *vipa_find_service(
 	struct vipa_table *table, const struct vipa *vipa, uint8_t protocol, uint16_t port)

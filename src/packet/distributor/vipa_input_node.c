@@ -6,6 +6,7 @@
  */
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/neighbour.h"
+#include "packet/distributor/standby.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
 #include "packet/ipsec/ipsec.h"
@@ -151,12 +152,18 @@ static uint16_t vipa_input_process(
 	const struct vipa_table *table = publish_read(&vipa_table);
 	struct distributor_worker *own = distributor_own();
 
+	bool is_silent = standby_is_silent();
+
 	if (table)
 		own->now = distribute_clock();
 	for (uint16_t i = 0; i < count; i++) {
 		struct rte_mbuf *packet = objects[i];
-		rte_edge_t edge =
-			table ? take(table, own, &packet) : refuse(packet, DROP_vipa_unknown);
+		rte_edge_t edge;
+
+		if (unlikely(!table || is_silent))
+			edge = refuse(packet, table ? DROP_vipa_standby : DROP_vipa_unknown);
+		else
+			edge = take(table, own, &packet);
 
 		if (edge != VIPA_INPUT_TAKEN)
 			node_forward(graph, node, edge, packet);

@@ -7,6 +7,7 @@
  */
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/neighbour.h"
+#include "packet/distributor/standby.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
 #include "packet/engine/pool.h"
@@ -182,10 +183,14 @@ static uint16_t vipa_output_process(
 		.table = publish_read(&vipa_table),
 		.own = distributor_own()};
 
+	bool is_silent = standby_is_silent();
+
 	if (sender.table)
 		sender.mtu = distribute_port_mtu(sender.table->physical_port);
 	for (uint16_t i = 0; i < count; i++) {
-		if (likely(sender.mtu > 0))
+		if (unlikely(is_silent))
+			drop(&sender, objects[i], DROP_vipa_standby);
+		else if (likely(sender.mtu > 0))
 			fit(&sender, objects[i]);
 		else
 			drop(&sender, objects[i], DROP_no_physical);

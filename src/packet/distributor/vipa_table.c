@@ -130,6 +130,13 @@ bool vipa_take_answer(const struct vipa_table *table, struct rte_mbuf *packet)
 	return true;
 }
 
+bool vipa_is_source(const struct vipa_table *table, const struct rte_mbuf *packet)
+{
+	struct ip_address source;
+
+	return read_source(packet, &source) && vipa_find_any(table, &source) != VIPA_NONE;
+}
+
 /* ---- control thread ---- */
 
 static void add_station(struct vipa_table *table, uint64_t station)

@@ -59,6 +59,9 @@ uint16_t ingress_run(struct rte_graph *graph, struct rte_node *node, struct rte_
 		if (i + INGRESS_AHEAD < count)
 			rte_prefetch0(packet_frame(packets[i + INGRESS_AHEAD]));
 		reason = check(&walk, packets[i]);
+		if (unlikely(takers->silent != NULL) && !reason
+			&& vipa_is_source(takers->silent, packets[i]))
+			reason = DROP_vipa_standby;
 		if (likely(!reason)) {
 			const struct packet_metadata *metadata = packet_metadata(packets[i]);
 			rte_edge_t edge = INGRESS_EDGE_ORIGIN_TAG;

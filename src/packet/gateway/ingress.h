@@ -139,6 +139,9 @@ enum ingress_edge {
 struct ingress_takers {
 	const struct vipa_table *vipas;    /* NULL: no distributor */
 	const struct target_table *target; /* NULL: no target */
+	/* Whose addresses nobody behind this ingress may speak for: they are another distributor's
+	 * now. NULL: they are not. */
+	const struct vipa_table *silent;
 };
 uint16_t ingress_run(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **packets,
 	uint16_t count, const struct ingress_takers *takers);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "packet/distributor/standby.h"
 #include "packet/engine/worker.h"
 #include "packet/ipsec/ipsec_config.h"
 #include "packet/ipsec/ipsec_packet.h"
@@ -23,6 +24,7 @@
 
 #define TICK_MS       100
 #define KEEP_RETRY_MS 1000
+#define OWNERS_MAX    128 /* of one look */
 
 static struct {
 	struct ipsec_config *config; /* NULL: IPsec is to be off */
@@ -40,8 +42,11 @@ static bool has_timers;
 
 /* The state that is on its way to the broker. */
 static struct {
-	struct sa_state *state; /* NULL: none is */
-	bool is_stale;          /* something has changed since */
+	struct sa_state *state;                    /* NULL: none is */
+	bool is_stale;                             /* something has changed since */
+	void (*done)(void *context, bool is_kept); /* NULL: nobody waits */
+	void *context;
+	bool is_awaited; /* the state that is on its way */
 } keeping;
 
 /* ---- keeping ---- */
@@ -60,6 +65,28 @@ static void on_changed(void)
 		keeping.is_stale = true;
 	else if (has_timers && !uv_is_active((uv_handle_t *)&keep_timer))
 		uv_timer_start(&keep_timer, on_keep_timer, 0, 0);
+}
+
+void ipsec_when_kept(void (*done)(void *context, bool is_kept), void *context)
+{
+	keeping.done = done;
+	keeping.context = context;
+	keeping.is_awaited = false;
+	on_changed();
+}
+
+void ipsec_forget_waiter(void)
+{
+	keeping.done = NULL;
+}
+
+static void tell_waiter(bool is_kept)
+{
+	void (*done)(void *context, bool is_kept) = keeping.done;
+
+	keeping.done = NULL;
+	if (done)
+		done(keeping.context, is_kept);
 }
 
 static void on_kept(void *context, const json_t *result, const json_t *failure, int *descriptors,
@@ -81,6 +108,8 @@ static void on_kept(void *context, const json_t *result, const json_t *failure, 
 	if (keeping.is_stale)
 		on_changed();
 	keeping.is_stale = false;
+	if (keeping.is_awaited)
+		tell_waiter(!failure);
 }
 
 static void keep(void)
@@ -93,8 +122,10 @@ static void keep(void)
 	if (sa_state_write(&fd, &keeping.state, &error) < 0) {
 		log_error("ipsec_state_not_written", log_str("reason", error.text));
 		uv_timer_start(&keep_timer, on_keep_timer, KEEP_RETRY_MS, 0);
+		tell_waiter(false);
 		return;
 	}
+	keeping.is_awaited = true;
 	packet_broker_call("broker.keep", NULL, &fd, 1, on_kept, NULL);
 	close(fd);
 }
@@ -149,6 +180,7 @@ static int open_tables(struct error *error)
 	uv_timer_init(packet_loop(), &keep_timer);
 	has_timers = true;
 	sa_set_changed(on_changed);
+	standby_set_changed(on_changed);
 	uv_timer_start(&tick_timer, on_tick, TICK_MS, TICK_MS);
 	return 0;
 }
@@ -306,6 +338,31 @@ static void apply_sas(const struct ipsec_config *config)
 	}
 }
 
+void ipsec_apply_statics(void)
+{
+	if (sa_table_is_open())
+		apply_sas(running);
+}
+
+void ipsec_forget_all(void)
+{
+	uint32_t owners[OWNERS_MAX];
+	struct error error;
+	size_t count;
+
+	do {
+		count = sa_owners(owners, OWNERS_MAX);
+		for (size_t i = 0; i < count; i++)
+			sa_flush_owner(owners[i]);
+	} while (count == OWNERS_MAX);
+	for (struct sa *sa = sa_next(0); sa; sa = sa_next(0)) {
+		struct sa_name name = sa->name;
+
+		sa_delete(&name, &error);
+	}
+	ipsec_apply_statics();
+}
+
 /* New ones first, then the old ones are taken back, so that what is in both has no gap. */
 static void apply_policies(const struct ipsec_config *config)
 {
@@ -363,6 +420,7 @@ static void ipsec_stop(void)
 	}
 	has_timers = false;
 	sa_set_changed(NULL);
+	standby_set_changed(NULL);
 	sa_state_destroy(keeping.state);
 	keeping.state = NULL;
 	free(ipsec_settings);

@@ -6,6 +6,7 @@
  * before it is protected, or its sender is told. Workers.
  */
 #include "base/clock.h"
+#include "packet/distributor/standby.h"
 #include "packet/engine/drop_count.h"
 #include "packet/engine/nodes.h"
 #include "packet/engine/pool.h"
@@ -435,6 +436,12 @@ static uint16_t ipsec_output_process(
 	struct rte_mbuf **packets = (struct rte_mbuf **)objects;
 	uint16_t from = 0;
 
+	/* Before a number is taken: it may be another daemon's already. */
+	if (standby_is_silent()) {
+		for (uint16_t i = 0; i < count; i++)
+			drop(&output, packets[i], DROP_vipa_standby);
+		return count;
+	}
 	if (!output.settings) {
 		for (uint16_t i = 0; i < count; i++)
 			bypass(&output, packets[i]);

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "packet/ipsec/ipsec_control.h"
 #include "packet/ipsec/kmp_unix.h"
 #include "packet/packet_module.h"
 
@@ -90,27 +91,30 @@ static void prepare_socket(void)
 		"broker.listen_unix", json_pack("{s:s}", "path", path), NULL, 0, on_socket, NULL);
 }
 
-static int read_secret(int fd, struct error *error)
+int kmp_secret_read(int fd, const char *key, const char *path, struct secret **out, size_t *size,
+	struct error *error)
 {
-	struct secret *text;
-	size_t size;
-	int status = secret_read(fd, SECRET_FILE_SIZE_MAX, &text, &size, error);
+	struct secret *text, *secret_made;
+	size_t text_size;
+	int status = secret_read(fd, SECRET_FILE_SIZE_MAX, &text, &text_size, error);
 
 	if (status < 0) {
-		error_prefix(error, "ipsec.kmp.secret-file: %s", setting("secret-file"));
+		error_prefix(error, "%s: %s", key, path);
 		return status;
 	}
-	change.secret = secret_create(KMP_SECRET_MAX);
-	if (!change.secret)
-		status = error_set(error, -errno, "ipsec.kmp: %s", strerror(errno));
-	else if (kmp_secret_parse(
-			 secret_bytes(text), size, secret_bytes(change.secret), &change.secret_size)
+	secret_made = secret_create(KMP_SECRET_MAX);
+	if (!secret_made)
+		status = error_set(error, -errno, "%s: %s", key, strerror(errno));
+	else if (kmp_secret_parse(secret_bytes(text), text_size, secret_bytes(secret_made), size)
 		< 0)
 		status = error_set(error, -EINVAL,
-			"ipsec.kmp.secret-file: %s: no secret; it is one line of %d to %d "
-			"hexadecimal digits",
-			setting("secret-file"), 2 * KMP_SECRET_MIN, 2 * KMP_SECRET_MAX);
+			"%s: %s: no secret; it is one line of %d to %d hexadecimal digits", key,
+			path, 2 * KMP_SECRET_MIN, 2 * KMP_SECRET_MAX);
 	secret_destroy(text);
+	if (status < 0)
+		secret_destroy(secret_made);
+	else
+		*out = secret_made;
 	return status;
 }
 
@@ -119,7 +123,9 @@ static void on_secret(void *context, const json_t *result, const json_t *failure
 {
 	struct error error;
 	int fd = take_descriptor(failure, descriptors, descriptor_count, "secret-file", &error);
-	int status = fd < 0 ? fd : read_secret(fd, &error);
+	int status = fd < 0 ? fd
+			    : kmp_secret_read(fd, "ipsec.kmp.secret-file", setting("secret-file"),
+				    &change.secret, &change.secret_size, &error);
 
 	if (fd >= 0)
 		close(fd);
@@ -162,6 +168,14 @@ static void on_mapping(uint32_t owner, const struct sa_name *name, const struct 
 	uint16_t source_port)
 {
 	kmp_server_mapping(server, owner, name, source, source_port, clock_monotonic_ns());
+	kmp_unix_attend(listener);
+}
+
+void kmp_adopt(void)
+{
+	if (!server)
+		return;
+	kmp_server_adopt(server, clock_monotonic_ns());
 	kmp_unix_attend(listener);
 }
 

@@ -39,6 +39,11 @@ void kmp_server_destroy(struct kmp_server *server, bool is_final)
 	free(server);
 }
 
+void kmp_server_adopt(struct kmp_server *server, uint64_t now_ns)
+{
+	kmp_owners_adopt(server, now_ns);
+}
+
 void kmp_server_set(struct kmp_server *server, const struct kmp_settings *settings)
 {
 	server->settings = *settings;

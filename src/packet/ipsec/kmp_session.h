@@ -43,6 +43,8 @@ int kmp_server_create(
 	const struct kmp_settings *settings, uint64_t now_ns, struct kmp_server **out);
 /* All sessions were closed. is_final: what their owners brought goes, too. NULL is allowed. */
 void kmp_server_destroy(struct kmp_server *server, bool is_final);
+/* Owners of SAs that came by another way than a session stay for the time of grace. */
+void kmp_server_adopt(struct kmp_server *server, uint64_t now_ns);
 /* Sessions that are there go on. */
 void kmp_server_set(struct kmp_server *server, const struct kmp_settings *settings);
 /* Does what is due; returns when to call again, UINT64_MAX: no need. */

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "packet/distributor/standby.h"
 #include "packet/ipsec/policy.h"
 #include "packet/ipsec/sa.h"
 
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define MAGIC     0x42485341 /* BHSA */
-#define FORMAT    1
+#define FORMAT    2
 #define SEALS     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define SIZE_MAX_ (64 << 20) /* what the broker keeps */
 
@@ -24,6 +25,7 @@ struct head {
 	uint32_t magic, format;
 	uint32_t sa_size, policy_size;
 	uint32_t sa_count, policy_count;
+	struct standby_kept standby;
 };
 
 struct kept_sa {
@@ -107,7 +109,10 @@ static void fill(uint8_t *bytes, struct sa_state *state)
 	*head = (struct head){.magic = MAGIC,
 		.format = FORMAT,
 		.sa_size = sizeof(struct kept_sa),
-		.policy_size = sizeof(struct policy_parameters)};
+		.policy_size = sizeof(struct policy_parameters),
+		.standby = standby_keep()};
+	if (head->standby.is_on)
+		return; /* what there is was handed over, or is not handed over to us yet */
 	for (const struct sa *sa = sa_next(0); sa; sa = sa_next(sa->index + 1)) {
 		struct sa_promise promise = sa_promise(sa);
 
@@ -245,6 +250,7 @@ int sa_state_restore(const void *memory, size_t size)
 	memcpy(&head, from, sizeof(head));
 	if (!is_ours(&head))
 		return -EINVAL;
+	standby_restore(&head.standby);
 	for (uint32_t i = 0; i < head.sa_count; i++)
 		if (!restore_sa(&bytes, &restored))
 			return restored;

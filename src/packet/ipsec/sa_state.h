@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What is kept for a next life of the packet role: SAs with their keys and how far their numbers
- * went, and policies; in sealed memory that the broker holds (docs/decisions/0017). Written by this
- * program for this program; what does not look like that is not taken. Control thread.
+ * went, and policies; whether the addresses are another distributor's, and then nothing else; in
+ * sealed memory that the broker holds (docs/decisions/0017). Written by this program for this
+ * program; what does not look like that is not taken. Control thread.
  */
 #pragma once
 

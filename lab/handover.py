@@ -24,6 +24,7 @@ from lab.netns import veth
 from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_MAC
 
 SECOND = "198.51.100.2"
+DISTRIBUTORS = (DISTRIBUTOR, SECOND)
 SECRET = "71a5c0ffee5b7e92644ad0c1b2e3f405" * 2 + "\n"
 HELLO, PROOF, CHALLENGE, WELCOME, RESULT = 1, 2, 0x101, 0x102, 0x103
 BEGIN, VIPA_ROW, TARGET_ROW, SA, POLICY, CONNECTIONS, COMMIT = range(48, 55)
@@ -35,7 +36,8 @@ HEADER = struct.Struct("!4sBBHIIII")
 class Pair:
     """start() brings both up; second is the daemon on hv2."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, targets=None):
+        """targets: that know of both DISTRIBUTORS, if somebody else has made them."""
         self.lab = lab
         self.second = None
         self.hv2, self.lan = lab.namespace("hv2"), lab.namespace("lan")
@@ -44,7 +46,7 @@ class Pair:
         self.folder.mkdir()
         self.folder.chmod(0o755)
         self._cable()
-        self.targets = connect(lab, 1, kind=SECURE, distributors=(DISTRIBUTOR, SECOND))
+        self.targets = targets or connect(lab, 1, kind=SECURE, distributors=DISTRIBUTORS)
         veth(self.hv2, "xcf0", lab["link"], "hv2", LINK_MTU)
         lab["link"].run("ip", "link", "set", "hv2", "master", "br0")
 

@@ -35,7 +35,8 @@ connections {{ vipa {{
     children {{ net {{
         local_ts = {local_ts}
         remote_ts = {remote_ts}
-        esp_proposals = {proposals} }} }}
+        esp_proposals = {proposals}
+        {child} }} }}
 }} }}
 secrets {{ ike {{ secret = "a secret between the two" }} }}
 """
@@ -57,14 +58,14 @@ class Vpn:
         # Traffic selectors of the client's end and of the VIPAs.
         self.inner, self.outer = f"{INNER}/32,{INNER6}/128", f"{VIPA}/32,{VIPA6}/128"
 
-    def prepare(self, page, targets=1, security="required", grace="60s"):
+    def prepare(self, page, targets=1, security="required", grace="60s", **options):
         """Targets that serve the page, in clear and by TLS, over both versions of IP, and their place in the
-        configuration. Each serves its name, too."""
+        configuration. Each serves its name, too. options: of connect()."""
         lab = self.lab
         self.certificates = self.folder / "certificates"
         self.certificates.mkdir()
         make_certificates(self.certificates, "vipa", "client")
-        self.targets = connect(lab, targets, vipas=(VIPA, VIPA6), kind=SECURE)
+        self.targets = connect(lab, targets, vipas=(VIPA, VIPA6), kind=SECURE, **options)
         for target in self.targets:
             target.namespace.run("ip", "route", "add", f"{INNER}/32", "dev", "gre1", "src", VIPA)
             target.namespace.run("ip", "-6", "route", "add", f"{INNER6}/128", "dev", "gre1", "src", VIPA6)
@@ -105,16 +106,19 @@ class Vpn:
         self.home.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
         self.home.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
 
-    def begin(self, proposals="aes256gcm16", has_certificates=False):
-        """Both charons, and the client's SAs: a secret tells who they are, or certificates do."""
+    def begin(self, proposals="aes256gcm16", has_certificates=False, has_trap=False):
+        """Both charons, and the client's SAs: a secret tells who they are, or certificates do. has_trap: the
+        gateway negotiates, too, when a packet needs it."""
         lab = self.lab
         wait_ready(lab, self.targets)
-        self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, remote_addrs="", local_id="vipa",
-                                    remote_id="client", local_ts=self.outer, remote_ts=self.inner,
+        self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, local_id="vipa", remote_id="client",
+                                    remote_addrs=f"remote_addrs = {OUTSIDE_ADDRESS}" if has_trap else "",
+                                    child="start_action = trap" if has_trap else "",
+                                    local_ts=self.outer, remote_ts=self.inner,
                                     proposals=proposals, has_certificates=has_certificates)
         own, other = (BEHIND_NAT, NAT_INSIDE) if self.nat else (OUTSIDE_ADDRESS, VIPA)
         self.client = self._charon(self.home, "client", local=own, remote_addrs=f"remote_addrs = {other}",
-                                   local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
+                                   child="", local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
                                    proposals=proposals, has_certificates=has_certificates)
         self.client.initiate("net")
 

@@ -19,13 +19,15 @@ from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
+from lab import strongswan
 from lab.appliance import key_file
-from lab.distributor import VIPA, wait_ready
+from lab.distributor import VIPA, Connection, wait_ready
 from lab.esp_client import Agreement, EspClient, configure
-from lab.handover import (BEGIN, COMMIT, CODE, DESTINATION, FORMAT, HELLO, IS_UP, NAME, PROOF, SA, TARGET_ROW, TEXT,
-                          VIPA_ROW, VLAN, Giver, Pair, Taker)
+from lab.handover import (BEGIN, CODE, COMMIT, DESTINATION, DISTRIBUTORS, FORMAT, HELLO, IS_UP, NAME, PROOF, SA,
+                          TARGET_ROW, TEXT, VIPA_ROW, VLAN, Giver, Pair, Taker)
 from lab.netns import wait_until
 from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_MAC
+from lab.vpn import INNER, Vpn
 
 OTHER_SECRET = "00" * 32 + "\n"
 
@@ -340,3 +342,39 @@ def test_receivers_packet_role_is_killed(clients):
     assert pair.is_standby(pair.second)
     assert pair.hand_over().returncode == 0
     clients.goes_on(3)
+
+
+@pytest.fixture
+def negotiated(make_lab):
+    """A pair whose client has its keys from strongSwan: (vpn, pair)."""
+    lab = make_lab(partitions=())
+    vpn = Vpn(lab)
+    vpn.prepare(b"a page", distributors=DISTRIBUTORS)
+    pair = Pair(lab, vpn.targets)
+
+    def change(config):
+        config["ipsec"]["kmp"]["socket"] = str(pair.folder / "run/kmp.sock")
+    pair.start(change)
+    vpn.begin()
+    yield vpn, pair
+    vpn.stop()
+    print(f"--- hv2\n{pair.second.log()[-6000:]}")
+    pair.stop()
+
+
+@pytest.mark.skipif(bool(strongswan.missing()), reason=f"not there: {' '.join(strongswan.missing())}")
+def test_what_strongswan_negotiated_goes_along(negotiated):
+    """D15: associations and policies that came by KMP: a TCP connection goes on, and the client's keys are the same."""
+    vpn, pair = negotiated
+    with Connection(vpn.lab.outside, source=INNER) as connection:
+        assert connection.echo()
+        before = vpn.client.children()
+        assert before and pair.hand_over().returncode == 0
+        for _ in range(20):
+            assert connection.echo()
+        assert connection.echo(bytes(100_000))
+        assert vpn.client.children() == before
+    assert {row["spi"] for row in pair.second.cli("ipsec", "sas")["sas"]} == set(before[0])
+    assert vpn.lab.daemon.cli("ipsec", "sas")["sas"] == vpn.lab.daemon.cli("ipsec", "policies")["policies"] == []
+    wait_until(lambda: vpn.page() == (0, b"a page"), what="a page from the second one")
+    assert pair.second.cli("kmp")["sessions"][0]["grace_left_ms"] > 0

@@ -8,6 +8,7 @@
 strongSwan is unmodified on both sides; on hv1 our plugin hands its SAs to the daemon.
 """
 
+import contextlib
 import signal
 import socket
 
@@ -17,9 +18,10 @@ from scapy.layers.l2 import ARP, GRE, Ether
 
 from lab import strongswan
 from lab.distributor import VIPA, Connection
-from lab.netns import wait_until
+from lab.nat import Nat
+from lab.netns import veth, wait_until
 from lab.peers import curl
-from lab.topology import OUTSIDE_ADDRESS
+from lab.topology import OUTSIDE_ADDRESS, OUTSIDE_MAC
 from lab.vpn import INNER, NAT_T, Vpn
 
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
@@ -127,6 +129,66 @@ def test_charon_killed_under_traffic(vpn):
         vpn.gateway.start()
         assert connection.echo()
     assert vpn.page() == (0, PAGE)
+
+
+def test_packet_without_an_association_makes_charon_negotiate(vpn):
+    """D5: what a target says to a client whose associations are gone is dropped, and told to charon (SA_ACQUIRE), which
+    negotiates new ones; the rest of the stream goes by them."""
+    lab = vpn.lab
+    vpn.prepare(PAGE)
+    lab.config["distributor"]["vipas"]["web"]["services"]["push"] = {"port": 9}
+    lab.start()
+    vpn.begin(has_trap=True)
+    listener = vpn.targets[0].namespace.inside(lambda: socket.create_server((VIPA, 9)))
+    client = lab.outside.inside(lambda: socket.create_connection((VIPA, 9), 5, source_address=(INNER, 0)))
+    server, _ = listener.accept()
+    with listener, client, server:
+        client.sendall(b"hello")
+        assert server.recv(5) == b"hello"
+        vpn.client.swanctl("--terminate", "--child", "net")
+        wait_until(lambda: not lab.daemon.cli("ipsec", "sas")["sas"], what="the end of the SAs")
+        assert vpn.client.children() == [] and "creating acquire job" not in vpn.gateway.log()
+        server.sendall(b"news")
+        client.settimeout(20)
+        assert client.recv(4) == b"news"
+    assert "creating acquire job" in vpn.gateway.log() and len(vpn.client.children()) == 1
+    assert lab.daemon.drops()["ipsec_no_sa"] > 0
+
+
+def test_mapping_that_changes_under_traffic_is_followed(vpn):
+    """D4: a NAT gives the client another port: authentic ESP from there makes MAPPING_CHANGED, charon moves the SAs, and
+    answers go where the client is now."""
+    lab, nat = vpn.lab, vpn.lab.namespace("nat")
+    lab.hv1.run("ip", "link", "delete", "eth1")
+    veth(lab.outside, "eth0", nat, "inside")
+    veth(nat, "outside", lab.hv1, "eth1")
+    lab.outside.address("eth0", f"{OUTSIDE_ADDRESS}/24", OUTSIDE_MAC)
+    with contextlib.closing(Nat(nat, "inside", "outside", NAT_T, 40001)) as translator:
+        vpn.start()
+        change_mapping(vpn, nat.wire("outside"), translator)
+    assert "queuing update job" in vpn.gateway.log()
+    assert len(vpn.client.children()) == 1
+
+
+def change_mapping(vpn, wire, translator):
+    """The part of it under traffic; wire: where the daemon's packets are seen."""
+    lab = vpn.lab
+    with Connection(lab.outside, source=INNER, timeout=20) as connection:
+        assert connection.echo()
+        assert mapped_ports(lab.daemon) == {40001}
+        translator.mapped = 40002
+        for _ in range(20):
+            assert connection.echo()
+        assert connection.echo(bytes(100_000))
+        assert mapped_ports(lab.daemon) == {40002}
+        sent_to = [Ether(frame)[UDP].dport for frame in wire.drain() if UDP in Ether(frame)]
+        assert sent_to[-1] == 40002
+
+
+def mapped_ports(daemon):
+    """The client's port, as the associations of both directions have it."""
+    return {row["destination_port" if row["direction"] == "out" else "source_port"]
+            for row in daemon.cli("ipsec", "sas")["sas"]}
 
 
 def test_packet_role_killed_begins_no_sequence_anew(vpn):

@@ -26,7 +26,11 @@ static void add_service(struct table *table, const json_t *vipa, const json_t *s
 	table_add_format(table, "%s/%lld", format_string(service, "protocol"),
 		(long long)format_integer(service, "port"));
 	table_add(table, format_string(service, "scheduling"));
-	table_add_styled(table, ready > 0 ? STYLE_GOOD : STYLE_BAD, ready > 0 ? "up" : "down");
+	if (format_boolean(vipa, "is_standby"))
+		table_add_styled(table, STYLE_WARNING, "standby");
+	else
+		table_add_styled(
+			table, ready > 0 ? STYLE_GOOD : STYLE_BAD, ready > 0 ? "up" : "down");
 }
 
 static void print_vipas(const json_t *vipas)

@@ -112,6 +112,7 @@ def test_stream_goes_on_and_no_number_is_sent_twice(clients):
     talker.join()
     assert result.returncode == 0, result.stderr
     assert pair.is_standby(lab.daemon) and not pair.is_standby(pair.second)
+    assert "standby" in lab.daemon.command("distributor").stdout
     clients.goes_on(5000)
     clients.ask(5001)
     assert clients.is_answered(5001)

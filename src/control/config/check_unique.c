@@ -36,6 +36,22 @@ static void claim_device(struct load *load, json_t *seen, const char *text, cons
 	claim(load, seen, resource, path, "a device of its own", "uses this device");
 }
 
+static void check_sockets(struct load *load, json_t *seen)
+{
+	static const char *const users[] = {"kmp", "handover"};
+	const json_t *ipsec = json_object_get(load->document, "ipsec");
+	char path[CONFIG_PATH_SIZE];
+
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		const json_t *section = json_object_get(ipsec, users[i]);
+		const char *text = json_string_value(json_object_get(section, "socket"));
+
+		snprintf(path, sizeof(path), "ipsec.%s.socket", users[i]);
+		if (text)
+			claim(load, seen, text, path, "a socket of its own", "uses this socket");
+	}
+}
+
 static void check_devices(struct load *load, json_t *seen)
 {
 	const json_t *gateway = json_object_get(load->document, "gateway");
@@ -47,6 +63,7 @@ static void check_devices(struct load *load, json_t *seen)
 	text = json_string_value(json_object_get(control, "socket"));
 	if (text)
 		claim(load, seen, text, "control.socket", NULL, "");
+	check_sockets(load, seen);
 	text = json_string_value(json_object_get(json_object_get(gateway, "host"), "interface"));
 	if (text)
 		claim(load, seen, text, "gateway.host.interface", NULL, "");

@@ -456,6 +456,10 @@ static void target_metrics(json_t *samples, uint16_t index)
 
 void distributor_metrics(json_t *samples)
 {
+	if (vipa_table)
+		packet_metric(samples, "distributor_standby", "gauge",
+			"Whether another distributor has the virtual addresses.", NULL,
+			standby_is_silent());
 	for (uint16_t i = 0; vipa_table && i < vipa_table->vipa_count; i++)
 		if (vipa_table->vipas[i].name[0])
 			vipa_metrics(samples, i);

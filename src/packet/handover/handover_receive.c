@@ -7,6 +7,7 @@
 #include "packet/packet_module.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>

@@ -174,13 +174,14 @@ static enum kmp_code take_sa(
 	enum kmp_code code = kmp_terms_get_sa(message, &parameters, selectors, error);
 	int status;
 
+	/* First: what it was before may be gone. */
+	if (!grown)
+		return KMP_NO_ROOM;
+	taking->sas = grown;
 	if (code == KMP_OK)
 		code = handover_get_past(message, &past);
 	if (code != KMP_OK)
 		return code;
-	if (!grown)
-		return KMP_NO_ROOM;
-	taking->sas = grown;
 	if (!is_possible(&parameters, &past))
 		return KMP_BAD_VALUE;
 	parameters.owner = (uint32_t)kmp_get_number(message, KMP_ATTRIBUTE_OWNER);
@@ -201,11 +202,11 @@ static enum kmp_code take_policy(
 	enum kmp_code code = kmp_terms_get_policy(message, &parameters);
 	int status;
 
-	if (code != KMP_OK)
-		return code;
 	if (!grown)
 		return KMP_NO_ROOM;
 	taking->policies = grown;
+	if (code != KMP_OK)
+		return code;
 	parameters.owner = (uint32_t)kmp_get_number(message, KMP_ATTRIBUTE_OWNER);
 	/* Static ones are each daemon's own. */
 	if (parameters.owner == SA_OWNER_CONFIGURATION)

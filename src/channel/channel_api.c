@@ -216,7 +216,7 @@ static json_t *threads_json(const struct cmm *cmm)
 		lane_count(cmm->lanes[i], &counts);
 		json_array_append_new(list,
 			json_pack("{s:i, s:i, s:I, s:I, s:I}", "thread", (int)i, "core",
-				cmm->policy->cores[i], "channels", (json_int_t)counts.routes,
+				cmm->policy->cores[i], "channels", (json_int_t)counts.members,
 				"rounds", (json_int_t)counts.rounds, "sleeps",
 				(json_int_t)counts.sleeps));
 	}

@@ -371,10 +371,9 @@ static void cmm_move_routes(struct cmm *cmm, struct lane **lanes, uint32_t count
 
 			if (!row->route || row->direction != ATTACH_SEND)
 				continue;
-			lane_remove(row->route->lane, row->route, false);
-			row->route->lane = lanes[next++ % count];
+			lane_remove(&row->route->member, false);
 			/* As it was on another: the same descriptors, and room for a pointer. */
-			if (lane_add(row->route->lane, row->route) < 0)
+			if (lane_add(lanes[next++ % count], &row->route->member) < 0)
 				abort();
 		}
 	}

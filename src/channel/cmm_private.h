@@ -14,6 +14,8 @@ int cmm_route_open(struct state_row *sender, struct state_row *receiver);
 /* Takes the route of row away, if there is one; counts it. */
 void cmm_route_close(struct state_row *row, enum attach_reason reason, bool with_rest);
 uint64_t cmm_interval_ns(const struct policy_rule *rule);
+/* The one with the fewest members. */
+struct lane *cmm_least_lane(const struct cmm *cmm);
 
 /* --- cmm.c --- */
 /* Ends the row, its channel and the other end's row with it; both processes are told, but for

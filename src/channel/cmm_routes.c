@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
-static struct lane *cmm_least_lane(const struct cmm *cmm)
+struct lane *cmm_least_lane(const struct cmm *cmm)
 {
 	struct lane_counts counts, least_counts;
 	struct lane *least = cmm->lanes[0];
@@ -15,7 +16,7 @@ static struct lane *cmm_least_lane(const struct cmm *cmm)
 	lane_count(least, &least_counts);
 	for (uint32_t i = 1; i < cmm->lane_count; i++) {
 		lane_count(cmm->lanes[i], &counts);
-		if (counts.routes < least_counts.routes) {
+		if (counts.members < least_counts.members) {
 			least = cmm->lanes[i];
 			least_counts = counts;
 		}
@@ -32,7 +33,7 @@ uint64_t cmm_interval_ns(const struct policy_rule *rule)
 
 static struct route_end cmm_route_end(const struct state_row *row)
 {
-	return (struct route_end){.key_slot = row->key_slot, .bell = row->bell, .wake = row->wake};
+	return (struct route_end){.key_slot = row->key_slot, .wake = row->wake};
 }
 
 static uint32_t cmm_least(uint32_t a, uint32_t b)
@@ -48,6 +49,8 @@ int cmm_route_open(struct state_row *sender, struct state_row *receiver)
 
 	if (!route)
 		return -ENOMEM;
+	route->member = (struct lane_member){
+		.ops = &route_ops, .bells = {sender->bell, receiver->bell}, .bell_events = EPOLLIN};
 	route->keys = &cmm->keys;
 	route->sender = cmm_route_end(sender);
 	route->receiver = cmm_route_end(receiver);
@@ -56,8 +59,7 @@ int cmm_route_open(struct state_row *sender, struct state_row *receiver)
 	/* New memory: both positions are 0, whatever the processes have written there since. */
 	route->from.view = sender->view;
 	route->to.view = receiver->view;
-	route->lane = cmm_least_lane(cmm);
-	status = lane_add(route->lane, route);
+	status = lane_add(cmm_least_lane(cmm), &route->member);
 	if (status < 0) {
 		free(route);
 		return status;
@@ -84,7 +86,7 @@ void cmm_route_close(struct state_row *row, enum attach_reason reason, bool with
 
 	if (!route)
 		return;
-	lane_remove(route->lane, route, with_rest);
+	lane_remove(&route->member, with_rest);
 	cmm_route_add_counts(&cmm->counts, route);
 	cmm->counts.down++;
 	cmm->counts.ended[reason]++;

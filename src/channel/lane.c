@@ -3,17 +3,19 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #define LANE_EVENTS 64
-/* Rounds between two looks at the clock, and at the bells of routes that sleep. Powers of two. */
+/* Rounds between two looks at the clock, and at the bells of members that sleep. Powers of two. */
 #define LANE_CLOCK_ROUNDS 16
 #define LANE_BELL_ROUNDS  32
 #define LANE_NAP_MAX_MS   100
@@ -22,12 +24,12 @@ struct lane {
 	pthread_t thread;
 	uint64_t poll_ns;
 	int epoll, bell;
-	void (*failed)(void *context);
+	void (*notify)(void *context);
 	void *context;
 	struct secret *scratch; /* of struct stamp */
 	/* Written by the lane, and by the control thread while the lane rests. */
-	struct route **active;
-	uint32_t active_count, route_count, capacity;
+	struct lane_member **active;
+	uint32_t active_count, member_count, capacity;
 	bool is_over;
 	uint64_t now_ns;
 	/* Written by the control thread: the lane shall rest. */
@@ -51,14 +53,16 @@ static inline void lane_relax(void)
 #endif
 }
 
-static void lane_activate(struct lane *lane, struct route *route)
+void lane_activate(struct lane_member *member)
 {
-	if (route->is_active || route->failure)
+	struct lane *lane = member->lane;
+
+	if (member->is_active || member->has_failed)
 		return;
-	route_disarm(route);
-	route->is_active = true;
-	route->idle_since_ns = 0;
-	lane->active[lane->active_count++] = route;
+	member->ops->disarm(member);
+	member->is_active = true;
+	member->idle_since_ns = 0;
+	lane->active[lane->active_count++] = member;
 }
 
 static void lane_deactivate(struct lane *lane, uint32_t index)
@@ -76,22 +80,22 @@ static void lane_listen(struct lane *lane, int timeout_ms)
 
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.ptr)
-			lane_activate(lane, events[i].data.ptr);
+			lane_activate(events[i].data.ptr);
 		else if (read(lane->bell, &ignored, sizeof(ignored)) < 0)
 			continue; /* it was rung for what is done already */
 	}
 	lane->now_ns = clock_monotonic_ns();
 }
 
-/* Whether the route was idle for so long that it sleeps now. */
-static bool lane_is_asleep(const struct lane *lane, struct route *route)
+/* Whether the member was idle for so long that it sleeps now. */
+static bool lane_is_asleep(const struct lane *lane, struct lane_member *member)
 {
-	if (route->idle_since_ns == 0) {
-		route->idle_since_ns = lane->now_ns;
+	if (member->idle_since_ns == 0) {
+		member->idle_since_ns = lane->now_ns;
 		if (lane->poll_ns > 0)
 			return false;
 	}
-	return lane->now_ns - route->idle_since_ns >= lane->poll_ns && route_arm(route);
+	return lane->now_ns - member->idle_since_ns >= lane->poll_ns && member->ops->arm(member);
 }
 
 struct lane_round {
@@ -100,41 +104,48 @@ struct lane_round {
 	uint64_t due_ns; /* the earliest of the throttled */
 };
 
-static void lane_round_throttled(struct lane_round *round, const struct route *route)
+static void lane_round_throttled(struct lane_round *round, const struct lane_member *member)
 {
 	round->throttled++;
-	if (route->due_ns < round->due_ns)
-		round->due_ns = route->due_ns;
+	if (member->due_ns < round->due_ns)
+		round->due_ns = member->due_ns;
 }
 
-/* One turn of each active route. Backward, since a route that goes is replaced by the last. */
+/* One turn of each active member. Backward, since a member that goes is replaced by the last; those
+ * that members activate are behind, and get their turn in the next round. */
 static struct lane_round lane_round(struct lane *lane)
 {
 	struct lane_round round = {.due_ns = UINT64_MAX};
 	struct stamp *scratch = secret_bytes(lane->scratch);
 
 	for (uint32_t i = lane->active_count; i-- > 0;) {
-		struct route *route = lane->active[i];
+		struct lane_member *member = lane->active[i];
 
-		switch (route_move(route, scratch, lane->now_ns)) {
-		case ROUTE_MOVED:
-			route->idle_since_ns = 0;
+		switch (member->ops->move(member, scratch, lane->now_ns)) {
+		case LANE_MOVED:
+			member->idle_since_ns = 0;
 			round.has_moved = true;
 			break;
-		case ROUTE_THROTTLED:
-			lane_round_throttled(&round, route);
+		case LANE_THROTTLED:
+			lane_round_throttled(&round, member);
 			break;
-		case ROUTE_FAILED:
+		case LANE_FAILED:
+			member->has_failed = true;
 			lane_deactivate(lane, i);
-			lane->failed(lane->context);
+			lane->notify(lane->context);
 			break;
-		case ROUTE_IDLE:
-		case ROUTE_BLOCKED:
-			if (lane_is_asleep(lane, route))
+		case LANE_IDLE:
+		case LANE_BLOCKED:
+			if (lane_is_asleep(lane, member))
 				lane_deactivate(lane, i);
 		}
 	}
 	return round;
+}
+
+void lane_notify(const struct lane *lane)
+{
+	lane->notify(lane->context);
 }
 
 static void lane_sleep(struct lane *lane, int timeout_ms)
@@ -145,7 +156,7 @@ static void lane_sleep(struct lane *lane, int timeout_ms)
 
 static int lane_nap_ms(const struct lane *lane, uint64_t due_ns)
 {
-	uint64_t left_ns = due_ns - lane->now_ns - ROUTE_BURST_NS;
+	uint64_t left_ns = due_ns - lane->now_ns - LANE_BURST_NS;
 
 	return left_ns > LANE_NAP_MAX_MS * CLOCK_NS_PER_MS ? LANE_NAP_MAX_MS
 							   : (int)(left_ns / CLOCK_NS_PER_MS) + 1;
@@ -160,7 +171,7 @@ static void lane_after(struct lane *lane, const struct lane_round *round)
 		lane_sleep(lane, -1);
 	} else if (round->throttled == lane->active_count) {
 		lane_sleep(lane, lane_nap_ms(lane, round->due_ns));
-	} else if (lane->active_count < lane->route_count && rounds % LANE_BELL_ROUNDS == 0) {
+	} else if (lane->active_count < lane->member_count && rounds % LANE_BELL_ROUNDS == 0) {
 		lane_listen(lane, 0);
 	} else {
 		if (rounds % LANE_CLOCK_ROUNDS == 0)
@@ -193,8 +204,7 @@ static void *lane_main(void *argument)
 
 /* --- The control thread --- */
 
-/* Until lane_resume() the lane's state is the caller's. */
-static void lane_rest(struct lane *lane)
+void lane_pause(struct lane *lane)
 {
 	uint64_t one = 1;
 
@@ -204,7 +214,7 @@ static void lane_rest(struct lane *lane)
 	lane_wait(&lane->resting);
 }
 
-static void lane_resume(struct lane *lane)
+void lane_resume(struct lane *lane)
 {
 	__atomic_store_n(&lane->is_wanted, 0, __ATOMIC_RELEASE);
 	sem_post(&lane->resumed);
@@ -271,7 +281,7 @@ static int lane_open(struct lane *lane)
 	return 0;
 }
 
-int lane_start(int core, uint64_t poll_ns, void (*failed)(void *context), void *context,
+int lane_start(int core, uint64_t poll_ns, void (*notify)(void *context), void *context,
 	struct lane **out, struct error *error)
 {
 	struct lane *lane = calloc(1, sizeof(*lane));
@@ -281,7 +291,7 @@ int lane_start(int core, uint64_t poll_ns, void (*failed)(void *context), void *
 	if (!lane)
 		return error_set(error, -ENOMEM, "channels: no memory left");
 	lane->poll_ns = poll_ns;
-	lane->failed = failed;
+	lane->notify = notify;
 	lane->context = context;
 	sem_init(&lane->resting, 0, 0);
 	sem_init(&lane->resumed, 0, 0);
@@ -302,7 +312,7 @@ void lane_stop(struct lane *lane)
 {
 	if (!lane)
 		return;
-	lane_rest(lane);
+	lane_pause(lane);
 	for (uint32_t i = 0; i < lane->active_count; i++)
 		lane->active[i]->is_active = false;
 	lane->is_over = true;
@@ -314,11 +324,11 @@ void lane_stop(struct lane *lane)
 static int lane_grow(struct lane *lane)
 {
 	uint32_t capacity = lane->capacity ? 2 * lane->capacity : 16;
-	struct route **larger;
+	struct lane_member **larger;
 
-	if (lane->route_count < lane->capacity)
+	if (lane->member_count < lane->capacity)
 		return 0;
-	larger = realloc(lane->active, capacity * sizeof(struct route *));
+	larger = realloc(lane->active, capacity * sizeof(struct lane_member *));
 	if (!larger)
 		return -ENOMEM;
 	lane->active = larger;
@@ -326,69 +336,66 @@ static int lane_grow(struct lane *lane)
 	return 0;
 }
 
-/* Edge-triggered: a bell is never read, and each ring is an edge. */
-static int lane_watch(struct lane *lane, struct route *route)
+static void lane_unwatch(struct lane *lane, const struct lane_member *member)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = route};
+	for (int i = 0; i < LANE_BELLS_MAX; i++)
+		if (member->bells[i] >= 0)
+			epoll_ctl(lane->epoll, EPOLL_CTL_DEL, member->bells[i], NULL);
+}
 
-	if (epoll_ctl(lane->epoll, EPOLL_CTL_ADD, route->sender.bell, &event) < 0)
-		return -errno;
-	if (epoll_ctl(lane->epoll, EPOLL_CTL_ADD, route->receiver.bell, &event) < 0) {
-		int why = -errno;
+/* Edge-triggered: a bell is never read, and each ring is an edge. */
+static int lane_watch(struct lane *lane, struct lane_member *member)
+{
+	struct epoll_event event = {.events = member->bell_events | EPOLLET, .data.ptr = member};
 
-		epoll_ctl(lane->epoll, EPOLL_CTL_DEL, route->sender.bell, NULL);
-		return why;
-	}
+	for (int i = 0; i < LANE_BELLS_MAX; i++)
+		if (member->bells[i] >= 0
+			&& epoll_ctl(lane->epoll, EPOLL_CTL_ADD, member->bells[i], &event) < 0) {
+			int why = -errno;
+
+			lane_unwatch(lane, member);
+			return why;
+		}
 	return 0;
 }
 
-int lane_add(struct lane *lane, struct route *route)
+int lane_add(struct lane *lane, struct lane_member *member)
 {
 	int status;
 
-	lane_rest(lane);
+	lane_pause(lane);
 	status = lane_grow(lane);
 	if (status == 0)
-		status = lane_watch(lane, route);
+		status = lane_watch(lane, member);
 	if (status == 0) {
-		route->is_active = false;
-		lane->route_count++;
-		lane_activate(lane, route);
+		member->lane = lane;
+		member->is_active = false;
+		lane->member_count++;
+		lane_activate(member);
 	}
 	lane_resume(lane);
 	return status;
 }
 
-static void lane_forget(struct lane *lane, struct route *route)
+static void lane_forget(struct lane *lane, struct lane_member *member)
 {
 	for (uint32_t i = 0; i < lane->active_count; i++)
-		if (lane->active[i] == route) {
+		if (lane->active[i] == member) {
 			lane_deactivate(lane, i);
 			break;
 		}
-	epoll_ctl(lane->epoll, EPOLL_CTL_DEL, route->sender.bell, NULL);
-	epoll_ctl(lane->epoll, EPOLL_CTL_DEL, route->receiver.bell, NULL);
-	lane->route_count--;
+	lane_unwatch(lane, member);
+	lane->member_count--;
 }
 
-/* What was published when it began, and no more: the memory may be another process's, too, which
- * would never come to an end. */
-static void lane_move_rest(struct lane *lane, struct route *route)
+void lane_remove(struct lane_member *member, bool with_rest)
 {
-	uint64_t end = __atomic_load_n(&route->from.view.shared->tail, __ATOMIC_ACQUIRE);
-	uint64_t left = end - route->from.head;
+	struct lane *lane = member->lane;
 
-	while (end - route->from.head <= left && end != route->from.head)
-		if (route_move(route, secret_bytes(lane->scratch), lane->now_ns) != ROUTE_MOVED)
-			break;
-}
-
-void lane_remove(struct lane *lane, struct route *route, bool with_rest)
-{
-	lane_rest(lane);
-	if (with_rest)
-		lane_move_rest(lane, route);
-	lane_forget(lane, route);
+	lane_pause(lane);
+	if (with_rest && member->ops->move_rest)
+		member->ops->move_rest(member, secret_bytes(lane->scratch), lane->now_ns);
+	lane_forget(lane, member);
 	lane_resume(lane);
 }
 
@@ -396,5 +403,5 @@ void lane_count(const struct lane *lane, struct lane_counts *out)
 {
 	out->rounds = __atomic_load_n(&lane->counts.rounds, __ATOMIC_RELAXED);
 	out->sleeps = __atomic_load_n(&lane->counts.sleeps, __ATOMIC_RELAXED);
-	out->routes = lane->route_count;
+	out->members = lane->member_count;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/route.h"
 
+#include <stddef.h>
 #include <unistd.h>
 
 void route_wake(int wake)
@@ -11,44 +12,35 @@ void route_wake(int wake)
 	(void)ignored;
 }
 
-static enum route_result route_fail(struct route *route, enum attach_reason reason)
+static enum lane_result route_fail(struct route *route, enum attach_reason reason)
 {
 	__atomic_store_n(&route->failure, reason, __ATOMIC_RELAXED);
-	return ROUTE_FAILED;
+	return LANE_FAILED;
 }
 
-static bool route_is_throttled(const struct route *route, uint64_t now_ns)
+/* Relaxed: control changes it at any time, and any moment will do. */
+static uint64_t route_interval_ns(const struct route *route)
 {
-	/* Relaxed: control changes it at any time, and any moment will do. */
-	return __atomic_load_n(&route->interval_ns, __ATOMIC_RELAXED) != 0
-		&& route->due_ns > now_ns + ROUTE_BURST_NS;
+	return __atomic_load_n(&route->interval_ns, __ATOMIC_RELAXED);
 }
 
-static void route_count_rate(struct route *route, uint64_t now_ns)
-{
-	uint64_t interval_ns = __atomic_load_n(&route->interval_ns, __ATOMIC_RELAXED);
-
-	if (interval_ns)
-		route->due_ns = (route->due_ns > now_ns ? route->due_ns : now_ns) + interval_ns;
-}
-
-/* The next message, when it may go now: ROUTE_MOVED. */
-static enum route_result route_next(
+/* The next message, when it may go now: LANE_MOVED. */
+static enum lane_result route_next(
 	struct route *route, const uint8_t **message, uint32_t *size, uint64_t now_ns)
 {
 	int status = ring_consumer_next(&route->from, message, size);
 
 	if (status <= 0)
-		return status < 0 ? route_fail(route, ATTACH_REASON_SENDER_RING) : ROUTE_IDLE;
+		return status < 0 ? route_fail(route, ATTACH_REASON_SENDER_RING) : LANE_IDLE;
 	if (*size > route->message_max)
 		return route_fail(route, ATTACH_REASON_TOO_LARGE);
-	if (route_is_throttled(route, now_ns))
-		return ROUTE_THROTTLED;
+	if (lane_member_is_throttled(&route->member, route_interval_ns(route), now_ns))
+		return LANE_THROTTLED;
 	status = ring_producer_has_room(&route->to, *size);
 	if (status > 0)
-		return ROUTE_MOVED;
+		return LANE_MOVED;
 	route->blocked_size = *size;
-	return status < 0 ? route_fail(route, ATTACH_REASON_RECEIVER_RING) : ROUTE_BLOCKED;
+	return status < 0 ? route_fail(route, ATTACH_REASON_RECEIVER_RING) : LANE_BLOCKED;
 }
 
 static void route_deliver(
@@ -88,9 +80,9 @@ static void route_publish(struct route *route)
 		route_wake_end(route, &from->view.shared->producer_sleeps, route->sender.wake);
 }
 
-enum route_result route_move(struct route *route, struct stamp *scratch, uint64_t now_ns)
+enum lane_result route_move(struct route *route, struct stamp *scratch, uint64_t now_ns)
 {
-	enum route_result result = ROUTE_IDLE;
+	enum lane_result result = LANE_IDLE;
 	const uint8_t *message;
 	uint64_t bytes = 0;
 	uint32_t count = 0, size;
@@ -98,10 +90,10 @@ enum route_result route_move(struct route *route, struct stamp *scratch, uint64_
 	route->blocked_size = 0;
 	while (count < ROUTE_BATCH && bytes < ROUTE_BATCH_BYTES) {
 		result = route_next(route, &message, &size, now_ns);
-		if (result != ROUTE_MOVED)
+		if (result != LANE_MOVED)
 			break;
 		route_deliver(route, scratch, message, size);
-		route_count_rate(route, now_ns);
+		lane_member_count_rate(&route->member, route_interval_ns(route), now_ns);
 		ring_consumer_advance(&route->from, size);
 		bytes += size;
 		count++;
@@ -109,7 +101,7 @@ enum route_result route_move(struct route *route, struct stamp *scratch, uint64_
 	if (count == 0)
 		return result;
 	route_publish(route);
-	return result == ROUTE_FAILED ? ROUTE_FAILED : ROUTE_MOVED;
+	return result == LANE_FAILED ? LANE_FAILED : LANE_MOVED;
 }
 
 bool route_arm(struct route *route)
@@ -141,3 +133,49 @@ void route_end(const struct ring_view *view, int wake, enum attach_reason reason
 	__atomic_store_n(&view->shared->end, reason, __ATOMIC_RELEASE);
 	route_wake(wake);
 }
+
+/* --- As a member of a lane --- */
+
+static struct route *route_of(struct lane_member *member)
+{
+	return (struct route *)(void *)member;
+}
+
+static enum lane_result route_member_move(
+	struct lane_member *member, struct stamp *scratch, uint64_t now_ns)
+{
+	return route_move(route_of(member), scratch, now_ns);
+}
+
+static bool route_member_arm(struct lane_member *member)
+{
+	return route_arm(route_of(member));
+}
+
+static void route_member_disarm(struct lane_member *member)
+{
+	route_disarm(route_of(member));
+}
+
+/* What was published when it began, and no more: the memory may be another process's, too, which
+ * would never come to an end. */
+static void route_member_move_rest(
+	struct lane_member *member, struct stamp *scratch, uint64_t now_ns)
+{
+	struct route *route = route_of(member);
+	uint64_t end = __atomic_load_n(&route->from.view.shared->tail, __ATOMIC_ACQUIRE);
+	uint64_t left = end - route->from.head;
+
+	while (end - route->from.head <= left && end != route->from.head)
+		if (route_move(route, scratch, now_ns) != LANE_MOVED)
+			break;
+}
+
+_Static_assert(offsetof(struct route, member) == 0, "route_of()");
+
+const struct lane_ops route_ops = {
+	.move = route_member_move,
+	.arm = route_member_arm,
+	.disarm = route_member_disarm,
+	.move_rest = route_member_move_rest,
+};

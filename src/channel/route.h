@@ -12,6 +12,7 @@
 
 #include "channel/attach_protocol.h"
 #include "channel/key_table.h"
+#include "channel/lane_member.h"
 #include "channel/ring.h"
 
 #include <stdbool.h>
@@ -20,13 +21,10 @@
 /* What is moved for one route before the others of the lane get their turn. */
 #define ROUTE_BATCH       64            /* messages */
 #define ROUTE_BATCH_BYTES (1024 * 1024) /* and the message that goes beyond */
-/* Messages of so long may come at once, whatever the rate. */
-#define ROUTE_BURST_NS 10000000ULL
 
 /* One end as the route sees it. */
 struct route_end {
 	uint32_t key_slot;
-	int bell; /* eventfd that the process rings; never read: its flags are not ours alone */
 	int wake; /* pipe whose other end wakes the process; its flags are ours alone */
 };
 
@@ -36,11 +34,10 @@ struct route_counts {
 	uint64_t wakes;           /* of either process */
 };
 
-struct lane;
-
 struct route {
+	struct lane_member member; /* its bells are those that the processes ring: never read, since
+				    * their flags are not ours alone */
 	/* Set before it is added to a lane. */
-	struct lane *lane;
 	const struct key_table *keys;
 	struct route_end sender, receiver;
 	uint32_t message_max;
@@ -49,25 +46,18 @@ struct route {
 	/* The lane's. */
 	struct ring_consumer from;
 	struct ring_producer to;
-	uint64_t due_ns;        /* when the next message would come at exactly the rate */
-	uint64_t idle_since_ns; /* 0: not idle */
-	uint64_t blocked_size;  /* of the message that finds no room; 0: none waits */
-	bool is_active;         /* in the lane's list */
+	uint64_t blocked_size; /* of the message that finds no room; 0: none waits */
 	struct route_counts counts;
 
 	uint32_t failure; /* enum attach_reason, by the lane: it moves nothing any more */
 };
 
-enum route_result {
-	ROUTE_IDLE,      /* nothing to move */
-	ROUTE_MOVED,     /* at least one message */
-	ROUTE_BLOCKED,   /* the receiver's ring is full */
-	ROUTE_THROTTLED, /* the rate is used up until due_ns - ROUTE_BURST_NS */
-	ROUTE_FAILED,    /* one end broke its ring: failure says which */
-};
+/* What a lane does with a route. */
+extern const struct lane_ops route_ops;
 
-/* Moves a batch. scratch is in secret memory. Never blocks, never allocates. */
-enum route_result route_move(struct route *route, struct stamp *scratch, uint64_t now_ns);
+/* Moves a batch; LANE_FAILED: one end broke its ring, and failure says which. scratch is in secret
+ * memory. Never blocks, never allocates. */
+enum lane_result route_move(struct route *route, struct stamp *scratch, uint64_t now_ns);
 /* Says in both rings that the lane will sleep. false: there is something to do, it must not. */
 bool route_arm(struct route *route);
 void route_disarm(struct route *route);

@@ -117,8 +117,8 @@ static struct route make_route(void)
 {
 	struct route route = {.keys = &world.keys, .message_max = MESSAGE_MAX};
 
-	route.sender = (struct route_end){world.slots[0], -1, world.null};
-	route.receiver = (struct route_end){world.slots[1], -1, world.null};
+	route.sender = (struct route_end){world.slots[0], world.null};
+	route.receiver = (struct route_end){world.slots[1], world.null};
 	route.from.view = world.ours[0];
 	route.to.view = world.ours[1];
 	return route;
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		default:
 			if (route_move(&route, secret_bytes(world.scratch), take(&input, 1))
-				== ROUTE_FAILED) {
+				== LANE_FAILED) {
 				check_failure(&route, is_honest);
 				return 0;
 			}

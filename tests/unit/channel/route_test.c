@@ -73,12 +73,12 @@ static int close_world(void **state)
 	return 0;
 }
 
-static enum route_result move_at(uint64_t now_ns)
+static enum lane_result move_at(uint64_t now_ns)
 {
 	return route_move(&world.route, secret_bytes(world.scratch), now_ns);
 }
 
-static enum route_result move(void)
+static enum lane_result move(void)
 {
 	return move_at(1);
 }
@@ -129,10 +129,10 @@ static bool was_woken(int index)
 
 static void messages_arrive_in_order(void **state)
 {
-	assert_int_equal(move(), ROUTE_IDLE);
+	assert_int_equal(move(), LANE_IDLE);
 	send_message("one", 3);
 	send_message("two", 3);
-	assert_int_equal(move(), ROUTE_MOVED);
+	assert_int_equal(move(), LANE_MOVED);
 	assert_received("one");
 	assert_received("two");
 	assert_nothing_received();
@@ -143,7 +143,7 @@ static void messages_arrive_in_order(void **state)
 static void what_was_received_the_sender_cannot_change(void **state)
 {
 	send_message("good", 4);
-	assert_int_equal(move(), ROUTE_MOVED);
+	assert_int_equal(move(), LANE_MOVED);
 	memcpy(world.sender.view.data + RING_RECORD_SIZE, "evil", 4);
 	assert_received("good");
 }
@@ -154,7 +154,7 @@ static void a_stale_key_delivers_nothing(void **state)
 	key_table_unset(&world.keys, world.route.receiver.key_slot);
 	key_table_set_local(&world.keys, world.route.receiver.key_slot);
 	send_message("stale", 5);
-	assert_int_equal(move(), ROUTE_MOVED);
+	assert_int_equal(move(), LANE_MOVED);
 	assert_nothing_received();
 	assert_int_equal(world.route.counts.forged, 1);
 	assert_int_equal(world.route.counts.messages, 0);
@@ -170,7 +170,7 @@ static void a_misdirected_message_is_dropped(void **state)
 	key_table_set_remote(&world.keys, slot, world.route.receiver.key_slot);
 	world.route.sender.key_slot = slot;
 	send_message("wrong", 5);
-	assert_int_equal(move(), ROUTE_MOVED);
+	assert_int_equal(move(), LANE_MOVED);
 	assert_nothing_received();
 	assert_int_equal(world.route.counts.forged, 1);
 }
@@ -182,7 +182,7 @@ static void a_full_receiver_blocks_until_it_has_read(void **state)
 	uint32_t size;
 	int sent = 0, received = 0;
 
-	while (move() != ROUTE_BLOCKED) {
+	while (move() != LANE_BLOCKED) {
 		send_message(message, sizeof(message));
 		sent++;
 	}
@@ -192,7 +192,7 @@ static void a_full_receiver_blocks_until_it_has_read(void **state)
 		received++;
 	assert_int_equal(received, sent - 1);
 	assert_true(ring_must_wake(&world.receiver.view.shared->producer_sleeps));
-	assert_int_equal(move(), ROUTE_MOVED);
+	assert_int_equal(move(), LANE_MOVED);
 	assert_int_equal(receive(&got, &size), 1);
 }
 
@@ -215,7 +215,7 @@ static void sleepers_are_woken_and_others_not(void **state)
 
 static void a_route_does_not_fall_asleep_over_a_message(void **state)
 {
-	assert_int_equal(move(), ROUTE_IDLE);
+	assert_int_equal(move(), LANE_IDLE);
 	send_message("a", 1);
 	assert_false(route_arm(&world.route));
 	assert_int_equal(world.route.from.view.shared->consumer_sleeps, 0);
@@ -243,7 +243,7 @@ static void a_message_that_is_too_large_fails_the_route(void **state)
 
 	send_message("before", 6);
 	send_message(message, sizeof(message));
-	assert_int_equal(move(), ROUTE_FAILED);
+	assert_int_equal(move(), LANE_FAILED);
 	assert_int_equal(world.route.failure, ATTACH_REASON_TOO_LARGE);
 	assert_received("before");
 	assert_nothing_received();
@@ -254,15 +254,15 @@ static void a_broken_ring_fails_the_route_by_its_end(void **state)
 	static uint8_t message[MESSAGE_MAX];
 
 	world.sender.view.shared->tail = 3;
-	assert_int_equal(move(), ROUTE_FAILED);
+	assert_int_equal(move(), LANE_FAILED);
 	assert_int_equal(world.route.failure, ATTACH_REASON_SENDER_RING);
 	world.route.failure = 0;
 	world.sender.view.shared->tail = 0;
 	world.route.from.tail_seen = 0;
-	while (move() != ROUTE_BLOCKED)
+	while (move() != LANE_BLOCKED)
 		send_message(message, sizeof(message));
 	world.receiver.view.shared->head = UINT64_MAX;
-	assert_int_equal(move(), ROUTE_FAILED);
+	assert_int_equal(move(), LANE_FAILED);
 	assert_int_equal(world.route.failure, ATTACH_REASON_RECEIVER_RING);
 }
 
@@ -273,16 +273,16 @@ static void the_rate_is_kept_with_a_burst_of_ten_milliseconds(void **state)
 	world.route.interval_ns = 1 * MS;
 	for (int i = 0; i < 40; i++)
 		send_message("x", 1);
-	assert_int_equal(move_at(now_ns), ROUTE_MOVED);
+	assert_int_equal(move_at(now_ns), LANE_MOVED);
 	assert_int_equal(world.route.counts.messages, 11);
-	assert_int_equal(move_at(now_ns), ROUTE_THROTTLED);
-	assert_int_equal(move_at(now_ns + 5 * MS), ROUTE_MOVED);
+	assert_int_equal(move_at(now_ns), LANE_THROTTLED);
+	assert_int_equal(move_at(now_ns + 5 * MS), LANE_MOVED);
 	assert_int_equal(world.route.counts.messages, 16);
 	/* Time without messages saves up no more than the burst. */
-	assert_int_equal(move_at(now_ns + 10000 * MS), ROUTE_MOVED);
+	assert_int_equal(move_at(now_ns + 10000 * MS), LANE_MOVED);
 	assert_int_equal(world.route.counts.messages, 27);
 	__atomic_store_n(&world.route.interval_ns, 0, __ATOMIC_RELAXED);
-	assert_int_equal(move_at(now_ns + 10000 * MS), ROUTE_MOVED);
+	assert_int_equal(move_at(now_ns + 10000 * MS), LANE_MOVED);
 	assert_int_equal(world.route.counts.messages, 40);
 }
 

@@ -220,6 +220,61 @@ int show_channel_policy(struct cli *cli)
 	return CLI_OK;
 }
 
+/* --- channel peers --- */
+
+static void add_peer(struct table *table, const json_t *peer)
+{
+	const char *state = format_string(peer, "state");
+	const char *address = json_string_value(json_object_get(peer, "address"));
+	const char *reason = json_string_value(json_object_get(peer, "reason"));
+	json_int_t dropped = 0;
+	char text[FORMAT_SIZE];
+	json_t *drop;
+	size_t index;
+
+	json_array_foreach (json_object_get(peer, "drops"), index, drop)
+		dropped += format_integer(drop, "count");
+	table_add(table, format_string(peer, "peer"));
+	table_add_styled(table, strcmp(state, "up") == 0 ? STYLE_GOOD : STYLE_BAD, state);
+	table_add(table, number_text(peer, "channels", text));
+	table_add(table, format_count((double)format_integer(peer, "sent_messages"), text));
+	table_add(table, format_count((double)format_integer(peer, "received_messages"), text));
+	table_add(table, format_count((double)dropped, text));
+	table_add(table, reason ? reason : address ? address : "connects to us");
+}
+
+static void print_peers(const json_t *peers)
+{
+	static const struct table_column columns[] = {{"PEER", false, true}, {"LINK", false, false},
+		{"CHANNELS", true, false}, {"SENT", true, false}, {"RECEIVED", true, false},
+		{"DROPPED", true, false}, {"ADDRESS", false, true}};
+	struct table *table = table_create(columns, 7);
+	json_t *peer;
+	size_t index;
+
+	json_array_foreach (peers, index, peer)
+		add_peer(table, peer);
+	format_print_table(table);
+	table_destroy(table);
+}
+
+int show_channel_peers(struct cli *cli)
+{
+	json_t *result, *peers;
+
+	if (cli_call_paged(cli, "channel.peers", NULL, &result) != 0)
+		return CLI_FAILED;
+	peers = json_object_get(result, "peers");
+	if (cli->is_json)
+		cli_print_json(result);
+	else if (json_array_size(peers) == 0)
+		puts("no other host: there is none in channels.peers");
+	else
+		print_peers(peers);
+	json_decref(result);
+	return CLI_OK;
+}
+
 /* --- channel stats --- */
 
 static void print_reasons(const char *title, const json_t *list)

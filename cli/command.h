@@ -148,6 +148,7 @@ int show_channels(struct cli *cli);
 int show_channel(struct cli *cli);
 int revoke_channel(struct cli *cli);
 int show_channel_policy(struct cli *cli);
+int show_channel_peers(struct cli *cli);
 int show_channel_stats(struct cli *cli);
 int open_dialogue(struct cli *cli);
 int send_messages(struct cli *cli);

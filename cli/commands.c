@@ -580,6 +580,17 @@ const struct command commands[] = {
 		.run = show_channel_policy,
 	},
 	{
+		.name = "channel peers",
+		.summary = "Other hosts, and the links to them",
+		.arguments = "",
+		.can_watch = true,
+		.description =
+			"Shows the hosts of channels.peers: whether their link is up, or why it "
+			"is not, the channels through it, messages, and what was dropped.",
+		.examples = EXAMPLES({"bulkhead channel peers", "Is the other host there?"}),
+		.run = show_channel_peers,
+	},
+	{
 		.name = "channel stats",
 		.summary = "Counts of all channels",
 		.arguments = "",

@@ -15,14 +15,14 @@ from lab.netns import wait_until
 
 PEER = BUILD / "tests/scenario/channel-peer"
 BULKHEAD = BUILD / "cli/bulkhead"
-NAME_SIZE = 32
+NAME_SIZE = 64
 
 # channel/attach_protocol.h
 HELLO, BIND, UNBIND, AUTHORISE, KEY, CONNECT, REVOKE = range(1, 8)
 ANSWER, UP, DOWN, REFUSED, EXCEPTION = range(1, 6)
 SEND, RECEIVE = 1, 2
 REASONS = ("none revoked operator policy peer-gone sender-ring receiver-ring too-large stopped no-row "
-           "wrong-partition wrong-endpoint key-set").split()
+           "wrong-partition wrong-endpoint key-set denied link-lost peer-restarted").split()
 REQUEST = struct.Struct(f"=8IQ{NAME_SIZE}s")
 NOTICE = struct.Struct(f"=IIiIIIIIQ{NAME_SIZE}s")
 
@@ -131,7 +131,7 @@ class RawProcess:
         self.notices = []
         self.name = None
         if hello:
-            self.name = self.ask(HELLO, endpoint=1)["partition"]
+            self.name = self.ask(HELLO, endpoint=2)["partition"]
 
     def send_bytes(self, data):
         self.socket.send(data)

@@ -335,7 +335,7 @@ static int request_channel(struct bulkhead_channel *channel)
 	if (status == 0)
 		status = act(channel, ATTACH_CONNECT);
 	channel->was_refused = status == -EXDEV || status == -EADDRNOTAVAIL;
-	return status == -ENOENT || channel->was_refused ? 0 : status;
+	return status == -ENOENT || status == -EINPROGRESS || channel->was_refused ? 0 : status;
 }
 
 int bulkhead_channel_open(struct bulkhead_channels *channels,

@@ -77,7 +77,7 @@
 	FIELD(p "partition", API_STRING, "whose it is"), \
 	FIELD(p "endpoint", API_INTEGER, "its endpoint"), \
 	FIELD(p "direction", API_STRING, "send or receive"), \
-	FIELD(p "remote", API_STRING, "partition at the other end"), \
+	FIELD(p "remote", API_STRING, "partition at the other end; PEER/PARTITION of another host"), \
 	FIELD(p "remote_endpoint", API_INTEGER, "endpoint there"), \
 	FIELD(p "state", API_STRING, "authorised; waiting: for the other end; up"), \
 	FIELD(p "key", API_STRING, "who set it: none, local or remote"), \
@@ -787,7 +787,7 @@ const struct api_method api_methods[] = {
 	.result = FIELDS(
 		FIELD("channel", API_OBJECT, "it"),
 		CHANNEL_FIELDS("channel."),
-		OPTIONAL("channel.other", API_INTEGER, "number of its other end, while it is up"),
+		OPTIONAL("channel.other", API_INTEGER, "number of its other end, while it is up on this host"),
 		OPTIONAL("channel.forged", API_INTEGER, "messages dropped: ids or key were not the receiver's"),
 		OPTIONAL("channel.wakes", API_INTEGER, "how often one of its processes was woken")),
 },
@@ -827,6 +827,29 @@ const struct api_method api_methods[] = {
 		FIELD("partitions[].memory_max", API_INTEGER, "at most")),
 },
 {
+	.name = "channel.peers", .owner = "channel", .access = API_READER, .is_paged = true,
+	.help = "Lists the other hosts that channels lead to, with the state of their links.",
+	.result = FIELDS(
+		FIELD("peers", API_LIST, "in the order of the configuration"),
+		FIELD("peers[].peer", API_STRING, "our name for it"),
+		FIELD("peers[].identity", API_STRING, "that its certificate has to bear"),
+		OPTIONAL("peers[].address", API_STRING, "where we connect to; absent: it connects to us"),
+		FIELD("peers[].state", API_STRING, "up or down"),
+		FIELD("peers[].since_ms", API_INTEGER, "how long it has been so"),
+		FIELD("peers[].connections", API_INTEGER, "made since the channel role started"),
+		OPTIONAL("peers[].dialled", API_BOOLEAN, "while it is up: whether we have connected to it"),
+		OPTIONAL("peers[].reason", API_STRING, "while it is down: why, as far as it is known"),
+		FIELD("peers[].channels", API_INTEGER, "that stand through it"),
+		FIELD("peers[].sent_messages", API_INTEGER, "and pieces of them, those repeated included"),
+		FIELD("peers[].received_messages", API_INTEGER, "likewise"),
+		FIELD("peers[].sent_bytes", API_INTEGER, "in plain text"),
+		FIELD("peers[].received_bytes", API_INTEGER, "in plain text"),
+		FIELD("peers[].drops", API_LIST, "what it has sent and was not delivered"),
+		FIELD("peers[].drops[].reason", API_STRING,
+			"stale, forged, replayed, gap, too-large, no-credit, bad-ack"),
+		FIELD("peers[].drops[].count", API_INTEGER, "how many")),
+},
+{
 	.name = "channel.stats", .owner = "channel", .access = API_READER,
 	.help = "Counts of all channels since the channel role started.",
 	.result = FIELDS(
@@ -843,7 +866,7 @@ const struct api_method api_methods[] = {
 		FIELD("keys_max", API_INTEGER, "rows there are"),
 		FIELD("events_suppressed", API_INTEGER, "not told: their partition caused too many"),
 		FIELD("refused", API_LIST, "requests that matched no row"),
-		FIELD("refused[].reason", API_STRING, "no-row, wrong-partition, wrong-endpoint"),
+		FIELD("refused[].reason", API_STRING, "no-row, wrong-partition, wrong-endpoint, denied"),
 		FIELD("refused[].count", API_INTEGER, "how many"),
 		FIELD("ended", API_LIST, "channels that ended"),
 		FIELD("ended[].reason", API_STRING, "why"),

@@ -608,17 +608,50 @@ const struct config_option config_options[] = {
 	OPTION("channels.allow", MAP, LIVE, RANGE(0, 1024), .key_type = "name",
 		HELP("Rules, by name: who may open channels to whom"))
 	OPTION("channels.allow.*", SECTION, LIVE, HELP("One rule; messages go one way"))
-	OPTION("channels.allow.*.from", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH,
-		EXAMPLE("web"), HELP("The partition that sends; one of `channels.partitions`"))
-	OPTION("channels.allow.*.to", NAME, LIVE, .flags = CONFIG_IS_REQUIRED, NAME_LENGTH,
-		EXAMPLE("db"), HELP("The partition that receives; it may be the same one"))
+	OPTION("channels.allow.*.from", STRING, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(1, 63),
+		EXAMPLE("web"), HELP("The partition that sends: one of `channels.partitions`, or "
+				     "PEER/PARTITION of another host"))
+	OPTION("channels.allow.*.to", STRING, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(1, 63),
+		EXAMPLE("hv2/db"), HELP("The partition that receives, likewise; it may be the same one, and "
+					"one of both is of this host"))
 	OPTION("channels.allow.*.channels", INTEGER, LIVE, RANGE(1, 4096), DEFAULT("16"),
 		HELP("Channels at most"))
 	OPTION("channels.allow.*.message-max", SIZE, LIVE, RANGE(1, 16777216), .unit = "bytes",
 		DEFAULT("64KiB"), HELP("A message at most"))
 	OPTION("channels.allow.*.rate", PACKET_RATE, LIVE, .flags = CONFIG_TAKES_NONE,
 		RANGE(1, 1000000000), .unit = "messages/s", DEFAULT("none"), EXAMPLE("10k/s"),
-		HELP("Messages a second of each channel at most"))
+		HELP("Messages a second of each channel at most; kept on the sender's host"))
+	OPTION("channels.link", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("How this host speaks with the channel roles of others: TLS 1.3, both sides with a "
+		     "certificate"))
+	OPTION("channels.link.listen", ENDPOINT, LIVE, EXAMPLE("\"192.0.2.1:9590\""),
+		.default_note = "none: we connect to the others",
+		HELP("Address and port (from 1024 on) that others connect to"))
+	OPTION("channels.link.certificate", PATH, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(1, 4095),
+		EXAMPLE("/etc/bulkhead/hv1.crt"),
+		HELP("Our certificate in PEM, with those between it and an authority behind it. Read again "
+		     "with each change, as the two that follow"))
+	OPTION("channels.link.key", PATH, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(1, 4095),
+		EXAMPLE("/etc/bulkhead/hv1.key"), HELP("Its key in PEM. Not readable by others"))
+	OPTION("channels.link.authorities", PATH, LIVE, .flags = CONFIG_IS_REQUIRED, RANGE(1, 4095),
+		EXAMPLE("/etc/bulkhead/ca.crt"),
+		HELP("Certificates in PEM of those who may sign the peers' certificates"))
+	OPTION("channels.link.timeout", DURATION, LIVE, RANGE(1000, 86400000), .unit = "ms",
+		DEFAULT("60s"),
+		HELP("A link that is down for so long ends its channels; one that comes back before "
+		     "loses nothing"))
+	OPTION("channels.peers", MAP, LIVE, RANGE(0, 16), .key_type = "name",
+		HELP("Other hosts, by the name that `channels.allow` and processes here have for them"))
+	OPTION("channels.peers.*", SECTION, LIVE, HELP("One host"))
+	OPTION("channels.peers.*.address", ENDPOINT, LIVE, EXAMPLE("\"192.0.2.2:9590\""),
+		.default_note = "none: it connects to us", HELP("Where it listens"))
+	OPTION("channels.peers.*.identity", STRING, LIVE, RANGE(1, 253), EXAMPLE("hv2.example.net"),
+		.default_note = "the peer's name",
+		HELP("DNS name that its certificate has to bear, as subject alternative name"))
+	OPTION("channels.peers.*.fingerprint", STRING, LIVE, RANGE(64, 64),
+		.default_note = "none: any certificate of its identity",
+		EXAMPLE("b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"),
+		HELP("SHA-256 of its certificate in 64 hexadecimal digits: no other one is taken"))
 
 	OPTION("packet", SECTION, LIVE, HELP("The packet role's workers and memory"))
 	OPTION("packet.workers", INTEGER, RESTART, RANGE(1, 16), DEFAULT("1"),

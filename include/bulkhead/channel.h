@@ -39,7 +39,8 @@
 extern "C" {
 #endif
 
-#define BULKHEAD_CHANNEL_NAME_SIZE 32 /* of a partition's name, with its NUL */
+/* Of a partition's name, with its NUL; of another host's partition: HOST/PARTITION. */
+#define BULKHEAD_CHANNEL_NAME_SIZE 64
 
 /* A process's attachment to its partition's socket. */
 struct bulkhead_channels;

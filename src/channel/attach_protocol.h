@@ -14,8 +14,8 @@
 
 #include <stdint.h>
 
-#define ATTACH_VERSION       1
-#define ATTACH_NAME_SIZE     32   /* of a partition, with its NUL: as in the configuration */
+#define ATTACH_VERSION       2
+#define ATTACH_NAME_SIZE     64   /* of a partition, or PEER/PARTITION, with its NUL */
 #define ATTACH_STATIC_MAX    1023 /* endpoint ids up to here are asked for, those beyond given out */
 #define ATTACH_ENDPOINT_MAX  0x7fffffff
 #define ATTACH_MESSAGE_LIMIT (16 * 1024 * 1024)
@@ -92,7 +92,10 @@ struct attach_notice {
 	X(NO_ROW, "no-row", "the other end has authorised nothing for this endpoint")              \
 	X(WRONG_PARTITION, "wrong-partition", "the other end has authorised another partition")    \
 	X(WRONG_ENDPOINT, "wrong-endpoint", "the other end has authorised another endpoint")       \
-	X(KEY_SET, "key-set", "its key was set by the other side already")
+	X(KEY_SET, "key-set", "its key was set by the other side already")                         \
+	X(DENIED, "denied", "no rule of the other host allows it")                                 \
+	X(LINK_LOST, "link-lost", "the link to the other host was down for too long")              \
+	X(PEER_RESTARTED, "peer-restarted", "the channel role of the other host was started anew")
 
 enum attach_reason {
 	ATTACH_REASON_NONE,

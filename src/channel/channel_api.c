@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* API methods channel.*, as schema/api_methods.c has them, and metrics. Ids and states only: no
  * answer has a key in it (C7). */
+#include "base/clock.h"
 #include "channel/channel_private.h"
 #include "schema/api_schema.h"
 #include "schema/metrics_page.h"
@@ -13,7 +14,7 @@
 
 static const char *state_of(const struct state_row *row)
 {
-	if (row->route)
+	if (cmm_row_is_up(row))
 		return "up";
 	return row->wants_connect ? "waiting" : "authorised";
 }
@@ -23,8 +24,7 @@ static json_t *row_json(const struct state_row *row)
 	const struct key_table *keys = &row->partition->cmm->keys;
 	struct cmm_counts counts = {0};
 
-	if (row->route)
-		cmm_route_add_counts(&counts, row->route);
+	cmm_row_add_counts(&counts, row);
 	return json_pack("{s:I, s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}",
 		"channel", (json_int_t)row->id, "partition", row->partition->name, "endpoint",
 		(json_int_t)row->endpoint, "direction",
@@ -32,9 +32,8 @@ static json_t *row_json(const struct state_row *row)
 		"remote_endpoint", (json_int_t)row->remote_endpoint, "state", state_of(row), "key",
 		key_setter_name(key_table_setter(keys, row->key_slot)), "pid",
 		(int)row->session->pid, "uid", (json_int_t)row->session->uid, "message_max",
-		(json_int_t)(row->route ? row->route->message_max : row->message_max), "ring_bytes",
-		(json_int_t)row->view.capacity, "messages", (json_int_t)counts.messages, "bytes",
-		(json_int_t)counts.bytes);
+		(json_int_t)cmm_row_message_max(row), "ring_bytes", (json_int_t)row->view.capacity,
+		"messages", (json_int_t)counts.messages, "bytes", (json_int_t)counts.bytes);
 }
 
 /* The row with the least id beyond after, of partition (NULL: of any). */
@@ -116,9 +115,10 @@ static void handle_show(struct ipc_request *request, void *context)
 		return;
 	}
 	shown = row_json(row);
-	if (row->route) {
-		cmm_route_add_counts(&counts, row->route);
-		json_object_set_new(shown, "other", json_integer(row->other->id));
+	if (cmm_row_is_up(row)) {
+		cmm_row_add_counts(&counts, row);
+		if (row->other)
+			json_object_set_new(shown, "other", json_integer(row->other->id));
 		json_object_set_new(shown, "forged", json_integer((json_int_t)counts.forged));
 		json_object_set_new(shown, "wakes", json_integer((json_int_t)counts.wakes));
 	}
@@ -187,6 +187,70 @@ static void handle_partitions(struct ipc_request *request, void *context)
 		json_array_append_new(list,
 			partition_json(cmm_find_partition(&role->cmm, policy->partitions[i].name)));
 	if (end < policy->partition_count)
+		set_next(result, end);
+	ipc_reply(request, result);
+}
+
+/* --- channel.peers --- */
+
+static uint64_t counter(const uint64_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+static json_t *drops_json(const struct link_counts *counts)
+{
+	json_t *list = json_array();
+
+	for (int drop = 0; drop < LINK_DROP_COUNT; drop++)
+		if (counter(&counts->drops[drop]))
+			json_array_append_new(list,
+				json_pack("{s:s, s:I}", "reason",
+					link_drop_word((enum link_drop)drop), "count",
+					(json_int_t)counter(&counts->drops[drop])));
+	return list;
+}
+
+static json_t *peer_json(const struct peer *peer)
+{
+	const struct policy_peer *settings = peer->settings;
+	const struct link_counts *counts = &peer->link->counts;
+	bool is_up = link_is_attached(peer->link);
+	uint64_t since_ns = clock_monotonic_ns() - peer->changed_ns;
+	char address[INET6_ADDRSTRLEN + 16];
+	json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "peer",
+		peer->name, "identity", settings->identity, "state", is_up ? "up" : "down",
+		"since_ms", (json_int_t)(since_ns / CLOCK_NS_PER_MS), "connections",
+		(json_int_t)peer->connections, "channels", (json_int_t)cmm_peer_channels(peer),
+		"sent_messages", (json_int_t)counter(&counts->sent_frames), "received_messages",
+		(json_int_t)counter(&counts->received_frames), "sent_bytes",
+		(json_int_t)counter(&counts->sent_bytes), "received_bytes",
+		(json_int_t)counter(&counts->received_bytes), "drops", drops_json(counts));
+
+	snprintf(address, sizeof(address),
+		strchr(settings->address.address, ':') ? "[%s]:%u" : "%s:%u",
+		settings->address.address, settings->address.port);
+	if (settings->address.port)
+		json_object_set_new(row, "address", json_string(address));
+	if (is_up)
+		json_object_set_new(row, "dialled", json_boolean(peer->is_dialled));
+	else if (peer->failure.text[0])
+		json_object_set_new(row, "reason", json_string(peer->failure.text));
+	return row;
+}
+
+static void handle_peers(struct ipc_request *request, void *context)
+{
+	const json_t *params = ipc_request_params(request);
+	const struct channel_role *role = context;
+	const struct policy *policy = role->cmm.policy;
+	uint32_t start = cursor_of(params), end = start + (uint32_t)api_page_limit(params);
+	json_t *list = json_array(), *result = json_pack("{s:o}", "peers", list);
+
+	for (uint32_t i = start; i < end && i < policy->peer_count; i++)
+		json_array_append_new(
+			list, peer_json(cmm_find_peer(&role->cmm, policy->peers[i].name)));
+	if (end < policy->peer_count)
 		set_next(result, end);
 	ipc_reply(request, result);
 }
@@ -267,6 +331,34 @@ static void partition_samples(json_t *samples, const struct partition *partition
 		json_pack("{s:s}", "partition", partition->name), (double)partition->rows.memory);
 }
 
+/* Samples of one name are adjacent. */
+static void peer_samples(json_t *samples, const struct cmm *cmm)
+{
+	list_foreach (node, &cmm->peers) {
+		const struct peer *peer = list_entry(node, struct peer, node);
+
+		metrics_sample(samples, "channel_link_up", "gauge", "links to other hosts",
+			json_pack("{s:s}", "peer", peer->name), link_is_attached(peer->link));
+	}
+	list_foreach (node, &cmm->peers) {
+		const struct peer *peer = list_entry(node, struct peer, node);
+
+		metrics_sample(samples, "channel_link_connections", "counter",
+			"connections of a link", json_pack("{s:s}", "peer", peer->name),
+			(double)peer->connections);
+	}
+	list_foreach (node, &cmm->peers) {
+		const struct peer *peer = list_entry(node, struct peer, node);
+
+		for (int drop = 0; drop < LINK_DROP_COUNT; drop++)
+			metrics_sample(samples, "channel_link_drops", "counter",
+				"messages and acknowledgements of a peer that were dropped",
+				json_pack("{s:s, s:s}", "peer", peer->name, "reason",
+					link_drop_word((enum link_drop)drop)),
+				(double)counter(&peer->link->counts.drops[drop]));
+	}
+}
+
 static void handle_metrics(struct ipc_request *request, void *context)
 {
 	const struct channel_role *role = context;
@@ -295,6 +387,7 @@ static void handle_metrics(struct ipc_request *request, void *context)
 	reason_samples(samples, "channel_ended", "channels that ended", counts.ended);
 	list_foreach (node, &role->cmm.partitions)
 		partition_samples(samples, list_entry(node, struct partition, node));
+	peer_samples(samples, &role->cmm);
 	ipc_reply(request, metrics_page(samples, ipc_request_params(request)));
 }
 
@@ -304,6 +397,7 @@ const struct ipc_method channel_methods[] = {
 	{"channel.revoke", handle_revoke},
 	{"channel.policy", handle_policy},
 	{"channel.partitions", handle_partitions},
+	{"channel.peers", handle_peers},
 	{"channel.stats", handle_stats},
 	{"channel.metrics", handle_metrics},
 	{NULL, NULL},

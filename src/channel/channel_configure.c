@@ -40,6 +40,7 @@ static void forget_change(struct channel_role *role)
 
 	json_decref(change->document);
 	channel_close_listeners(&change->listeners);
+	links_abort(role);
 	*change = (struct channel_change){0};
 	list_init(&change->listeners);
 }
@@ -59,6 +60,8 @@ static void end_prepare(struct channel_role *role)
 	change->request = NULL;
 	if (change->is_orphaned)
 		error_set(&change->failure, -ECANCELED, "control is gone");
+	if (!change->failure.text[0])
+		(void)links_prepare(role, &change->failure);
 	if (!change->failure.text[0]) {
 		ipc_reply(request, json_pack("{s:[]}", "restart"));
 		return;
@@ -67,6 +70,13 @@ static void end_prepare(struct channel_role *role)
 		log_str("error", change->failure.text));
 	ipc_reply_failed(request, -EINVAL, change->failure.text);
 	abort_change(role);
+}
+
+void channel_configure_answered(struct channel_role *role)
+{
+	if (--role->change.answers_due == 0)
+		end_prepare(role);
+	channel_role_put(role);
 }
 
 static void on_listening(void *context, const json_t *result, const json_t *error, int *descriptors,
@@ -86,9 +96,7 @@ static void on_listening(void *context, const json_t *result, const json_t *erro
 			why ? why : "the broker has answered without a socket");
 	}
 	free(call);
-	if (--role->change.answers_due == 0)
-		end_prepare(role);
-	channel_role_put(role);
+	channel_configure_answered(role);
 }
 
 static int ask_for_socket(
@@ -151,6 +159,8 @@ static void ask_for_sockets(struct channel_role *role)
 		if (!listens_so(find_listener(&role->listeners, settings->name), settings))
 			ask_for_socket(role, settings, &change->failure);
 	}
+	if (!change->failure.text[0])
+		links_ask(role);
 	if (--change->answers_due == 0)
 		end_prepare(role);
 }
@@ -222,6 +232,7 @@ static void commit(struct channel_role *role)
 	struct channel_change *change = &role->change;
 
 	cmm_commit(&role->cmm, agent_forget);
+	links_commit(role);
 	drop_listeners(role);
 	list_foreach_safe (node, &change->listeners) {
 		struct listener *listener = list_entry(node, struct listener, node);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "channel/agent.h"
+#include "channel/channel_links.h"
 #include "channel/cmm.h"
 #include "ipc/ipc.h"
 #include "main/role.h"
@@ -36,6 +37,7 @@ struct channel_role {
 	struct cmm cmm;
 	uv_async_t wake;       /* rung by lanes */
 	struct list listeners; /* of struct listener */
+	struct links links;
 	struct channel_change change;
 	json_t *running; /* NULL: none yet */
 	json_int_t generation;
@@ -53,6 +55,8 @@ void channel_config_report(struct ipc_request *request, void *context);
 /* Control is gone, or the role stops: what was prepared is forgotten. */
 void channel_configure_abandon(struct channel_role *role);
 void channel_close_listeners(struct list *listeners);
+/* The broker has answered one more question of the change; gives back the role's reference. */
+void channel_configure_answered(struct channel_role *role);
 
 /* --- channel_api.c --- */
 /* The methods that control passes on; ended by NULL. */

@@ -62,6 +62,25 @@ static void on_event(void *context, const struct cmm_event *event)
 	}
 }
 
+static void on_peer_event(void *context, const struct cmm_peer_event *event)
+{
+	struct channel_role *role = context;
+	json_t *what = json_pack("{s:s, s:s*, s:s*, s:s*}", "action", event->action, "peer",
+		event->peer, "address", event->address, "reason", event->reason);
+	json_t *params = json_pack("{s:s, s:o}", "event_type", "channel", "channel", what);
+
+	log_warning("channel_peer", log_str("action", event->action),
+		log_str("peer", event->peer ? event->peer : ""),
+		log_str("address", event->address ? event->address : ""),
+		log_str("reason", event->reason ? event->reason : ""));
+	if (!role->control) {
+		json_decref(params);
+		role->events_lost++;
+	} else if (ipc_notify(role->control, "event", params, NULL, 0) < 0) {
+		role->events_lost++;
+	}
+}
+
 static void on_lane_failed(void *context)
 {
 	struct channel_role *role = context;
@@ -77,7 +96,7 @@ static void on_wake(uv_async_t *async)
 }
 
 static const struct cmm_ops cmm_owner = {
-	.send = agent_send, .event = on_event, .wake = on_lane_failed};
+	.send = agent_send, .event = on_event, .peer_event = on_peer_event, .wake = on_lane_failed};
 
 /* --- Control --- */
 
@@ -182,6 +201,7 @@ static int on_start(struct role_context *context, void **state, struct error *er
 	list_init(&role->change.listeners);
 	uv_async_init(context->loop, &role->wake, on_wake);
 	role->wake.data = role;
+	links_open(role);
 	*state = role;
 	/* It waits for the configuration now; control says when that is in force. */
 	return role_tell_ready(context);
@@ -199,6 +219,7 @@ static void on_stop(void *state)
 	role->is_stopping = true;
 	channel_configure_abandon(role);
 	channel_close_listeners(&role->listeners);
+	links_close(role);
 	/* First what processes are told at the end, then their sockets. */
 	cmm_end(&role->cmm);
 	agent_forget_all();

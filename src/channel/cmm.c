@@ -3,9 +3,11 @@
 #include "channel/cmm.h"
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "channel/cmm_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,19 +50,22 @@ void cmm_event_ids(struct cmm_event *event, const struct state_row *row)
 	event->receiver_endpoint = is_sender ? row->remote_endpoint : row->endpoint;
 }
 
-void cmm_tell(struct cmm *cmm, struct partition *causer, const struct cmm_event *event)
+bool cmm_may_tell(struct cmm *cmm, uint64_t *due_ns)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
-	if (causer && causer->event_due_ns > now_ns + CMM_EVENT_BURST_NS) {
+	if (*due_ns > now_ns + CMM_EVENT_BURST_NS) {
 		cmm->counts.events_suppressed++;
-		return;
+		return false;
 	}
-	if (causer)
-		causer->event_due_ns =
-			(causer->event_due_ns > now_ns ? causer->event_due_ns : now_ns)
-			+ CMM_EVENT_INTERVAL_NS;
-	cmm->ops->event(cmm->context, event);
+	*due_ns = (*due_ns > now_ns ? *due_ns : now_ns) + CMM_EVENT_INTERVAL_NS;
+	return true;
+}
+
+void cmm_tell(struct cmm *cmm, struct partition *causer, const struct cmm_event *event)
+{
+	if (!causer || cmm_may_tell(cmm, &causer->event_due_ns))
+		cmm->ops->event(cmm->context, event);
 }
 
 /* --- Rows --- */
@@ -97,28 +102,50 @@ static void cmm_row_free(
 	free(row);
 }
 
+/* What a sender had said before it went is still heard. */
+static bool cmm_has_rest(const struct state_row *row, enum attach_reason reason)
+{
+	return reason == ATTACH_REASON_PEER_GONE && row->direction == ATTACH_SEND;
+}
+
+static void cmm_tell_down_event(
+	const struct state_row *row, enum attach_reason reason, const struct session *by)
+{
+	struct partition *partition = row->partition;
+	struct cmm_event event = {.action = "down", .reason = attach_reason_word(reason)};
+
+	cmm_event_ids(&event, row);
+	if (by) {
+		event.by = partition->name;
+		event.pid = by->pid;
+		event.uid = by->uid;
+	}
+	cmm_tell(partition->cmm, by ? partition : NULL, &event);
+}
+
 void cmm_row_close(struct state_row *row, enum attach_reason reason, const struct session *except)
 {
 	struct state_row *other = row->other;
-	struct partition *partition = row->partition;
-	struct cmm_event event = {.action = "down", .reason = attach_reason_word(reason)};
-	/* What a sender had said before it went is still heard. */
-	bool with_rest = reason == ATTACH_REASON_PEER_GONE && row->direction == ATTACH_SEND;
 
-	if (!other) {
-		cmm_row_free(row, reason, except);
-		return;
+	if (cmm_row_is_up(row)) {
+		if (row->far)
+			cmm_far_close(row, reason, cmm_has_rest(row, reason));
+		else
+			cmm_route_close(row, reason, cmm_has_rest(row, reason));
+		cmm_tell_down_event(row, reason, except);
 	}
-	cmm_event_ids(&event, row);
-	if (except) {
-		event.by = partition->name;
-		event.pid = except->pid;
-		event.uid = except->uid;
-	}
-	cmm_route_close(row, reason, with_rest);
-	cmm_tell(partition->cmm, except ? partition : NULL, &event);
-	cmm_row_free(other, reason, NULL);
+	if (row->remote->peer)
+		cmm_far_tell_close(row, reason);
+	if (other)
+		cmm_row_free(other, reason, NULL);
 	cmm_row_free(row, reason, except);
+}
+
+void cmm_row_close_by_peer(struct state_row *row, enum attach_reason reason)
+{
+	cmm_far_close(row, reason, false);
+	cmm_tell_down_event(row, reason, NULL);
+	cmm_row_free(row, reason, NULL);
 }
 
 struct state_row *cmm_find_row(const struct cmm *cmm, uint32_t row_id)
@@ -146,8 +173,7 @@ int cmm_revoke(struct cmm *cmm, uint32_t row_id)
 	return 0;
 }
 
-/* The first row of any partition that is to be closed; NULL: none. */
-static struct state_row *cmm_first_row(
+struct state_row *cmm_first_row(
 	const struct cmm *cmm, bool (*is_wanted)(const struct state_row *row))
 {
 	list_foreach (node, &cmm->partitions) {
@@ -163,9 +189,18 @@ static struct state_row *cmm_first_row(
 	return NULL;
 }
 
+static enum attach_reason cmm_row_failure(const struct state_row *row)
+{
+	if (row->far)
+		return (enum attach_reason)__atomic_load_n(&row->far->failure, __ATOMIC_RELAXED);
+	return row->route
+		? (enum attach_reason)__atomic_load_n(&row->route->failure, __ATOMIC_RELAXED)
+		: ATTACH_REASON_NONE;
+}
+
 static bool cmm_row_has_failed(const struct state_row *row)
 {
-	return row->route && __atomic_load_n(&row->route->failure, __ATOMIC_RELAXED);
+	return cmm_row_failure(row) != ATTACH_REASON_NONE;
 }
 
 void cmm_collect(struct cmm *cmm)
@@ -174,7 +209,8 @@ void cmm_collect(struct cmm *cmm)
 
 	/* Closing one closes its other end, which may be any other row. */
 	while ((row = cmm_first_row(cmm, cmm_row_has_failed)))
-		cmm_row_close(row, (enum attach_reason)row->route->failure, NULL);
+		cmm_row_close(row, cmm_row_failure(row), NULL);
+	cmm_collect_links(cmm);
 }
 
 /* --- Sessions --- */
@@ -302,19 +338,31 @@ static void cmm_take_settings(struct partition *partition, const struct policy_p
 	partition->endpoints.reservation_count = settings->reservation_count;
 }
 
-static int cmm_add_partition(struct cmm *cmm, const struct policy_partition *settings)
+struct partition *cmm_find_remote(const struct cmm *cmm, const char *name)
+{
+	list_foreach (node, &cmm->far_partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		if (strcmp(partition->name, name) == 0)
+			return partition;
+	}
+	return cmm_find_partition(cmm, name);
+}
+
+int cmm_add_partition(struct cmm *cmm, const char *name, struct peer *peer, struct list *list)
 {
 	struct partition *partition = calloc(1, sizeof(*partition));
 
 	if (!partition)
 		return -ENOMEM;
 	partition->cmm = cmm;
+	partition->peer = peer;
 	partition->number = ++cmm->next_partition;
-	strcpy(partition->name, settings->name);
+	snprintf(partition->name, sizeof(partition->name), "%s", name);
 	state_table_init(&partition->rows);
 	endpoint_table_init(&partition->endpoints);
 	list_init(&partition->sessions);
-	list_append(&cmm->partitions, &partition->node);
+	list_append(list, &partition->node);
 	return 0;
 }
 
@@ -323,9 +371,11 @@ static int cmm_add_partitions(struct cmm *cmm, const struct policy *policy, stru
 {
 	for (uint32_t i = 0; i < policy->partition_count; i++)
 		if (!cmm_find_partition(cmm, policy->partitions[i].name)
-			&& cmm_add_partition(cmm, &policy->partitions[i]) < 0)
+			&& cmm_add_partition(
+				   cmm, policy->partitions[i].name, NULL, &cmm->partitions)
+				< 0)
 			return error_set(error, -ENOMEM, "channels: no memory left");
-	return 0;
+	return cmm_add_peers(cmm, policy, error);
 }
 
 static void cmm_lane_failed(void *context)
@@ -343,10 +393,10 @@ static void cmm_stop_lanes(struct lane **lanes, uint32_t count)
 	}
 }
 
-/* Without partitions there is nothing to move. */
+/* Without partitions and peers there is nothing to move. */
 static uint32_t cmm_lanes_wanted(const struct policy *policy)
 {
-	return policy->partition_count ? policy->lane_count : 0;
+	return policy->partition_count || policy->peer_count ? policy->lane_count : 0;
 }
 
 static bool cmm_lanes_differ(const struct cmm *cmm, const struct policy *policy)
@@ -393,11 +443,14 @@ static int cmm_start_lanes(struct cmm *cmm, const struct policy *policy, struct 
 
 static void cmm_take_lanes(struct cmm *cmm)
 {
-	if (!cmm->renews_lanes)
+	if (!cmm->renews_lanes) {
+		cmm_place_links(cmm, cmm->lanes, cmm->lane_count, false);
 		return;
+	}
 	/* Without new lanes there are no partitions any more, and no routes. */
 	if (cmm->next_lane_count > 0)
 		cmm_move_routes(cmm, cmm->next_lanes, cmm->next_lane_count);
+	cmm_place_links(cmm, cmm->next_lanes, cmm->next_lane_count, true);
 	cmm_stop_lanes(cmm->lanes, cmm->lane_count);
 	memcpy(cmm->lanes, cmm->next_lanes, sizeof(cmm->lanes));
 	cmm->lane_count = cmm->next_lane_count;
@@ -428,6 +481,9 @@ static void cmm_set_rates(struct cmm *cmm)
 
 			if (row->route)
 				__atomic_store_n(&row->route->interval_ns,
+					cmm_interval_ns(cmm_rule_of(row)), __ATOMIC_RELAXED);
+			if (row->far)
+				__atomic_store_n(&row->far->interval_ns,
 					cmm_interval_ns(cmm_rule_of(row)), __ATOMIC_RELAXED);
 		}
 	}
@@ -465,6 +521,7 @@ void cmm_abort(struct cmm *cmm)
 	cmm_stop_lanes(cmm->next_lanes, cmm->next_lane_count);
 	cmm->next_lane_count = 0;
 	cmm_drop_new_partitions(cmm);
+	cmm_drop_new_peers(cmm);
 	policy_destroy(cmm->next_policy);
 	cmm->next_policy = NULL;
 }
@@ -480,6 +537,7 @@ void cmm_commit(struct cmm *cmm, void (*forget)(struct session *session))
 	while ((row = cmm_first_row(cmm, cmm_row_is_denied)))
 		cmm_row_close(row, ATTACH_REASON_POLICY, NULL);
 	cmm_settle_partitions(cmm, forget);
+	cmm_settle_peers(cmm);
 	cmm_set_rates(cmm);
 	cmm_take_lanes(cmm);
 	policy_destroy(old);
@@ -496,8 +554,8 @@ void cmm_count(const struct cmm *cmm, struct cmm_counts *out)
 		list_foreach (row_node, &partition->rows.rows) {
 			const struct state_row *row = list_entry(row_node, struct state_row, node);
 
-			if (row->route && row->direction == ATTACH_SEND)
-				cmm_route_add_counts(out, row->route);
+			if (row->far || row->direction == ATTACH_SEND)
+				cmm_row_add_counts(out, row);
 		}
 	}
 }
@@ -508,10 +566,18 @@ int cmm_open(struct cmm *cmm, const struct cmm_ops *ops, void *context, struct e
 
 	*cmm = (struct cmm){.ops = ops, .context = context};
 	list_init(&cmm->partitions);
-	status = key_table_open(&cmm->keys, CMM_ROWS_MAX);
-	if (status < 0)
+	list_init(&cmm->far_partitions);
+	list_init(&cmm->peers);
+	do
+		id_random_bytes(&cmm->incarnation, sizeof(cmm->incarnation));
+	while (cmm->incarnation == 0);
+	cmm->scratch = secret_create(sizeof(struct stamp));
+	status = cmm->scratch ? key_table_open(&cmm->keys, CMM_ROWS_MAX) : -errno;
+	if (status < 0) {
+		secret_destroy(cmm->scratch);
 		error_set(error, status, "channels: memory for keys cannot be locked: %s",
 			strerror(-status));
+	}
 	return status;
 }
 
@@ -534,9 +600,12 @@ void cmm_close(struct cmm *cmm)
 	cmm_abort(cmm);
 	list_foreach_safe (node, &cmm->partitions)
 		cmm_remove_partition(list_entry(node, struct partition, node), cmm_forget_nothing);
+	cmm_remove_peers(cmm);
 	cmm_stop_lanes(cmm->lanes, cmm->lane_count);
 	cmm->lane_count = 0;
 	policy_destroy(cmm->policy);
 	cmm->policy = NULL;
 	key_table_close(&cmm->keys);
+	secret_destroy(cmm->scratch);
+	cmm->scratch = NULL;
 }

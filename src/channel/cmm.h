@@ -14,7 +14,8 @@
  *	                      and only then stores the key in the sender's row              514
  *	both:     UP
  *
- * When the sender's row comes after the CONNECT, the request is made again.
+ * When the sender's row comes after the CONNECT, the request is made again. Between hosts it is the
+ * same, in frames on a link (cmm_links.c).
  */
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "channel/endpoint.h"
 #include "channel/key_table.h"
 #include "channel/lane.h"
+#include "channel/link.h"
 #include "channel/policy.h"
 #include "channel/route.h"
 #include "channel/state_table.h"
@@ -36,9 +38,26 @@
 
 struct cmm;
 
+/* Another host's mechanism. */
+struct peer {
+	struct list node; /* of the cmm's */
+	struct cmm *cmm;
+	char name[ATTACH_NAME_SIZE];
+	const struct policy_peer *settings; /* NULL: not in force yet */
+	struct link *link;
+	uint64_t incarnation; /* of the mechanism that the channels are with; 0: none was met yet */
+	bool is_dialled;      /* we have made the connection that there is, or was */
+	uint64_t changed_ns;  /* when it came up, or went down */
+	uint64_t connections; /* made so far */
+	struct error failure; /* why it is down, for people; "": it was never up */
+	uint64_t event_due_ns;
+	bool is_called; /* the owner's: a socket to it is being made */
+};
+
 struct partition {
 	struct list node; /* of the cmm's */
 	struct cmm *cmm;
+	struct peer *peer; /* NULL: of this host. One of a peer has a name and a number alone */
 	char name[ATTACH_NAME_SIZE];
 	uint32_t number;                         /* in ids; never used twice */
 	const struct policy_partition *settings; /* NULL: not in force yet */
@@ -73,13 +92,22 @@ struct cmm_event {
 	uid_t uid;
 };
 
+/* A link came up or went down, or somebody was refused. */
+struct cmm_peer_event {
+	const char *action;  /* peer-up, peer-down, peer-refused */
+	const char *peer;    /* NULL: nobody that we know */
+	const char *address; /* NULL: not known here */
+	const char *reason;  /* for people; NULL: none */
+};
+
 struct cmm_ops {
 	/* To the process; descriptors are borrowed. The session may be closed after this call, not
 	 * within. */
 	void (*send)(struct session *session, const struct attach_notice *notice,
 		const int *descriptors, size_t count);
 	void (*event)(void *context, const struct cmm_event *event);
-	/* On a lane's thread: cmm_collect() is to be called. */
+	void (*peer_event)(void *context, const struct cmm_peer_event *event);
+	/* On any thread: cmm_collect() is to be called. */
 	void (*wake)(void *context);
 };
 
@@ -96,7 +124,12 @@ struct cmm {
 	void *context;
 	struct policy *policy; /* NULL: none yet */
 	struct key_table keys;
-	struct list partitions; /* of struct partition */
+	struct list partitions;     /* of struct partition, of this host */
+	struct list far_partitions; /* of peers, that rules name */
+	struct list peers;          /* of struct peer */
+	uint64_t incarnation;
+	struct secret *scratch; /* of struct stamp */
+	uint64_t stranger_event_due_ns;
 	struct lane *lanes[POLICY_LANES_MAX];
 	uint32_t lane_count;
 	/* Between prepare and commit. */
@@ -132,8 +165,22 @@ void cmm_session_close(struct session *session);
  * none, and the session has to be closed. */
 int cmm_handle(struct session *session, const void *bytes, size_t size);
 
-/* Closes the channels that failed on their lanes. */
+/* Closes the channels that failed on their lanes, and acts on what peers say. */
 void cmm_collect(struct cmm *cmm);
+/* Once a second or so: links that are down for too long. */
+void cmm_tick(struct cmm *cmm);
+/* NULL: not configured. */
+struct peer *cmm_find_peer(const struct cmm *cmm, const char *name);
+/* The peer has proved who it is, and said its incarnation. Takes the stream (closed on failure).
+ * -EALREADY: there is a connection that both sides prefer. */
+int cmm_peer_connect(
+	struct peer *peer, const struct link_stream *stream, uint64_t incarnation, bool is_dialled);
+/* Takes the connection down, as when certificates have changed; channels stay for a while. */
+void cmm_peer_disconnect(struct peer *peer, const char *why);
+/* Tells people of somebody who was refused, unless there were many. peer: NULL: nobody we know. */
+void cmm_tell_refused(struct cmm *cmm, struct peer *peer, const char *address, const char *reason);
+/* Channels that stand through its link. */
+uint32_t cmm_peer_channels(const struct peer *peer);
 /* By an operator. -ENOENT. */
 int cmm_revoke(struct cmm *cmm, uint32_t row_id);
 /* NULL: none. */
@@ -142,8 +189,14 @@ struct state_row *cmm_find_row(const struct cmm *cmm, uint32_t row_id);
 uint32_t cmm_count_rule(const struct cmm *cmm, const struct policy_rule *rule, uint32_t direction);
 /* The counters with those of what stands. */
 void cmm_count(const struct cmm *cmm, struct cmm_counts *out);
-/* Adds what came through a route that stands. */
-void cmm_route_add_counts(struct cmm_counts *counts, const struct route *route);
+/* Adds what came through the row's channel, if it stands. */
+void cmm_row_add_counts(struct cmm_counts *counts, const struct state_row *row);
+static inline bool cmm_row_is_up(const struct state_row *row)
+{
+	return row->route || row->far;
+}
+/* Bytes of a message at most, of both ends while it is up. */
+uint32_t cmm_row_message_max(const struct state_row *row);
 /* "revoked", and its sentence. */
 const char *attach_reason_word(enum attach_reason reason);
 const char *attach_reason_text(enum attach_reason reason);

@@ -20,15 +20,22 @@ struct answer {
 
 /* --- Reading --- */
 
-/* Letters, digits, - and _, as the names of the configuration, and nothing but zeros behind them:
- * it goes into events, and bytes that are no text would keep an event from being told. */
+static bool attach_is_name_character(char character)
+{
+	return isascii((unsigned char)character)
+		&& (isalnum((unsigned char)character) || character == '-' || character == '_'
+			|| character == '/');
+}
+
+/* Letters, digits, - and _, as the names of the configuration (and / behind a peer's), and nothing
+ * but zeros behind them: it goes into events, and bytes that are no text would keep an event from
+ * being told. */
 static bool attach_name_is_valid(const char name[ATTACH_NAME_SIZE])
 {
 	size_t length = strnlen(name, ATTACH_NAME_SIZE);
 
 	for (size_t i = 0; i < length; i++)
-		if (!isascii((unsigned char)name[i])
-			|| (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_'))
+		if (!attach_is_name_character(name[i]))
 			return false;
 	for (size_t i = length; i < ATTACH_NAME_SIZE; i++)
 		if (name[i])
@@ -202,7 +209,7 @@ static int create_row(struct session *session, const struct attach_request *requ
 	if (!row)
 		return -ENOMEM;
 	*row = (struct state_row){.partition = session->partition,
-		.remote = cmm_find_partition(cmm, request->remote),
+		.remote = cmm_find_remote(cmm, request->remote),
 		.session = session,
 		.endpoint = request->endpoint,
 		.remote_endpoint = request->remote_endpoint,
@@ -252,8 +259,7 @@ static int handle_authorise(
 		return -EPERM;
 	}
 	if (state_table_verify(&own->rows, request->direction, request->endpoint,
-		    cmm_find_partition(own->cmm, request->remote), request->remote_endpoint,
-		    &ignored))
+		    cmm_find_remote(own->cmm, request->remote), request->remote_endpoint, &ignored))
 		return -EEXIST;
 	status = check_limits(session, rule, request, &message_max, &capacity);
 	if (status == 0)
@@ -280,8 +286,7 @@ static struct state_row *session_row(const struct session *session, uint32_t id)
 
 /* --- Keys and requests --- */
 
-/* Tells the process of a row once for each reason. */
-static void tell_once(struct state_row *row, uint32_t kind, enum attach_reason reason,
+void cmm_tell_once(struct state_row *row, uint32_t kind, enum attach_reason reason,
 	const struct partition *who, uint32_t endpoint)
 {
 	struct attach_notice notice = {
@@ -294,25 +299,31 @@ static void tell_once(struct state_row *row, uint32_t kind, enum attach_reason r
 	row->partition->cmm->ops->send(row->session, &notice, NULL, 0);
 }
 
-/* The valid flag: one side tries to set what the other has set. Nothing changes (C6). */
-static void raise_exception(struct state_row *row, struct partition *by, uint32_t by_endpoint,
-	const struct session *session)
+const struct partition *cmm_set_by(const struct state_row *row)
+{
+	const struct key_table *keys = &row->partition->cmm->keys;
+
+	return key_table_setter(keys, row->key_slot) == KEY_SET_LOCAL ? row->partition
+								      : row->remote;
+}
+
+void cmm_raise_exception(struct state_row *row, struct partition *by,
+	const struct partition *set_by, uint32_t by_endpoint, const struct session *session)
 {
 	struct cmm *cmm = row->partition->cmm;
-	bool is_own = key_table_setter(&cmm->keys, row->key_slot) == KEY_SET_LOCAL;
 	struct cmm_event event = {.action = "exception",
 		.reason = attach_reason_word(ATTACH_REASON_KEY_SET),
 		.by = by->name,
-		.set_by = is_own ? row->partition->name : row->remote->name,
-		.pid = session->pid,
-		.uid = session->uid};
+		.set_by = set_by->name,
+		.pid = session ? session->pid : 0,
+		.uid = session ? session->uid : 0};
 
 	cmm->counts.exceptions++;
 	cmm_event_ids(&event, row);
 	cmm_tell(cmm, by, &event);
-	tell_once(row, ATTACH_EXCEPTION, ATTACH_REASON_KEY_SET, by, by_endpoint);
+	cmm_tell_once(row, ATTACH_EXCEPTION, ATTACH_REASON_KEY_SET, by, by_endpoint);
 	if (row->other)
-		tell_once(row->other, ATTACH_EXCEPTION, ATTACH_REASON_KEY_SET, by, by_endpoint);
+		cmm_tell_once(row->other, ATTACH_EXCEPTION, ATTACH_REASON_KEY_SET, by, by_endpoint);
 }
 
 /* A request that matches no row. One that comes before its row is nothing to tell people. */
@@ -335,36 +346,35 @@ static void refuse(struct state_row *receiver, enum attach_reason why)
 		struct state_row *row = list_entry(node, struct state_row, node);
 
 		if (row->direction == ATTACH_SEND && row->endpoint == receiver->remote_endpoint)
-			tell_once(
+			cmm_tell_once(
 				row, ATTACH_REFUSED, why, receiver->partition, receiver->endpoint);
 	}
 }
 
-static void tell_up(const struct state_row *row)
+void cmm_tell_up(struct state_row *row)
 {
 	struct attach_notice notice = {.kind = ATTACH_UP,
 		.row = row->id,
 		.endpoint = row->endpoint,
-		.message_max = row->route->message_max};
+		.message_max = cmm_row_message_max(row)};
 
 	row->partition->cmm->ops->send(row->session, &notice, NULL, 0);
 	/* For an event loop, which looks at the channel's own descriptor. */
 	route_wake(row->wake);
 }
 
-static void stand_up(struct state_row *sender, struct state_row *receiver)
+void cmm_tell_up_event(
+	struct state_row *row, const struct partition *by, const struct session *session)
 {
-	struct cmm *cmm = sender->partition->cmm;
+	struct cmm *cmm = row->partition->cmm;
 	struct cmm_event event = {.action = "up",
-		.by = receiver->partition->name,
-		.pid = receiver->session->pid,
-		.uid = receiver->session->uid};
+		.by = by->name,
+		.pid = session ? session->pid : 0,
+		.uid = session ? session->uid : 0};
 
 	cmm->counts.up++;
-	cmm_event_ids(&event, sender);
-	cmm_tell(cmm, receiver->partition, &event);
-	tell_up(sender);
-	tell_up(receiver);
+	cmm_event_ids(&event, row);
+	cmm_tell(cmm, row->partition, &event);
 }
 
 /* The sender's half of the mechanism gets ids and key of the receiver's row: verified first, stored
@@ -375,18 +385,22 @@ static int connect_row(struct state_row *receiver)
 		[ATTACH_REASON_WRONG_PARTITION] = -EXDEV,
 		[ATTACH_REASON_WRONG_ENDPOINT] = -EADDRNOTAVAIL};
 	struct key_table *keys = &receiver->partition->cmm->keys;
+	struct state_row *sender;
 	enum attach_reason why;
-	struct state_row *sender = state_table_verify(&receiver->remote->rows, ATTACH_SEND,
-		receiver->remote_endpoint, receiver->partition, receiver->endpoint, &why);
 	int status;
 
+	if (receiver->remote->peer)
+		return cmm_far_connect(receiver);
+	sender = state_table_verify(&receiver->remote->rows, ATTACH_SEND, receiver->remote_endpoint,
+		receiver->partition, receiver->endpoint, &why);
 	if (!sender) {
 		refuse(receiver, why);
 		return codes[why];
 	}
 	status = key_table_set_remote(keys, sender->key_slot, receiver->key_slot);
 	if (status == -EKEYREJECTED)
-		raise_exception(sender, receiver->partition, receiver->endpoint, receiver->session);
+		cmm_raise_exception(sender, receiver->partition, cmm_set_by(sender),
+			receiver->endpoint, receiver->session);
 	if (status < 0)
 		return status;
 	status = cmm_route_open(sender, receiver);
@@ -394,16 +408,23 @@ static int connect_row(struct state_row *receiver)
 		key_table_unset(keys, sender->key_slot);
 		return status;
 	}
-	stand_up(sender, receiver);
+	cmm_tell_up_event(receiver, receiver->partition, receiver->session);
+	cmm_tell_up(sender);
+	cmm_tell_up(receiver);
 	return 0;
 }
 
 void cmm_connect_waiting(struct state_row *sender)
 {
+	struct state_row *receiver;
 	enum attach_reason ignored;
-	struct state_row *receiver = state_table_verify(&sender->remote->rows, ATTACH_RECEIVE,
-		sender->remote_endpoint, sender->partition, sender->endpoint, &ignored);
 
+	if (sender->remote->peer) {
+		cmm_far_authorised(sender);
+		return;
+	}
+	receiver = state_table_verify(&sender->remote->rows, ATTACH_RECEIVE,
+		sender->remote_endpoint, sender->partition, sender->endpoint, &ignored);
 	/* An error of the system's leaves it waiting; its process may ask again. */
 	if (receiver && receiver->wants_connect)
 		(void)connect_row(receiver);
@@ -418,8 +439,11 @@ static int handle_key(
 	if (!row)
 		return -EBADSLT;
 	status = key_table_set_local(&session->partition->cmm->keys, row->key_slot);
-	if (status == -EKEYREJECTED)
-		raise_exception(row, session->partition, row->endpoint, session);
+	if (status == -EKEYREJECTED) {
+		cmm_raise_exception(
+			row, session->partition, cmm_set_by(row), row->endpoint, session);
+		cmm_far_exception(row);
+	}
 	return status;
 }
 
@@ -433,7 +457,7 @@ static int handle_connect(
 	if (row->direction != ATTACH_RECEIVE
 		|| key_table_setter(&session->partition->cmm->keys, row->key_slot) != KEY_SET_LOCAL)
 		return -EINVAL;
-	if (row->route)
+	if (cmm_row_is_up(row))
 		return -EISCONN;
 	row->wants_connect = true;
 	return connect_row(row);

@@ -70,8 +70,29 @@ int cmm_route_open(struct state_row *sender, struct state_row *receiver)
 	return 0;
 }
 
-void cmm_route_add_counts(struct cmm_counts *counts, const struct route *route)
+uint32_t cmm_row_message_max(const struct state_row *row)
 {
+	if (row->far)
+		return row->far->message_max;
+	return row->route ? row->route->message_max : row->message_max;
+}
+
+static void cmm_far_add_counts(struct cmm_counts *counts, const struct link_end *end)
+{
+	counts->messages += __atomic_load_n(&end->counts.messages, __ATOMIC_RELAXED);
+	counts->bytes += __atomic_load_n(&end->counts.bytes, __ATOMIC_RELAXED);
+	counts->forged += __atomic_load_n(&end->counts.dropped, __ATOMIC_RELAXED);
+	counts->wakes += __atomic_load_n(&end->counts.wakes, __ATOMIC_RELAXED);
+}
+
+void cmm_row_add_counts(struct cmm_counts *counts, const struct state_row *row)
+{
+	const struct route *route = row->route;
+
+	if (row->far)
+		cmm_far_add_counts(counts, row->far);
+	if (!route)
+		return;
 	counts->messages += __atomic_load_n(&route->counts.messages, __ATOMIC_RELAXED);
 	counts->bytes += __atomic_load_n(&route->counts.bytes, __ATOMIC_RELAXED);
 	counts->forged += __atomic_load_n(&route->counts.forged, __ATOMIC_RELAXED);
@@ -87,7 +108,7 @@ void cmm_route_close(struct state_row *row, enum attach_reason reason, bool with
 	if (!route)
 		return;
 	lane_remove(&route->member, with_rest);
-	cmm_route_add_counts(&cmm->counts, route);
+	cmm_row_add_counts(&cmm->counts, row);
 	cmm->counts.down++;
 	cmm->counts.ended[reason]++;
 	row->route = other->route = NULL;

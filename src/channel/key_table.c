@@ -81,6 +81,20 @@ int key_table_set_remote(struct key_table *table, uint32_t slot, uint32_t from_s
 	return 0;
 }
 
+int key_table_set_far(struct key_table *table, uint32_t slot, const struct channel_ids *ids,
+	const uint8_t key[KEY_SIZE])
+{
+	struct key_row *row = &table->rows[slot];
+	int status = key_table_may_set(row, KEY_SET_REMOTE);
+
+	if (status < 0)
+		return status;
+	row->stamp.ids = *ids;
+	memcpy(row->stamp.key, key, KEY_SIZE);
+	row->setter = KEY_SET_REMOTE;
+	return 0;
+}
+
 void key_table_unset(struct key_table *table, uint32_t slot)
 {
 	struct key_row *row = &table->rows[slot];

@@ -64,6 +64,10 @@ void key_table_release(struct key_table *table, uint32_t slot);
 int key_table_set_local(struct key_table *table, uint32_t slot);
 /* Stores the key of another row, by the remote side. -EALREADY, -EKEYREJECTED likewise. */
 int key_table_set_remote(struct key_table *table, uint32_t slot, uint32_t from_slot);
+/* Stores what another host's mechanism has sent: its ids, which are those of its own row, and key.
+ * -EALREADY, -EKEYREJECTED likewise. */
+int key_table_set_far(struct key_table *table, uint32_t slot, const struct channel_ids *ids,
+	const uint8_t key[KEY_SIZE]);
 /* Wipes the key of a row and leaves its ids. */
 void key_table_unset(struct key_table *table, uint32_t slot);
 enum key_setter key_table_setter(const struct key_table *table, uint32_t slot);

@@ -2,6 +2,7 @@
 #include "channel/policy.h"
 
 #include "base/clock.h"
+#include "base/hex.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -79,6 +80,71 @@ static void policy_read_lanes(struct policy *policy, const json_t *section)
 	}
 }
 
+static void policy_read_endpoint(
+	struct policy_endpoint *out, const json_t *section, const char *key)
+{
+	const char *text = json_string_value(json_object_get(section, key));
+	const char *colon = text ? strrchr(text, ':') : NULL;
+	size_t size;
+
+	if (!colon)
+		return;
+	/* "[::1]:9580": the brackets are of the text, not of the address. */
+	size = (size_t)(colon - text);
+	if (text[0] == '[' && size >= 2) {
+		text++;
+		size -= 2;
+	}
+	snprintf(out->address, sizeof(out->address), "%.*s", (int)size, text);
+	out->port = (uint16_t)atoi(colon + 1);
+}
+
+static void policy_read_peer(struct policy_peer *out, const char *name, const json_t *section)
+{
+	const char *digits = json_string_value(json_object_get(section, "fingerprint"));
+
+	snprintf(out->name, sizeof(out->name), "%s", name);
+	policy_copy(out->identity, sizeof(out->identity), section, "identity");
+	if (!out->identity[0])
+		snprintf(out->identity, sizeof(out->identity), "%s", name);
+	policy_read_endpoint(&out->address, section, "address");
+	out->has_fingerprint = digits != NULL;
+	for (int i = 0; digits && i < POLICY_FINGERPRINT_SIZE; i++)
+		out->fingerprint[i] =
+			(uint8_t)(hex_value(digits[2 * i]) << 4 | hex_value(digits[2 * i + 1]));
+}
+
+static char *policy_path(const json_t *section, const char *key)
+{
+	const char *path = json_string_value(json_object_get(section, key));
+
+	return strdup(path ? path : "");
+}
+
+static int policy_read_link(struct policy_link *link, const json_t *section)
+{
+	link->is_configured = section != NULL;
+	link->timeout_ns = policy_number(section, "timeout") * CLOCK_NS_PER_MS;
+	policy_read_endpoint(&link->listen, section, "listen");
+	link->certificate = policy_path(section, "certificate");
+	link->key = policy_path(section, "key");
+	link->authorities = policy_path(section, "authorities");
+	return link->certificate && link->key && link->authorities ? 0 : -ENOMEM;
+}
+
+static int policy_read_peers(struct policy *policy, const json_t *peers)
+{
+	const char *name;
+	json_t *row;
+
+	policy->peers = calloc(json_object_size(peers) + 1, sizeof(*policy->peers));
+	if (!policy->peers)
+		return -ENOMEM;
+	json_object_foreach ((json_t *)peers, name, row)
+		policy_read_peer(&policy->peers[policy->peer_count++], name, row);
+	return 0;
+}
+
 static int policy_read(struct policy *policy, const json_t *section)
 {
 	const json_t *partitions = json_object_get(section, "partitions");
@@ -97,7 +163,9 @@ static int policy_read(struct policy *policy, const json_t *section)
 	json_object_foreach ((json_t *)rules, name, row)
 		policy_read_rule(&policy->rules[policy->rule_count++], name, row);
 	policy_read_lanes(policy, section);
-	return 0;
+	if (policy_read_link(&policy->link, json_object_get(section, "link")) < 0)
+		return -ENOMEM;
+	return policy_read_peers(policy, json_object_get(section, "peers"));
 }
 
 int policy_create(const json_t *document, struct policy **out, struct error *error)
@@ -123,6 +191,10 @@ void policy_destroy(struct policy *policy)
 		free(policy->partitions[i].reservations);
 	free(policy->partitions);
 	free(policy->rules);
+	free(policy->link.certificate);
+	free(policy->link.key);
+	free(policy->link.authorities);
+	free(policy->peers);
 	free(policy);
 }
 
@@ -133,6 +205,14 @@ const struct policy_rule *policy_find_rule(
 		if (strcmp(policy->rules[i].from, from) == 0
 			&& strcmp(policy->rules[i].to, to) == 0)
 			return &policy->rules[i];
+	return NULL;
+}
+
+const struct policy_peer *policy_find_peer(const struct policy *policy, const char *name)
+{
+	for (uint32_t i = 0; i < policy->peer_count; i++)
+		if (strcmp(policy->peers[i].name, name) == 0)
+			return &policy->peers[i];
 	return NULL;
 }
 

@@ -11,6 +11,7 @@
 #include "channel/endpoint.h"
 
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <sys/un.h>
 
@@ -35,11 +36,39 @@ struct policy_rule {
 	uint64_t rate;        /* messages a second; 0: no limit */
 };
 
+/* An address and a port, as the broker wants them; "" and 0: none. */
+struct policy_endpoint {
+	char address[INET6_ADDRSTRLEN];
+	uint16_t port;
+};
+
+#define POLICY_IDENTITY_SIZE    256
+#define POLICY_FINGERPRINT_SIZE 32 /* SHA-256 */
+
+/* Another host. */
+struct policy_peer {
+	char name[ATTACH_NAME_SIZE];
+	struct policy_endpoint address; /* none: it connects to us */
+	char identity[POLICY_IDENTITY_SIZE];
+	bool has_fingerprint;
+	uint8_t fingerprint[POLICY_FINGERPRINT_SIZE];
+};
+
+struct policy_link {
+	bool is_configured;
+	struct policy_endpoint listen;
+	char *certificate, *key, *authorities; /* paths */
+	uint64_t timeout_ns; /* after which a link that is down ends its channels */
+};
+
 struct policy {
 	struct policy_partition *partitions;
 	uint32_t partition_count;
 	struct policy_rule *rules;
 	uint32_t rule_count;
+	struct policy_link link;
+	struct policy_peer *peers;
+	uint32_t peer_count;
 	uint32_t lane_count;
 	int cores[POLICY_LANES_MAX]; /* -1: where the kernel puts it */
 	uint64_t poll_ns;            /* a lane looks so long before it sleeps */
@@ -52,5 +81,7 @@ void policy_destroy(struct policy *policy);
 /* NULL: denied. Borrowed. */
 const struct policy_rule *policy_find_rule(
 	const struct policy *policy, const char *from, const char *to);
+/* NULL: not configured. Borrowed. */
+const struct policy_peer *policy_find_peer(const struct policy *policy, const char *name);
 /* NULL: not configured. Borrowed. */
 const struct policy_partition *policy_find_partition(const struct policy *policy, const char *name);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct link_end;
 struct partition;
 struct route;
 struct session;
@@ -34,6 +35,8 @@ struct state_row {
 	int bell, wake;          /* as in struct route_end */
 	struct route *route;     /* NULL: the channel does not stand */
 	struct state_row *other; /* the other end's row, while it does */
+	struct link_end *far;    /* instead of both, when the other end is on another host */
+	uint32_t far_channel;    /* that `far` was, of a row that is about to go */
 };
 
 struct state_table {

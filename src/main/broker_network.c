@@ -530,39 +530,68 @@ static bool address_is_loopback(const struct address_param *address)
 					   : address->bytes[0] == IN_LOOPBACKNET;
 }
 
-static int tcp_listen(const struct address_param *address, uint16_t port, struct error *error)
+union socket_name {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* A TCP socket, and the name of address and port. */
+static int tcp_socket(const struct address_param *address, uint16_t port, union socket_name *name,
+	socklen_t *size, struct error *error)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} name = {0};
-	socklen_t size = address->family == AF_INET6 ? sizeof(name.v6) : sizeof(name.v4);
 	int fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1, status = 0;
 
 	if (fd < 0)
 		return error_set(error, -errno, "socket: %s", strerror(errno));
+	*size = address->family == AF_INET6 ? sizeof(name->v6) : sizeof(name->v4);
 	if (address->family == AF_INET6)
-		name.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+		name->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
 			.sin6_port = htons(port),
 			.sin6_addr = address->v6};
 	else
-		name.v4 = (struct sockaddr_in){
+		name->v4 = (struct sockaddr_in){
 			.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = address->v4};
+	return fd;
+}
+
+/* Whether it is connected shows later: the broker waits for nobody. */
+static int tcp_connect(const struct address_param *address, uint16_t port, struct error *error)
+{
+	union socket_name name = {0};
+	socklen_t size;
+	int fd = tcp_socket(address, port, &name, &size, error), status;
+
+	if (fd < 0 || connect(fd, &name.any, size) == 0 || errno == EINPROGRESS)
+		return fd;
+	status = error_set(error, -errno, "port %u: cannot connect: %s", port, strerror(errno));
+	close(fd);
+	return status;
+}
+
+static int tcp_listen(const struct address_param *address, uint16_t port, struct error *error)
+{
+	union socket_name name = {0};
+	socklen_t size;
+	int on = 1, status = 0, fd = tcp_socket(address, port, &name, &size, error);
+
+	if (fd < 0)
+		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address->family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(fd, &name.any, size) < 0 || listen(fd, TCP_BACKLOG) < 0)
-		status = error_set(error, -errno, "port %u: cannot listen: %s (control.metrics)",
-			port, strerror(errno));
+		status = error_set(
+			error, -errno, "port %u: cannot listen: %s", port, strerror(errno));
 	if (status == 0)
 		return fd;
 	close(fd);
 	return status;
 }
 
-void broker_listen_tcp(struct ipc_request *request, void *context)
+/* A request with an address and a port, answered with what open_socket makes of them. */
+static void answer_tcp(struct ipc_request *request, const char *warning,
+	int (*open_socket)(const struct address_param *, uint16_t, struct error *))
 {
 	static const char *const names[] = {"address", "port", NULL};
 	const json_t *params = ipc_request_params(request);
@@ -575,21 +604,35 @@ void broker_listen_tcp(struct ipc_request *request, void *context)
 	if (status == 0)
 		status = params_string(params, "address", true, sizeof(text),
 			"0123456789abcdefABCDEF.:", text, &error);
-	/* Privileged ports would let a role speak in the place of a system service. */
+	/* Privileged ports would let a role speak in the place of a system service, or to one. */
 	if (status == 0)
 		status = params_integer(params, "port", true, 1024, 65535, &port, &error);
 	if (status == 0 && address_parse(text, &address) < 0)
 		status = error_set(&error, -EINVAL, "parameter `address` is no IP address");
 	if (status == 0)
-		status = fd = tcp_listen(&address, (uint16_t)port, &error);
+		status = fd = open_socket(&address, (uint16_t)port, &error);
 	if (status < 0) {
 		ipc_reply_failed(request, status, error.text);
 		return;
 	}
-	if (!address_is_loopback(&address))
-		log_warning(
-			"metrics_not_on_loopback", log_str("address", text), log_int("port", port));
+	if (warning && !address_is_loopback(&address))
+		log_warning(warning, log_str("address", text), log_int("port", port));
 	ipc_reply_with_descriptors(request,
 		json_pack("{s:s, s:I}", "address", text, "port", (json_int_t)port), &fd, 1);
 	close(fd);
+}
+
+void broker_listen_tcp(struct ipc_request *request, void *context)
+{
+	const struct supervised *from = context;
+
+	/* Metrics go over plain HTTP; links of channels prove who they are. */
+	answer_tcp(request,
+		strcmp(from->role->name, "control") == 0 ? "metrics_not_on_loopback" : NULL,
+		tcp_listen);
+}
+
+void broker_connect_tcp(struct ipc_request *request, void *context)
+{
+	answer_tcp(request, NULL, tcp_connect);
 }

@@ -181,6 +181,7 @@ static const struct ipc_method broker_methods[] = {
 	{"broker.listen_unix", broker_listen_unix},
 	{"broker.connect_unix", broker_connect_unix},
 	{"broker.listen_tcp", broker_listen_tcp},
+	{"broker.connect_tcp", broker_connect_tcp},
 	{"broker.open_tap", broker_open_tap},
 	{"broker.close_tap", broker_close_tap},
 	{"broker.open_packet_socket", broker_open_packet_socket},

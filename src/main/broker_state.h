@@ -109,6 +109,7 @@ void broker_unlink_sockets(struct broker *broker);
 
 /* broker_network.c; each answers the request */
 void broker_listen_tcp(struct ipc_request *request, void *context);
+void broker_connect_tcp(struct ipc_request *request, void *context);
 void broker_open_tap(struct ipc_request *request, void *context);
 void broker_close_tap(struct ipc_request *request, void *context);
 void broker_open_packet_socket(struct ipc_request *request, void *context);

@@ -67,7 +67,7 @@ def test_an_endpoint_is_one_process_s(lab):
 
 
 @pytest.mark.parametrize("packet", [b"x", bytes(200), channels.REQUEST.pack(99, *[0] * 8, b""),
-                                    channels.REQUEST.pack(BIND, *[0] * 8, b"x" * 32),
+                                    channels.REQUEST.pack(BIND, *[0] * 8, b"x" * 64),
                                     channels.REQUEST.pack(BIND, *[0] * 8, b"\xff"),
                                     channels.REQUEST.pack(BIND, *[0] * 6, 1, 0, b"")])
 def test_what_is_no_request_ends_the_connection(host, packet):

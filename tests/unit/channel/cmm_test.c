@@ -36,7 +36,7 @@ static struct {
 	struct cmm cmm;
 	struct process web, db, app, other;
 	struct cmm_event event; /* the last */
-	char by[32], set_by[32], sender[32], receiver[32];
+	char by[64], set_by[64], sender[64], receiver[64];
 	uint32_t event_count;
 	uint32_t is_woken;
 } world;
@@ -70,9 +70,9 @@ static void on_send(struct session *session, const struct attach_notice *notice,
 		process->descriptors[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 0);
 }
 
-static void copy_name(char out[32], const char *name)
+static void copy_name(char out[64], const char *name)
 {
-	snprintf(out, 32, "%s", name ? name : "-");
+	snprintf(out, 64, "%s", name ? name : "-");
 }
 
 static void on_event(void *context, const struct cmm_event *event)

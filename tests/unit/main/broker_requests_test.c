@@ -27,7 +27,7 @@
 #define ALL_REQUESTS                                                                               \
 	"broker.open_config", "broker.open_rules", "broker.open_cache", "broker.open_key",         \
 		"broker.open_append", "broker.listen_unix", "broker.connect_unix",                 \
-		"broker.listen_tcp", "broker.open_tap", "broker.close_tap",                        \
+		"broker.listen_tcp", "broker.connect_tcp", "broker.open_tap", "broker.close_tap",  \
 		"broker.open_packet_socket", "broker.roles", "broker.restart_role", "broker.keep", \
 		"broker.kept", "broker.start_program", "broker.stop_program"
 

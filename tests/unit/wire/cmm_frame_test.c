@@ -111,8 +111,8 @@ static int spoil(uint8_t type, size_t at, uint8_t value)
 
 static void what_is_no_frame_is_refused(void **state)
 {
-	assert_int_equal(spoil(CMM_ACK, 0, 1), -EPROTO);              /* too long */
-	assert_int_equal(spoil(CMM_ACK, 3, 7), -EPROTO);              /* no header */
+	assert_int_equal(spoil(CMM_ACK, 0, 1), -EPROTO);               /* too long */
+	assert_int_equal(spoil(CMM_ACK, 3, 7), -EPROTO);               /* no header */
 	assert_int_equal(spoil(CMM_ACK, 3, CMM_HEADER_SIZE), -EPROTO); /* too short for its type */
 	assert_int_equal(spoil(CMM_SYNCED, 3, CMM_HEADER_SIZE + 1), -EPROTO);
 	assert_int_equal(spoil(CMM_ACK, 4, 0), -EPROTO);

@@ -248,8 +248,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
 {
 	struct greeting *greeting = poll->data;
 
-	if (status < 0)
-		greeting_fail(greeting, false, strerror(-status));
+	/* That there is an error, and not which one. */
+	if (status < 0 && greeting->is_connected)
+		greeting_fail(greeting, false, "it has closed the connection");
 	else
 		greeting_go_on(greeting);
 }

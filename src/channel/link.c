@@ -373,13 +373,14 @@ void link_remove_end(struct link_end *end, bool with_rest)
 	struct link *link = end->link;
 	struct link_end **at = link_bucket(link, end->channel);
 
-	lane_remove(&end->member, with_rest);
+	/* First nothing of the link finds it, and could give it turns again. */
 	lane_pause(link->lane);
 	while (*at != end)
 		at = &(*at)->chained;
 	*at = end->chained;
 	list_remove(&end->node);
 	lane_resume(link->lane);
+	lane_remove(&end->member, with_rest);
 }
 
 int link_resume_end(struct link_end *end, uint64_t sequence, uint64_t limit)

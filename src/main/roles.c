@@ -36,7 +36,7 @@ const struct role roles[] = {
 	},
 	{
 		.name = "channel",
-		.job = "messages between processes of partitions: keys, state tables, rings",
+		.job = "messages between processes of partitions: keys, state tables, rings, links",
 		.ops = &channel_role_ops,
 		.peers = LIST("control"),
 		.requests = LIST("broker.listen_unix", "broker.listen_tcp", "broker.connect_tcp",

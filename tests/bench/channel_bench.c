@@ -3,22 +3,29 @@
  * Messages from one process to another: how many a second, and how long one takes, through channels
  * and what else there is on one host.
  *
- *	channel-bench TRANSPORT MODE rate SIZE SECONDS CHANNELS [SOCKET SOCKET]
- *	channel-bench TRANSPORT MODE latency SIZE COUNT 1 [SOCKET SOCKET]
+ *	channel-bench TRANSPORT MODE rate SIZE SECONDS CHANNELS [SOCKET SOCKET [NAME NAME]]
+ *	channel-bench TRANSPORT MODE latency SIZE COUNT 1 [SOCKET SOCKET [NAME NAME]]
  *
- *	TRANSPORT  channel (sockets of two partitions, "a" and "b", on a running daemon), seqpacket,
- *	           mq, zeromq, ring (shared memory without any check: the limit)
+ *	TRANSPORT  channel (sockets of two partitions, "a" and "b" or as they are named for each
+ *	           other, on running daemons), seqpacket, mq, zeromq, ring (shared memory without
+ *	           any check: the limit), tls (TLS 1.3 over TCP, nothing else: instead of sockets a
+ *	           file with certificate and key, the sender's network namespace, and our address)
  *	MODE       polled: both look without end; sleeping: both wait in the kernel at once
  *
- * Latency is one way: the receiver's clock less the sender's, the same one, one message at a time.
+ * Latency is one way: the receiver's clock less the sender's, the same one, one message at a time,
+ * with PAUSE_US microseconds (environment; 20) between, and some more after large ones.
  * Prints a line of JSON.
  */
 #include "bulkhead/channel.h"
 
+#include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -37,7 +44,6 @@
 #define CHANNELS_MAX 64
 #define SIZE_MAX_    (1 << 20)
 #define LAST         UINT64_MAX
-#define PAUSE_NS     20000 /* between messages of a measurement of latency */
 #define BUFFER_SIZE  (8 << 20)
 #define QUEUE_LENGTH 10 /* what a queue may have without privileges */
 
@@ -59,7 +65,7 @@ struct transport {
 static bool is_polled;
 static size_t message_size;
 static int channel_count = 1;
-static char *sockets[2];
+static char *sockets[2], *names[2] = {"a", "b"};
 
 static uint64_t now_ns(void)
 {
@@ -92,7 +98,7 @@ static void channel_open(bool is_sender)
 		check(bulkhead_channels_bind(channels, endpoint, NULL), "bind");
 		check(bulkhead_channel_open(channels,
 			      is_sender ? BULKHEAD_CHANNEL_SEND : BULKHEAD_CHANNEL_RECEIVE,
-			      endpoint, is_sender ? "b" : "a", endpoint, NULL, 0, &ends[i]),
+			      endpoint, names[is_sender], endpoint, NULL, 0, &ends[i]),
 			"open");
 	}
 	for (int i = 0; i < channel_count; i++)
@@ -289,6 +295,107 @@ static ssize_t ring_receive(int channel, void *buffer)
 	return (ssize_t)size;
 }
 
+/* --- TLS over TCP between two network namespaces --- */
+
+static int tls_socket = -1;
+static struct sockaddr_in tls_address = {.sin_family = AF_INET};
+static SSL *tls;
+static size_t tls_sent, tls_got;
+
+static void tls_check(bool is_fine, const char *what)
+{
+	if (!is_fine)
+		errx(1, "%s: %s", what, ERR_reason_error_string(ERR_get_error()));
+}
+
+static void tls_prepare(void)
+{
+	socklen_t size = sizeof(tls_address);
+
+	tls_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (inet_pton(AF_INET, names[0], &tls_address.sin_addr) != 1
+		|| bind(tls_socket, (struct sockaddr *)&tls_address, size) < 0
+		|| listen(tls_socket, 1) < 0
+		|| getsockname(tls_socket, (struct sockaddr *)&tls_address, &size) < 0)
+		err(1, "listen on %s", names[0]);
+}
+
+static int tls_connect(void)
+{
+	int namespace = open(sockets[1], O_RDONLY | O_CLOEXEC), fd;
+
+	if (namespace < 0 || setns(namespace, CLONE_NEWNET) < 0)
+		err(1, "%s", sockets[1]);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fd, (struct sockaddr *)&tls_address, sizeof(tls_address)) < 0)
+		err(1, "connect");
+	return fd;
+}
+
+/* Keys of the same kind, and records as large, as the links of channels have them. */
+static void tls_open(bool is_sender)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+	int fd = is_sender ? tls_connect() : accept(tls_socket, NULL, NULL), yes = 1;
+
+	SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+	SSL_CTX_set_mode(
+		context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_num_tickets(context, 0);
+	tls_check(SSL_CTX_use_certificate_file(context, sockets[0], SSL_FILETYPE_PEM) == 1
+			&& SSL_CTX_use_PrivateKey_file(context, sockets[0], SSL_FILETYPE_PEM) == 1,
+		"certificate");
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	tls = SSL_new(context);
+	tls_check(SSL_set_fd(tls, fd) == 1, "socket");
+	tls_check((is_sender ? SSL_connect(tls) : SSL_accept(tls)) == 1, "handshake");
+	if (is_polled)
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+/* Whether there is nothing more to do now; otherwise it is over. */
+static void tls_wait(int result)
+{
+	int why = SSL_get_error(tls, result);
+
+	tls_check(why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE, "stream");
+}
+
+static bool tls_send(int channel, const void *message, size_t size)
+{
+	while (tls_sent < size) {
+		size_t part = 0;
+		int result = SSL_write_ex(
+			tls, (const uint8_t *)message + tls_sent, size - tls_sent, &part);
+
+		if (result != 1) {
+			tls_wait(result);
+			return false;
+		}
+		tls_sent += part;
+	}
+	tls_sent = 0;
+	return true;
+}
+
+static ssize_t tls_receive(int channel, void *out)
+{
+	while (tls_got < message_size) {
+		size_t part = 0;
+		int result =
+			SSL_read_ex(tls, (uint8_t *)out + tls_got, message_size - tls_got, &part);
+
+		if (result != 1) {
+			tls_wait(result);
+			return -1;
+		}
+		tls_got += part;
+	}
+	tls_got = 0;
+	return (ssize_t)message_size;
+}
+
 static void nothing(void)
 {
 }
@@ -302,6 +409,7 @@ static const struct transport transports[] = {
 	{"zeromq", zeromq_prepare, zeromq_open, zeromq_send, zeromq_receive, zeromq_close},
 #endif
 	{"ring", ring_prepare, mq_begin, ring_send, ring_receive, nothing},
+	{"tls", tls_prepare, tls_open, tls_send, tls_receive, nothing},
 };
 
 /* --- Measuring --- */
@@ -364,10 +472,19 @@ static uint64_t receive_all(const struct transport *transport, uint64_t *elapsed
 	return count;
 }
 
+static uint64_t pause_ns(void)
+{
+	const char *text = getenv("PAUSE_US");
+
+	return (text ? strtoul(text, NULL, 10) : 20) * 1000 + message_size / 4;
+}
+
 static void send_paced(const struct transport *transport, long count)
 {
+	uint64_t between_ns = pause_ns();
+
 	for (long i = 0; i < count; i++) {
-		uint64_t next_ns = now_ns() + PAUSE_NS + message_size / 4;
+		uint64_t next_ns = now_ns() + between_ns;
 		struct timespec next = {
 			(time_t)(next_ns / 1000000000ULL), (long)(next_ns % 1000000000ULL)};
 
@@ -458,6 +575,8 @@ int main(int argc, char **argv)
 	channel_count = atoi(argv[6]);
 	sockets[0] = argc > 7 ? argv[7] : NULL;
 	sockets[1] = argc > 8 ? argv[8] : NULL;
+	names[0] = argc > 9 ? argv[9] : names[0];
+	names[1] = argc > 10 ? argv[10] : names[1];
 	if (message_size < sizeof(struct header) || message_size > SIZE_MAX_ || channel_count < 1
 		|| channel_count > CHANNELS_MAX)
 		errx(2, "size or channels out of range");

@@ -13,7 +13,9 @@ import subprocess
 import tempfile
 
 from lab.daemon import BUILD, Daemon, make_run_folder
+from lab.links import Hosts
 from lab.netns import Namespace
+from lab.topology import Lab
 
 BENCH = BUILD / "tests/bench/channel-bench"
 TRANSPORTS = ("channel", "seqpacket", "mq", "zeromq", "ring")
@@ -22,6 +24,17 @@ COUNTS = (1, 4, 16, 64)
 SAMPLES = 50_000
 QUEUE_SIZE_MAX = 8192  # of a message, in a queue of an ordinary process
 NOT_HERE = 4  # exit code: built without this transport
+
+
+def measure(command, **environment):
+    """The JSON of channel-bench; None: built without this transport."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, check=False,
+                          env={**os.environ, **environment})
+    if done.returncode == NOT_HERE:
+        return None
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 class Host:
@@ -51,14 +64,30 @@ class Host:
         """The JSON of channel-bench; None: this transport cannot do it."""
         if (transport == "mq" and size > QUEUE_SIZE_MAX) or (transport == "ring" and mode == "sleeping"):
             return None
-        command = [BENCH, transport, mode, what, size, amount, channels, *self.sockets]
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120,
-                              check=False)
-        if done.returncode == NOT_HERE:
-            return None
-        if done.returncode != 0:
-            raise RuntimeError(f"channel-bench {transport} {mode} {size}: {done.stderr}")
-        return json.loads(done.stdout)
+        return measure([BENCH, transport, mode, what, size, amount, channels, *self.sockets])
+
+
+class LinkedHosts:
+    """Two daemons, each in a namespace, and the same way for a bare TLS stream."""
+
+    def __init__(self, lab):
+        def change(host):
+            for rule in host.config["channels"]["allow"].values():
+                rule["message-max"] = "1MiB"
+        self.hosts = Hosts(lab, change=change)
+        sender, receiver = self.hosts.hosts
+        self.pem = lab.folder / "bench.pem"
+        self.pem.write_text(sender.certificate.read_text() + sender.key.read_text())
+        self.channel_ends = [*(host.channel_folder / "channel.sock" for host in (sender, receiver)),
+                             "hv1/web", "hv2/db"]
+        self.tls_ends = [self.pem, f"/run/netns/{sender.namespace.name}", receiver.address]
+        self.receiver = receiver.namespace.name
+
+    def measure(self, transport, mode, what, size, amount):
+        ends = self.channel_ends if transport == "channel" else self.tls_ends
+        # A message has left the network before the next one comes, so that none waits for another.
+        return measure(["ip", "netns", "exec", self.receiver, BENCH, transport, mode, what, size, amount, 1, *ends],
+                       PAUSE_US=str(200 + size // 32))
 
 
 def best_rate(host, runs, *arguments):
@@ -73,6 +102,30 @@ def text(value, scale=1.0, digits=2):
 
 def name_of(size):
     return f"{size} B" if size < 1024 else f"{size // 1024} KiB" if size < 1 << 20 else f"{size >> 20} MiB"
+
+
+def run_hosts(table, seconds, runs):
+    """Between two hosts: channels beside a bare TLS stream over the same network."""
+    with Lab(partitions=()) as lab:
+        linked = LinkedHosts(lab)
+        try:
+            for mode in ("polled", "sleeping"):
+                rows = []
+                for size in SIZES:
+                    rates = [best_rate(linked, runs, transport, mode, "rate", size, seconds)
+                             for transport in ("channel", "tls")]
+                    rows.append((name_of(size), *(text(rate, 1e6, 3) for rate in rates),
+                                 text(rates[0] / rates[1])))
+                table(f"Between hosts: millions of messages a second, {mode}", ("size", "channel", "tls", "ratio"),
+                      rows)
+                rows = []
+                for size in SIZES:
+                    found = [linked.measure(transport, mode, "latency", size, SAMPLES // 50)["p50_us"]
+                             for transport in ("channel", "tls")]
+                    rows.append((name_of(size), *(text(value) for value in found), text(found[0] / found[1])))
+                table(f"Between hosts: µs one way (p50), {mode}", ("size", "channel", "tls", "ratio"), rows)
+        finally:
+            linked.hosts.stop()
 
 
 def run(table, seconds, runs):
@@ -98,3 +151,4 @@ def run(table, seconds, runs):
             rows = [(count, text(best_rate(host, runs, "channel", "polled", "rate", 64, seconds, count), 1e6))
                     for count in COUNTS]
             table("Millions of messages of 64 B a second, polled", ("channels", "all together"), rows)
+    run_hosts(table, seconds, runs)

@@ -69,10 +69,14 @@ static void on_peer_event(void *context, const struct cmm_peer_event *event)
 		event->peer, "address", event->address, "reason", event->reason);
 	json_t *params = json_pack("{s:s, s:o}", "event_type", "channel", "channel", what);
 
-	log_warning("channel_peer", log_str("action", event->action),
-		log_str("peer", event->peer ? event->peer : ""),
-		log_str("address", event->address ? event->address : ""),
-		log_str("reason", event->reason ? event->reason : ""));
+	if (event->reason)
+		log_warning("channel_peer", log_str("action", event->action),
+			log_str("peer", event->peer ? event->peer : ""),
+			log_str("address", event->address ? event->address : ""),
+			log_str("reason", event->reason));
+	else
+		log_info("channel_peer", log_str("action", event->action),
+			log_str("peer", event->peer ? event->peer : ""));
 	if (!role->control) {
 		json_decref(params);
 		role->events_lost++;

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Frames of a peer before others get their turn. */
+#define CONTROL_BATCH 64
+
 /* --- Peers and their partitions --- */
 
 struct peer *cmm_find_peer(const struct cmm *cmm, const char *name)
@@ -706,9 +709,13 @@ static const char *failure_text(int failure)
 static void collect_peer(struct peer *peer)
 {
 	struct cmm_frame frame;
+	uint32_t count;
 
-	while (link_next_control(peer->link, &frame))
+	for (count = 0; count < CONTROL_BATCH && link_next_control(peer->link, &frame); count++)
 		handle_frame(peer, &frame);
+	/* A peer that has much to say does not keep us from the others. */
+	if (count == CONTROL_BATCH)
+		peer->cmm->ops->wake(peer->cmm->context);
 	if (link_is_attached(peer->link) && link_failure(peer->link) != 0)
 		cmm_peer_disconnect(peer, failure_text(link_failure(peer->link)));
 }

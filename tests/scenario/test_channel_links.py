@@ -20,6 +20,7 @@ from lab.channels import BIND, CONNECT, DOWN, EXCEPTION, KEY, PEER, RECEIVE, REF
 from lab.links import Authority, Hosts
 from lab.netns import wait_until
 from tests.scenario.channel_hosts import EKEYREJECTED, EPIPE
+from tests.scenario.test_hostile_channels import has_key, keys_of
 
 EINPROGRESS = -115
 
@@ -264,7 +265,9 @@ def test_a_slow_reader_stops_its_own_channel_alone(two):
 
 def test_three_nodes(make_hosts):
     """C8: each of three hosts sends to both others."""
-    three = make_hosts(count=3)
+    def change(host):
+        host.config["control"]["metrics"] = "127.0.0.1:9580"
+    three = make_hosts(count=3, change=change)
     count, flows = 20_000, []
     for each in three.hosts:
         for other in three.hosts:
@@ -276,6 +279,12 @@ def test_three_nodes(make_hosts):
     for process in flows:
         result = channels.peer_result(process)
         assert (result["status"], result["messages"], result["missing"]) == (0, count, 0)
+    text = three[0].namespace.run("curl", "-s", "http://127.0.0.1:9580/metrics")
+    for name in ("hv2", "hv3"):
+        assert f'bulkhead_channel_link_up{{peer="{name}"}} 1' in text
+        assert f'bulkhead_channel_link_drops_total{{peer="{name}",reason="forged"}} 0' in text
+    table = three[2].daemon.command("channel", "peers").stdout
+    assert "198.51.100.1:9590" in table and max(len(line) for line in table.splitlines()) <= 80
 
 
 # --- Ends ---
@@ -402,6 +411,34 @@ def test_certificates_are_changed_while_messages_flow(make_hosts):
     wait_flowing(two[1])
     os.kill(channels.rows(two[0].daemon)[0]["pid"], 9)
     assert channels.peer_result(receiver)["missing"] == 0
+    sender.wait(20)
+
+
+def test_keys_of_links_are_nowhere_else(two):
+    """C7: with channels to another host, keys are not in the memory of processes and other roles, nor in what
+    the daemons tell, nor in the clear on the network."""
+    sender, receiver = flow(two)
+    wait_flowing(two[1])
+    for host in two.hosts:
+        role = host.daemon.role_pid("channel")
+        keys = keys_of(role)
+        assert len(keys) == 1 and has_key(role, keys)
+        pids = {row["pid"] for row in channels.rows(host.daemon)}
+        pids |= {host.daemon.role_pid(name) for name in ("control", "packet", "broker")}
+        for pid in pids:
+            assert not has_key(pid, keys)
+        told = host.daemon.eve_path.read_text() + host.daemon.log() + host.daemon.command(
+            "channel", "peers", "--json").stdout
+        assert not any(key.hex() in told for key in keys)
+    wire = two[1].net.wire("hv1")
+    try:
+        for _ in range(200):
+            frame = wire.receive()
+            assert not any(key[:16] in frame or key[16:] in frame for key in keys)
+    finally:
+        wire.close()
+    os.kill(channels.rows(two[0].daemon)[0]["pid"], 9)
+    assert channels.peer_result(receiver)["reason"] == "peer-gone"
     sender.wait(20)
 
 

@@ -38,7 +38,7 @@ BEYOND_SCHEMA = {
     "cores_wrong", "stream_depth_above_memory", "duration_out_of_range", "endpoint_port_wrong",
     "duplicate_key", "duplicate_section", "engines_wrong", "warnings_only",
     "metrics_not_on_loopback", "appliance_missing", "distributor_right", "target_right",
-    "anchor_and_alias", "tag",
+    "anchor_and_alias", "tag", "channels_peer_unreachable", "channels_peers_without_link", "socket_twice",
 }
 
 

@@ -559,7 +559,7 @@ static int tcp_socket(const struct address_param *address, uint16_t port, union 
 static int tcp_connect(const struct address_param *address, uint16_t port, struct error *error)
 {
 	union socket_name name = {0};
-	socklen_t size;
+	socklen_t size = 0;
 	int fd = tcp_socket(address, port, &name, &size, error), status;
 
 	if (fd < 0 || connect(fd, &name.any, size) == 0 || errno == EINPROGRESS)
@@ -572,7 +572,7 @@ static int tcp_connect(const struct address_param *address, uint16_t port, struc
 static int tcp_listen(const struct address_param *address, uint16_t port, struct error *error)
 {
 	union socket_name name = {0};
-	socklen_t size;
+	socklen_t size = 0;
 	int on = 1, status = 0, fd = tcp_socket(address, port, &name, &size, error);
 
 	if (fd < 0)

@@ -75,11 +75,18 @@ static void selectors_of(const kernel_ipsec_add_sa_t *data, struct kmp_sa *sa)
 		sa->selector_count = 0;
 }
 
+/* charon's default is `out`: what comes in keeps the class that was protected. */
+static bool copies_dscp(const kernel_ipsec_add_sa_t *data)
+{
+	return data->copy_dscp == DSCP_COPY_YES
+		|| data->copy_dscp == (data->inbound ? DSCP_COPY_IN_ONLY : DSCP_COPY_OUT_ONLY);
+}
+
 static uint32_t flags_of(const kernel_ipsec_add_sa_t *data)
 {
 	return (data->esn ? KMP_SA_ESN : 0) | (data->encap ? KMP_SA_ENCAPSULATION : 0)
 		| (data->copy_df ? KMP_SA_COPY_DF : 0) | (data->copy_ecn ? KMP_SA_COPY_ECN : 0)
-		| (data->copy_dscp != DSCP_COPY_NO ? KMP_SA_COPY_DSCP : 0);
+		| (copies_dscp(data) ? KMP_SA_COPY_DSCP : 0);
 }
 
 METHOD(kernel_ipsec_t, add_sa, status_t, private_bulkhead_ipsec_t *this, kernel_ipsec_sa_id_t *id,

@@ -10,7 +10,8 @@ import signal
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, fragment
-from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
+from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, defragment6,
+                                fragment6)
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import GRE, Ether
 from scapy.packet import Raw
@@ -159,6 +160,49 @@ def test_what_gets_too_large_is_cut_before_it_is_protected(lab, secure):
     last = client.expect(lambda packet: packet.frag)
     assert first and last and len(first.payload) + len(last.payload) == 8 + 1472
     assert drops(lab, "ipsec_too_big") == drops(lab, "vipa_too_big") == 0
+
+
+def test_large_ping_of_ipv6_is_answered_in_pieces(lab, secure):
+    """D13: what came in fragments inside of ESP goes so, too, although routers cut no IPv6."""
+    client, = secure(Agreement(OUTSIDE6, VIPA6), vipas=(VIPA, VIPA6))
+
+    def answers():
+        client.send(echo(client))
+        return is_echoed(client, timeout=1)
+    wait_until(answers, 20, what="an answer, when the client's kernel is known")
+    pieces = []
+
+    def is_whole(packet):
+        if IPv6ExtHdrFragment in packet:
+            pieces.append(packet)
+        return len(pieces) == 2
+    ask = IPv6(src=OUTSIDE6, dst=VIPA6) / IPv6ExtHdrFragment(id=9) / ICMPv6EchoRequest(id=7, seq=2, data=bytes(2000))
+    for piece in fragment6(ask, 1280):
+        client.send(piece)
+    assert client.expect(is_whole)
+    answer = defragment6(pieces)
+    assert answer[ICMPv6EchoReply].seq == 2 and answer[ICMPv6EchoReply].data == bytes(2000)
+    assert pieces[0][IPv6ExtHdrFragment].id == pieces[1][IPv6ExtHdrFragment].id != 0
+    assert drops(lab, "ipsec_too_big") == 0
+
+
+@pytest.mark.parametrize("security", ["required", "allowed"])
+def test_piece_in_clear_completes_no_datagram_of_ipsec(lab, secure, security):
+    """D3: the second half of a datagram in clear, of the same ends and identification, waits in vain: what the target
+    gets is what was protected."""
+    def change(config):
+        config["distributor"]["vipas"]["web"]["security"] = security
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA), change=change)
+
+    def halves(text):
+        return fragment(IP(src=OUTSIDE_ADDRESS, dst=VIPA, id=77) / UDP(sport=5000, dport=7, chksum=0) /
+                        Raw(b"begin" + bytes(795) + text), 800)
+    client.send_sealed(halves(b"forged")[1])
+    true = halves(b"honest")
+    for piece in true:
+        client.send(piece)
+    answer = client.expect(lambda packet: UDP in packet)
+    assert bytes(answer[UDP].payload).endswith(b"honest")
 
 
 def test_ping_of_full_size_that_must_not_be_cut(lab, secure):

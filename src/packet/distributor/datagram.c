@@ -2,9 +2,7 @@
 /* Whole datagrams from fragments, and pieces of datagrams that are too large (D13). Workers. */
 #include "base/clock.h"
 #include "packet/distributor/distributor.h"
-#include "packet/engine/pool.h"
 #include "packet/port/port.h"
-#include "wire/checksum.h"
 
 #include <rte_cycles.h>
 #include <rte_ip.h>
@@ -14,12 +12,6 @@
 uint32_t distribute_clock(void)
 {
 	return (uint32_t)(clock_monotonic_ns() / (CONNECTION_TICK_MS * CLOCK_NS_PER_MS));
-}
-
-static void write_ipv4_checksum(uint8_t *ip)
-{
-	network_store16(ip + 10, 0);
-	network_store16(ip + 10, checksum_finish(checksum_add(0, ip, (ip[0] & 0xfU) * 4)));
 }
 
 /* ---- sizes ---- */
@@ -64,7 +56,7 @@ static struct rte_mbuf *finish_whole(struct rte_mbuf *whole, struct packet_metad
 	uint8_t *frame = rte_pktmbuf_mtod(whole, uint8_t *);
 
 	if (network_load16(frame + ETH_TYPE_OFFSET) == ETH_TYPE_IPV4)
-		write_ipv4_checksum(frame + ETH_HEADER_SIZE);
+		pieces_write_checksum(frame + ETH_HEADER_SIZE);
 	metadata.flags |= PACKET_IS_REASSEMBLED;
 	*packet_metadata(whole) = metadata;
 	whole->ol_flags = 0;
@@ -78,11 +70,25 @@ static bool trim_padding(struct rte_mbuf *packet, const struct decoded *decoded)
 		|| rte_pktmbuf_trim(packet, (uint16_t)(packet->pkt_len - decoded->l3_end)) == 0;
 }
 
+static struct rte_ip_frag_tbl *table_of(
+	const struct distributor_worker *own, const struct packet_metadata *metadata)
+{
+	switch (metadata->origin.kind) {
+	case ORIGIN_DECRYPTED:
+		return own->fragments[DATAGRAM_DECRYPTED];
+	case ORIGIN_TARGET:
+		return own->fragments[DATAGRAM_OF_TARGET];
+	default: /* from outside; not tagged yet, when UDP or ESP is looked into */
+		return own->fragments[DATAGRAM_CLEAR];
+	}
+}
+
 struct rte_mbuf *datagram_reassemble(
 	struct distributor_worker *own, struct rte_mbuf *packet, const struct decoded *decoded)
 {
 	struct packet_metadata metadata = *packet_metadata(packet);
 	uint8_t *ip = rte_pktmbuf_mtod_offset(packet, uint8_t *, ETH_HEADER_SIZE);
+	struct rte_ip_frag_tbl *table = table_of(own, &metadata);
 	struct rte_ipv6_fragment_ext *extension;
 	struct rte_mbuf *whole;
 
@@ -95,7 +101,7 @@ struct rte_mbuf *datagram_reassemble(
 	if (decoded->ip_version == 4) {
 		packet->l3_len = (ip[0] & 0xfU) * 4;
 		whole = rte_ipv4_frag_reassemble_packet(
-			own->fragments, &own->dead, packet, rte_rdtsc(), (struct rte_ipv4_hdr *)ip);
+			table, &own->dead, packet, rte_rdtsc(), (struct rte_ipv4_hdr *)ip);
 	} else {
 		extension = rte_ipv6_frag_get_ipv6_fragment_header((struct rte_ipv6_hdr *)ip);
 		if (!extension) { /* behind other extension headers: nobody sends that */
@@ -103,8 +109,8 @@ struct rte_mbuf *datagram_reassemble(
 			return NULL;
 		}
 		packet->l3_len = sizeof(struct rte_ipv6_hdr) + sizeof(*extension);
-		whole = rte_ipv6_frag_reassemble_packet(own->fragments, &own->dead, packet,
-			rte_rdtsc(), (struct rte_ipv6_hdr *)ip, extension);
+		whole = rte_ipv6_frag_reassemble_packet(table, &own->dead, packet, rte_rdtsc(),
+			(struct rte_ipv6_hdr *)ip, extension);
 	}
 	rte_ip_frag_free_death_row(&own->dead, 0);
 	return whole ? finish_whole(whole, metadata) : NULL;
@@ -112,52 +118,21 @@ struct rte_mbuf *datagram_reassemble(
 
 /* ---- pieces ---- */
 
-static enum datagram_fit cut(struct rte_mbuf *packet, uint32_t mtu,
-	struct rte_mbuf *pieces[PIECES_MAX], uint16_t *piece_count)
-{
-	const struct packet_metadata *metadata = packet_metadata(packet);
-	uint8_t header[ETH_HEADER_SIZE], *ip;
-	bool is_ipv4;
-	int count;
-
-	memcpy(header, rte_pktmbuf_mtod(packet, uint8_t *), sizeof(header));
-	is_ipv4 = network_load16(header + ETH_TYPE_OFFSET) == ETH_TYPE_IPV4;
-	ip = (uint8_t *)rte_pktmbuf_adj(packet, ETH_HEADER_SIZE);
-	if (is_ipv4) {
-		ip[6] &= (uint8_t)~DONT_FRAGMENT;
-		count = rte_ipv4_fragment_packet(
-			packet, pieces, PIECES_MAX, (uint16_t)mtu, packet_pool, packet_pool);
-	} else {
-		/* Pieces of IPv6 are multiples of 8 bytes behind both headers. */
-		mtu = ((mtu - 48) & ~7U) + 48;
-		count = rte_ipv6_fragment_packet(
-			packet, pieces, PIECES_MAX, (uint16_t)mtu, packet_pool, packet_pool);
-	}
-	if (count <= 0) {
-		memcpy(rte_pktmbuf_prepend(packet, ETH_HEADER_SIZE), header, sizeof(header));
-		return DATAGRAM_FAILED;
-	}
-	for (int i = 0; i < count; i++) {
-		if (is_ipv4)
-			write_ipv4_checksum(rte_pktmbuf_mtod(pieces[i], uint8_t *));
-		memcpy(rte_pktmbuf_prepend(pieces[i], ETH_HEADER_SIZE), header, sizeof(header));
-		*packet_metadata(pieces[i]) = *metadata;
-	}
-	rte_pktmbuf_free(packet);
-	*piece_count = (uint16_t)count;
-	return DATAGRAM_CUT;
-}
-
 enum datagram_fit datagram_fit(struct rte_mbuf *packet, uint32_t mtu,
 	struct rte_mbuf *pieces[PIECES_MAX], uint16_t *piece_count)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(packet, const uint8_t *);
 	bool is_ipv4 = network_load16(frame + ETH_TYPE_OFFSET) == ETH_TYPE_IPV4;
+	int count;
 
 	if (likely(packet->pkt_len <= mtu + ETH_HEADER_SIZE))
 		return DATAGRAM_FITS;
 	if (!(packet_metadata(packet)->flags & PACKET_IS_REASSEMBLED)
 		&& (!is_ipv4 || frame[ETH_HEADER_SIZE + 6] & DONT_FRAGMENT))
 		return DATAGRAM_TOO_BIG;
-	return cut(packet, mtu, pieces, piece_count);
+	count = pieces_cut(packet, mtu, pieces);
+	if (count < 0)
+		return DATAGRAM_FAILED;
+	*piece_count = (uint16_t)count;
+	return DATAGRAM_CUT;
 }

@@ -367,6 +367,9 @@ static rte_edge_t sort(struct job *job)
 		return refuse(job, DROP_vipa_malformed);
 	if (!find_inner(job))
 		return refuse(job, DROP_vipa_unknown);
+	if (job->metadata->origin.kind == ORIGIN_DECRYPTED
+		&& job->table->vipas[job->metadata->service.vipa].security == VIPA_SECURITY_OFF)
+		return refuse(job, DROP_vipa_no_ipsec);
 	if (unlikely(job->decoded.is_fragment)) {
 		job->packet = datagram_reassemble(job->own, job->packet, &job->decoded);
 		if (!job->packet)

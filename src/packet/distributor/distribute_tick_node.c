@@ -281,6 +281,14 @@ static uint16_t tick_in_silence(struct tick *tick)
 }
 
 /* Of what has a time of its own: once a tick; connections as often as it takes. */
+static void expire_fragments(struct distributor_worker *own)
+{
+	for (int i = 0; i < DATAGRAM_WAY_COUNT; i++) {
+		rte_ip_frag_table_del_expired_entries(own->fragments[i], &own->dead, rte_rdtsc());
+		rte_ip_frag_free_death_row(&own->dead, 0);
+	}
+}
+
 static uint16_t distribute_tick_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
@@ -307,8 +315,7 @@ static uint16_t distribute_tick_process(
 		return tick.sent;
 	tick.own->ticked_at = tick.own->now;
 	count_vipas(&tick);
-	rte_ip_frag_table_del_expired_entries(tick.own->fragments, &tick.own->dead, rte_rdtsc());
-	rte_ip_frag_free_death_row(&tick.own->dead, 0);
+	expire_fragments(tick.own);
 	if (worker_index == 0) {
 		announce_all(&tick);
 		ask_targets(&tick);

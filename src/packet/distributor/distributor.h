@@ -9,6 +9,7 @@
 #include "packet/distributor/schedule.h"
 #include "packet/engine/drop.h"
 #include "packet/engine/metadata.h"
+#include "packet/engine/pieces.h"
 #include "packet/engine/worker.h"
 #include "wire/decode.h"
 
@@ -17,7 +18,6 @@
 #define WAITING_MAX           64 /* packets of a worker that wait for a neighbour */
 #define WAITING_PER_HOP       3  /* of them for one */
 #define WAITING_TICKS         (2000 / CONNECTION_TICK_MS)
-#define PIECES_MAX            64  /* that one datagram is cut into */
 #define DISTRIBUTE_PAGE_MAX   64  /* connections of an answer's part */
 #define DISTRIBUTE_CONTIGUOUS 256 /* bytes in one piece that headers of a packet are within */
 
@@ -56,6 +56,15 @@ struct distribute_page {
 	struct connection rows[DISTRIBUTE_PAGE_MAX];
 };
 
+/* Pieces that came in clear, by IPsec and from targets never make one datagram together: what one
+ * of them may say, another may not. */
+enum datagram_way {
+	DATAGRAM_CLEAR,
+	DATAGRAM_DECRYPTED,
+	DATAGRAM_OF_TARGET,
+	DATAGRAM_WAY_COUNT,
+};
+
 struct distributor_worker {
 	uint32_t now; /* ticks; by distribute_tick, and by each node that needs it */
 	uint32_t ticked_at, expired_at; /* by distribute_tick */
@@ -63,7 +72,7 @@ struct distributor_worker {
 	uint32_t divided_for; /* VIPAs that the shares are made for */
 	uint32_t deaths_seen; /* of health_deaths */
 	uint32_t sweep_at;    /* entry; CONNECTION_NONE: no sweep */
-	struct rte_ip_frag_tbl *fragments;
+	struct rte_ip_frag_tbl *fragments[DATAGRAM_WAY_COUNT];
 	struct rte_ip_frag_death_row dead;
 	uint16_t waiting_count;
 	struct waiting waiting[WAITING_MAX];

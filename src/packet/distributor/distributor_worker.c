@@ -4,7 +4,8 @@
 #include <rte_cycles.h>
 #include <stdlib.h>
 
-/* Reassembly: so many datagrams of a worker at a time, for so long (RFC 8200: at most 60 s). */
+/* Reassembly: so many datagrams of a worker and way at a time, for so long (RFC 8200: at most 60
+ * s). */
 #define DATAGRAMS_MAX    1024
 #define DATAGRAM_BUCKETS 256
 #define DATAGRAM_ENTRIES 8
@@ -18,10 +19,22 @@ void distributor_worker_destroy(struct distributor_worker *own)
 		return;
 	for (uint16_t i = 0; i < own->waiting_count; i++)
 		rte_pktmbuf_free(own->waiting[i].packet);
-	if (own->fragments)
-		rte_ip_frag_table_destroy(own->fragments);
+	for (int i = 0; i < DATAGRAM_WAY_COUNT; i++)
+		if (own->fragments[i])
+			rte_ip_frag_table_destroy(own->fragments[i]);
 	connection_table_destroy(own->connections);
 	free(own);
+}
+
+static bool create_fragment_tables(struct distributor_worker *own)
+{
+	for (int i = 0; i < DATAGRAM_WAY_COUNT; i++) {
+		own->fragments[i] = rte_ip_frag_table_create(DATAGRAM_BUCKETS, DATAGRAM_ENTRIES,
+			DATAGRAMS_MAX, rte_get_tsc_hz() * DATAGRAM_S, SOCKET_ID_ANY);
+		if (!own->fragments[i])
+			return false;
+	}
+	return true;
 }
 
 struct distributor_worker *distributor_worker_create(uint32_t capacity)
@@ -32,9 +45,7 @@ struct distributor_worker *distributor_worker_create(uint32_t capacity)
 		return NULL;
 	own->sweep_at = CONNECTION_NONE;
 	own->connections = connection_table_create(capacity);
-	own->fragments = rte_ip_frag_table_create(DATAGRAM_BUCKETS, DATAGRAM_ENTRIES, DATAGRAMS_MAX,
-		rte_get_tsc_hz() * DATAGRAM_S, SOCKET_ID_ANY);
-	if (own->connections && own->fragments)
+	if (own->connections && create_fragment_tables(own))
 		return own;
 	distributor_worker_destroy(own);
 	return NULL;

@@ -202,7 +202,8 @@ static bool is_what_sa_is_for(const struct sa *sa, const struct decoded *decoded
 		return false;
 	policy = policy_find(POLICY_INBOUND, &packet);
 	return policy && policy->action == POLICY_PROTECT && policy->mode == sa->mode
-		&& __atomic_load_n(&policy->request, __ATOMIC_RELAXED) == sa->request;
+		&& __atomic_load_n(&policy->request, __ATOMIC_RELAXED)
+		== policy_request(__atomic_load_n(&sa->owner, __ATOMIC_RELAXED), sa->request);
 }
 
 static enum drop_reason finish(struct sa *sa, struct esp_work *work, struct around *around)

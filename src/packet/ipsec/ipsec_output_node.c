@@ -9,6 +9,7 @@
 #include "packet/distributor/standby.h"
 #include "packet/engine/drop_count.h"
 #include "packet/engine/nodes.h"
+#include "packet/engine/pieces.h"
 #include "packet/engine/pool.h"
 #include "packet/engine/worker.h"
 #include "packet/ipsec/ipsec_packet.h"
@@ -20,7 +21,6 @@
 #include <netinet/in.h>
 #include <rte_ip_frag.h>
 
-#define PIECES_MAX    32 /* of one packet: a jumbo frame over the least MTU of IPv4 */
 #define DONT_FRAGMENT 0x40
 
 enum ipsec_output_edge {
@@ -120,7 +120,11 @@ static struct sa *choose(
 		/* Relaxed: a statistic. */
 		__atomic_add_fetch(&policy->packets, 1, __ATOMIC_RELAXED);
 	if (policy ? policy->action == POLICY_BYPASS : output->settings->bypasses) {
-		bypass(output, packet);
+		/* The ports, in the first fragment, may be what another policy protects. */
+		if (unlikely(!wanted.has_ports && policy_may_protect(POLICY_OUTBOUND, &wanted)))
+			drop(output, packet, DROP_ipsec_fragment);
+		else
+			bypass(output, packet);
 		return NULL;
 	}
 	if (!policy || policy->action == POLICY_DISCARD) {
@@ -176,9 +180,15 @@ static uint32_t inner_mtu(const struct sa *sa, const struct decoded *decoded, ui
 	return (mtu - around) / alignment * alignment - ESP_TAIL_SIZE + kept;
 }
 
-static bool may_be_cut(const struct decoded *decoded)
+static bool has_df(const struct decoded *decoded)
 {
-	return decoded->ip_version == 4 && !(decoded->frame[ETH_HEADER_SIZE + 6] & DONT_FRAGMENT);
+	return decoded->ip_version == 6 || decoded->frame[ETH_HEADER_SIZE + 6] & DONT_FRAGMENT;
+}
+
+/* What was put together here came in pieces, and is cut again. */
+static bool may_be_cut(const struct rte_mbuf *packet, const struct decoded *decoded)
+{
+	return !has_df(decoded) || packet_metadata_const(packet)->flags & PACKET_IS_REASSEMBLED;
 }
 
 static void tell_sender(const struct output *output, struct rte_mbuf *packet,
@@ -207,44 +217,44 @@ static void tell_sender(const struct output *output, struct rte_mbuf *packet,
 	drop(output, packet, DROP_ipsec_too_big);
 }
 
-static void protect_all(const struct output *output, struct rte_mbuf **packets, uint16_t count);
 static void protect_burst(const struct output *output, struct burst *burst);
+static void add(const struct output *output, struct burst *burst, struct sa *sa,
+	struct rte_mbuf *packet, struct decoded *decoded);
+
+/* Each by the whole packet's SA: but for the first they have no ports that policy could ask for. */
+static void protect_pieces(
+	const struct output *output, struct sa *sa, struct rte_mbuf *const *pieces, int count)
+{
+	struct decoded decoded;
+	struct burst burst;
+
+	burst.count = 0;
+	for (int i = 0; i < count; i++) {
+		decode_headers(rte_pktmbuf_mtod(pieces[i], const uint8_t *), pieces[i]->data_len,
+			pieces[i]->pkt_len, &decoded);
+		add(output, &burst, sa, pieces[i], &decoded);
+	}
+	if (burst.count > 0)
+		protect_burst(output, &burst);
+}
 
 /* RFC 4301 section 7, and DF of tunnels: pieces fit, and need not be put together by the peer's
  * IPsec. */
-static void cut(const struct output *output, struct rte_mbuf *packet, const struct decoded *decoded,
-	uint32_t mtu)
+static void cut(const struct output *output, struct sa *sa, struct rte_mbuf *packet,
+	const struct decoded *decoded, uint32_t mtu)
 {
-	struct packet_metadata metadata = *packet_metadata(packet);
-	uint32_t size = decoded->l3_end - ETH_HEADER_SIZE;
-	struct rte_mbuf *pieces[PIECES_MAX], *whole;
-	uint8_t ethernet[ETH_HEADER_SIZE];
-	enum drop_reason reason;
+	struct rte_mbuf *pieces[PIECES_MAX];
 	int count;
 
-	whole = ipsec_make_room(packet, 0, 0, &reason);
-	if (!whole) {
-		drop(output, packet, reason);
+	if (rte_pktmbuf_trim(packet, (uint16_t)(packet->pkt_len - decoded->l3_end)) < 0) {
+		drop(output, packet, DROP_ipsec_malformed);
 		return;
 	}
-	memcpy(ethernet, rte_pktmbuf_mtod(whole, uint8_t *), sizeof(ethernet));
-	rte_pktmbuf_adj(whole, ETH_HEADER_SIZE);
-	rte_pktmbuf_trim(whole, (uint16_t)(whole->pkt_len - size));
-	count = rte_ipv4_fragment_copy_nonseg_packet(
-		whole, pieces, PIECES_MAX, (uint16_t)mtu, packet_pool);
-	if (count <= 0) {
-		drop(output, whole, count == -ENOMEM ? DROP_no_memory : DROP_ipsec_too_big);
-		return;
-	}
-	for (int i = 0; i < count; i++) {
-		uint8_t *ip = rte_pktmbuf_mtod(pieces[i], uint8_t *);
-
-		ip_set_traffic_class(ip, ip_traffic_class(ip)); /* for the checksum's sake */
-		memcpy(rte_pktmbuf_prepend(pieces[i], ETH_HEADER_SIZE), ethernet, sizeof(ethernet));
-		*packet_metadata(pieces[i]) = metadata;
-	}
-	rte_pktmbuf_free(whole);
-	protect_all(output, pieces, (uint16_t)count);
+	count = pieces_cut(packet, mtu, pieces);
+	if (count < 0)
+		drop(output, packet, count == -ENOMEM ? DROP_no_memory : DROP_ipsec_too_big);
+	else
+		protect_pieces(output, sa, pieces, count);
 }
 
 static uint32_t mtu_of(const struct output *output, const struct rte_mbuf *packet)
@@ -257,7 +267,7 @@ static uint32_t mtu_of(const struct output *output, const struct rte_mbuf *packe
 }
 
 /* False: the packet is done with. */
-static bool fits(const struct output *output, struct burst *burst, const struct sa *sa,
+static bool fits(const struct output *output, struct burst *burst, struct sa *sa,
 	struct rte_mbuf *packet, const struct decoded *decoded)
 {
 	uint32_t path = __atomic_load_n(&sa->path_mtu, __ATOMIC_RELAXED);
@@ -267,7 +277,7 @@ static bool fits(const struct output *output, struct burst *burst, const struct 
 	if (likely(protected_size(sa, decoded) <= mtu))
 		return true;
 	inner = inner_mtu(sa, decoded, mtu);
-	if (!may_be_cut(decoded)) {
+	if (!may_be_cut(packet, decoded)) {
 		tell_sender(output, packet, decoded, inner);
 		return false;
 	}
@@ -275,7 +285,7 @@ static bool fits(const struct output *output, struct burst *burst, const struct 
 	if (sa->mode == SA_TRANSPORT)
 		return true;
 	protect_burst(output, burst); /* the pieces must not overtake what came before */
-	cut(output, packet, decoded, inner);
+	cut(output, sa, packet, decoded, inner);
 	return false;
 }
 
@@ -292,7 +302,7 @@ static void take(
 
 	*around = (struct around){.outer = publish_read(&sa->outer),
 		.traffic_class = ip_traffic_class(ip),
-		.has_df = !may_be_cut(decoded)};
+		.has_df = has_df(decoded)};
 	memcpy(around->ethernet, frame, sizeof(around->ethernet));
 	*work = (struct esp_work){.packet = packet, .at = ip, .size = ip_size};
 	work->next_header = decoded->ip_version == 4 ? ESP_NEXT_IPV4 : ESP_NEXT_IPV6;
@@ -372,26 +382,34 @@ static void protect_burst(const struct output *output, struct burst *burst)
 	burst->count = 0;
 }
 
-static void protect(const struct output *output, struct burst *burst, struct rte_mbuf *packet)
+/* Gives a packet that fits to the burst, with room for ESP; a full burst goes. */
+static void add(const struct output *output, struct burst *burst, struct sa *sa,
+	struct rte_mbuf *packet, struct decoded *decoded)
 {
 	enum drop_reason reason;
-	struct rte_mbuf *roomy;
+	struct rte_mbuf *roomy = ipsec_make_room(packet,
+		esp_room_before(sa) + SA_OUTER_IP_MAX + ESP_UDP_SIZE, ESP_ROOM_BEHIND, &reason);
+
+	if (unlikely(!roomy)) {
+		drop(output, packet, reason);
+		return;
+	}
+	decoded->frame = rte_pktmbuf_mtod(roomy, const uint8_t *);
+	take(burst, sa, roomy, decoded);
+	if (burst->count == ESP_BURST)
+		protect_burst(output, burst);
+}
+
+static void protect(const struct output *output, struct burst *burst, struct rte_mbuf *packet)
+{
 	struct decoded decoded;
 	struct sa *sa;
 
 	decode_headers(rte_pktmbuf_mtod(packet, const uint8_t *), packet->data_len, packet->pkt_len,
 		&decoded);
 	sa = choose(output, packet, &decoded);
-	if (!sa || unlikely(!fits(output, burst, sa, packet, &decoded)))
-		return;
-	roomy = ipsec_make_room(packet, esp_room_before(sa) + SA_OUTER_IP_MAX + ESP_UDP_SIZE,
-		ESP_ROOM_BEHIND, &reason);
-	if (unlikely(!roomy)) {
-		drop(output, packet, reason);
-		return;
-	}
-	decoded.frame = rte_pktmbuf_mtod(roomy, const uint8_t *);
-	take(burst, sa, roomy, &decoded);
+	if (sa && likely(fits(output, burst, sa, packet, &decoded)))
+		add(output, burst, sa, packet, &decoded);
 }
 
 static void protect_all(const struct output *output, struct rte_mbuf **packets, uint16_t count)
@@ -401,11 +419,8 @@ static void protect_all(const struct output *output, struct rte_mbuf **packets, 
 	burst.count = 0;
 	for (uint16_t i = 0; i < count; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(packets[i], const uint8_t *));
-	for (uint16_t i = 0; i < count; i++) {
+	for (uint16_t i = 0; i < count; i++)
 		protect(output, &burst, packets[i]);
-		if (burst.count == ESP_BURST)
-			protect_burst(output, &burst);
-	}
 	if (burst.count > 0)
 		protect_burst(output, &burst);
 }

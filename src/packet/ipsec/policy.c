@@ -95,12 +95,18 @@ static bool takes_any_port(const struct sa_selector *selector)
 		&& selector->destination_port_last == UINT16_MAX;
 }
 
+static bool matches_but_for_ports(
+	const struct sa_selector *selector, const struct policy_packet *packet)
+{
+	return is_within(&packet->source, &selector->source_first, &selector->source_last)
+		&& is_within(&packet->destination, &selector->destination_first,
+			&selector->destination_last)
+		&& (!selector->protocol || selector->protocol == packet->protocol);
+}
+
 bool selector_matches(const struct sa_selector *selector, const struct policy_packet *packet)
 {
-	if (!is_within(&packet->source, &selector->source_first, &selector->source_last)
-		|| !is_within(&packet->destination, &selector->destination_first,
-			&selector->destination_last)
-		|| (selector->protocol && selector->protocol != packet->protocol))
+	if (!matches_but_for_ports(selector, packet))
 		return false;
 	if (!packet->has_ports)
 		return takes_any_port(selector);
@@ -193,7 +199,9 @@ static inline bool is_before(const struct policy *a, const struct policy *b)
 		|| (a->priority == b->priority && a->order < b->order);
 }
 
-struct policy *policy_find(enum policy_direction direction, const struct policy_packet *packet)
+static __rte_always_inline struct policy *find(enum policy_direction direction,
+	const struct policy_packet *packet,
+	bool (*matches)(const struct sa_selector *, const struct policy_packet *))
 {
 	const struct tuples *set = publish_read(&tuples[direction]);
 	struct policy *best = NULL;
@@ -211,12 +219,24 @@ struct policy *policy_find(enum policy_direction direction, const struct policy_
 		/* A chain is in order: its first match is its best. */
 		while (policy
 			&& !(is_of_tuple(policy, (uint8_t)direction, tuple)
-				&& selector_matches(&policy->selector, packet)))
+				&& matches(&policy->selector, packet)))
 			policy = publish_read(&policy->next);
 		if (policy && is_before(policy, best))
 			best = policy;
 	}
 	return best;
+}
+
+struct policy *policy_find(enum policy_direction direction, const struct policy_packet *packet)
+{
+	return find(direction, packet, selector_matches);
+}
+
+bool policy_may_protect(enum policy_direction direction, const struct policy_packet *packet)
+{
+	const struct policy *policy = find(direction, packet, matches_but_for_ports);
+
+	return policy && policy->action != POLICY_BYPASS;
 }
 
 void policy_ask(struct policy *policy, const struct policy_packet *packet)
@@ -407,7 +427,8 @@ static void bind_policy(struct policy *policy, const struct sa *gone)
 	const struct policy_reference *newest = policy->references;
 	struct sa *sa = NULL;
 
-	__atomic_store_n(&policy->request, newest->request, __ATOMIC_RELAXED);
+	__atomic_store_n(
+		&policy->request, policy_request(newest->owner, newest->request), __ATOMIC_RELAXED);
 	if (policy->action == POLICY_PROTECT && policy->direction == POLICY_OUTBOUND)
 		sa = sa_find_outbound(newest->owner, newest->request, newest->spi);
 	/* Release: pairs with publish_read(). */
@@ -543,11 +564,13 @@ void policy_flush_owner(uint32_t owner)
 
 void policy_change_owner(uint32_t from, uint32_t to)
 {
-	for (struct policy *policy = first_policy; policy; policy = policy->list_next)
+	for (struct policy *policy = first_policy; policy; policy = policy->list_next) {
 		for (struct policy_reference *reference = policy->references; reference;
 			reference = reference->next)
 			if (reference->owner == from)
 				reference->owner = to;
+		bind_policy(policy, NULL);
+	}
 }
 
 /* ---- for the control thread's others ---- */

@@ -42,7 +42,7 @@ struct policy {
 	/* Written by the control thread, read by workers. */
 	struct policy *next; /* of the bucket: acquire, release */
 	struct sa *sa;       /* publish_read(): what to protect with; NULL: none yet */
-	uint32_t request;    /* relaxed */
+	uint64_t request;    /* policy_request() of the newest reference; relaxed */
 	/* Written by workers, relaxed or as said. */
 	uint64_t packets;
 	uint8_t acquire; /* enum acquire_state: compare and swap, then release */
@@ -56,8 +56,18 @@ struct policy {
 /* Fills in from the headers of a frame. */
 void policy_packet_of(const struct decoded *decoded, struct policy_packet *out);
 
+/* What policies and the SAs made for them have in common: each owner has requests of its own. */
+static inline uint64_t policy_request(uint32_t owner, uint32_t request)
+{
+	return (uint64_t)owner << 32 | request;
+}
+
 /* Worker; NULL: no policy matches. */
 struct policy *policy_find(enum policy_direction direction, const struct policy_packet *packet);
+
+/* Worker: whether the first policy that matches but for ports protects or discards; of a later
+ * fragment, whose ports are not known. */
+bool policy_may_protect(enum policy_direction direction, const struct policy_packet *packet);
 
 /* Pure. */
 bool selector_matches(const struct sa_selector *selector, const struct policy_packet *packet);

@@ -77,7 +77,7 @@ struct sa {
 	struct sa_mapping mapping;
 	/* The control thread's. */
 	struct sa_name name __rte_cache_aligned;
-	uint32_t owner;
+	uint32_t owner; /* workers read it, relaxed */
 	uint8_t integrity;
 	uint16_t cipher_key_size, integrity_key_size;
 	uint8_t *key; /* SA_KEY_SIZE_MAX bytes of the secret of all: cipher's, then integrity's */

@@ -618,7 +618,8 @@ void sa_change_owner(uint32_t from, uint32_t to)
 {
 	for (struct sa *sa = sa_next(0); sa; sa = sa_next(sa->index + 1))
 		if (sa->owner == from)
-			sa->owner = to;
+			/* Relaxed: workers compare it with a policy's, which is changed next. */
+			__atomic_store_n(&sa->owner, to, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < table.reserved_count; i++)
 		if (table.reserved[i].owner == from)
 			table.reserved[i].owner = to;

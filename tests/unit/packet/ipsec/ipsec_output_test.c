@@ -140,6 +140,22 @@ static void treats_packets_as_policy_says(void **state)
 	assert_is_inner(LAB_VIPA_OUTPUT, 0, &inner);
 }
 
+/* D3: of a later fragment nobody knows whether it is what a policy of a port protects. */
+static void keeps_later_fragments_of_what_is_protected_out_of_the_clear(void **state)
+{
+	struct bytes_of inner = *make_inner(4, VIPA, CLIENT, 60, 0, false);
+
+	(void)state;
+	network_store16(inner.bytes + 20, 10);
+	lab_configure(true);
+	protect_one(&inner);
+	assert_is_inner(LAB_VIPA_OUTPUT, 0, &inner);
+	lab_forget();
+	add_policy_of_port(POLICY_OUTBOUND, POLICY_PROTECT, SA_TUNNEL, 4, 40000);
+	protect_one(&inner);
+	assert_int_equal(lab_dropped(), DROP_ipsec_fragment);
+}
+
 /* D3: not even where policies were taken away while the connection is there. */
 static void keeps_answers_of_secure_connections_out_of_the_clear(void **state)
 {
@@ -295,7 +311,8 @@ static void serves_a_link(void **state)
 	assert_int_equal(lab_dropped(), DROP_ipsec_required);
 }
 
-/* D13: what may be cut is cut before it is protected, and each piece fits. */
+/* D13: what may be cut is cut before it is protected, and each piece fits; the SA is that of the
+ * whole packet, although but one of the pieces has the ports that the policy asks for. */
 static void cuts_before_it_protects(void **state)
 {
 	struct reference reference = suite_reference(&suites[0], 1000, false);
@@ -306,7 +323,7 @@ static void cuts_before_it_protects(void **state)
 
 	(void)state;
 	add_sa(&parameters);
-	add_policy(POLICY_OUTBOUND, POLICY_PROTECT, SA_TUNNEL, 4);
+	add_policy_of_port(POLICY_OUTBOUND, POLICY_PROTECT, SA_TUNNEL, 4, 40000);
 	protect_one(&inner);
 	assert_int_equal(lab.got_count[LAB_VIPA_OUTPUT], 2);
 	assert_int_equal(lab.got_count[LAB_DROP], 0);
@@ -404,6 +421,8 @@ int main(void)
 		cmocka_unit_test_teardown(serves_a_target, forget),
 		cmocka_unit_test_teardown(serves_a_link, forget),
 		cmocka_unit_test_teardown(cuts_before_it_protects, forget),
+		cmocka_unit_test_teardown(
+			keeps_later_fragments_of_what_is_protected_out_of_the_clear, forget),
 		cmocka_unit_test_teardown(learns_the_path_from_messages_about_its_packets, forget),
 		cmocka_unit_test_teardown(finishes_checksums_inside, forget),
 	};

@@ -137,8 +137,8 @@ static inline struct sa *add_sa(const struct sa_parameters *parameters)
 	return sa_find(&parameters->name);
 }
 
-static inline void add_policy(enum policy_direction direction, enum policy_action action,
-	enum sa_mode mode, uint8_t version)
+static inline void add_policy_of_port(enum policy_direction direction, enum policy_action action,
+	enum sa_mode mode, uint8_t version, uint16_t source_port)
 {
 	struct policy_parameters policy = {.direction = (uint8_t)direction,
 		.action = (uint8_t)action,
@@ -150,13 +150,20 @@ static inline void add_policy(enum policy_direction direction, enum policy_actio
 			.source_last = {.version = version},
 			.destination_first = {.version = version},
 			.destination_last = {.version = version},
-			.source_port_last = UINT16_MAX,
+			.source_port_first = source_port,
+			.source_port_last = source_port ? source_port : UINT16_MAX,
 			.destination_port_last = UINT16_MAX}};
 
 	memset(policy.selector.source_last.bytes, 0xff, version == 4 ? 4 : 16);
 	memset(policy.selector.destination_last.bytes, 0xff, version == 4 ? 4 : 16);
 	if (policy_add(&policy, &error) < 0)
 		fail_msg("%s", error.text);
+}
+
+static inline void add_policy(enum policy_direction direction, enum policy_action action,
+	enum sa_mode mode, uint8_t version)
+{
+	add_policy_of_port(direction, action, mode, version, 0);
 }
 
 /* ESP of the client's to the VIPA, outer header and all. */

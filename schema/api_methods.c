@@ -464,8 +464,8 @@ const struct api_method api_methods[] = {
 		FIELD("sas[].packets", API_INTEGER, "opened or protected"),
 		FIELD("sas[].bytes", API_INTEGER, "inside of ESP"),
 		FIELD("sas[].sequence", API_INTEGER, "the last number sent, or the highest that came"),
-		FIELD("sas[].sequence_kept", API_INTEGER, "the number behind which it goes on when the "
-			"packet role dies: sends, or accepts"),
+		OPTIONAL("sas[].sequence_kept", API_INTEGER, "of out: the number behind which it goes on "
+			"when the packet role dies; of in it is the highest that came"),
 		FIELD("sas[].replays", API_INTEGER, "refused: there before, or left of the window"),
 		FIELD("sas[].forged", API_INTEGER, "refused: wrong integrity check value"),
 		FIELD("sas[].refused", API_INTEGER, "for the end of a lifetime, or of numbers"),

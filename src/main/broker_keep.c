@@ -20,7 +20,8 @@
 /* Descriptors in this order, those that there are: of the process, the channel, the kept memory. */
 struct role_item {
 	struct supervised_life life;
-	bool has_channel, has_kept;
+	bool has_channel;
+	size_t kept_count; /* BROKER_KEPT_COUNT at most */
 };
 
 struct broker_item {
@@ -117,19 +118,19 @@ void broker_put_self(struct broker *broker)
 void supervised_put(struct supervised *supervised)
 {
 	struct role_item item;
-	int descriptors[3];
+	int descriptors[2 + BROKER_KEPT_COUNT];
 	size_t count = 0;
 
 	memset(&item, 0, sizeof(item));
 	item.life = supervised->life;
 	item.has_channel = supervised->channel != NULL;
-	item.has_kept = supervised->has_kept;
+	item.kept_count = supervised->kept_count;
 	if (item.life.pid)
 		descriptors[count++] = supervised->pidfd;
 	if (item.has_channel)
 		descriptors[count++] = supervised->channel_fd;
-	if (item.has_kept)
-		descriptors[count++] = supervised->kept_fd;
+	for (size_t i = 0; i < item.kept_count; i++)
+		descriptors[count++] = supervised->kept_fds[i];
 	broker_put(supervised->broker, "role", supervised->role->name, &item, sizeof(item),
 		descriptors, count);
 }
@@ -147,9 +148,9 @@ static void take_role(
 			supervised->pidfd = *descriptors++;
 		if (item->has_channel)
 			supervised->channel_fd = *descriptors++;
-		supervised->has_kept = item->has_kept;
-		if (item->has_kept)
-			supervised->kept_fd = *descriptors;
+		supervised->kept_count = item->kept_count;
+		for (size_t k = 0; k < item->kept_count; k++)
+			supervised->kept_fds[k] = *descriptors++;
 	}
 }
 

@@ -118,42 +118,55 @@ static void broker_restart_role(struct ipc_request *request, void *context)
 		ipc_reply(request, json_object());
 }
 
-/* Sealed: what the role gets back is what it gave, and what is kept cannot grow. */
-static int check_kept(int fd, struct error *error)
+/* Sealed: what the role gets back is what it gave, and what is kept cannot grow. The second is
+ * memory that the role goes on writing to, in the size that it has. */
+static int check_kept(int fd, bool is_written_to, struct error *error)
 {
-	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	const int wanted =
+		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (is_written_to ? 0 : F_SEAL_WRITE);
 	struct stat info;
 	int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0 || (seals & wanted) != wanted || fstat(fd, &info) < 0)
 		return error_set(error, -EINVAL,
-			"the descriptor must be memory of memfd_create(2) with all seals");
+			"the %sdescriptor must be memory of memfd_create(2) with all seals%s",
+			is_written_to ? "second " : "", is_written_to ? " but F_SEAL_WRITE" : "");
 	if (info.st_size > BROKER_KEPT_MAX)
 		return error_set(error, -E2BIG, "no more than %d MiB are kept for a role",
 			BROKER_KEPT_MAX / (1024 * 1024));
 	return 0;
 }
 
+static void close_kept(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 static void broker_keep(struct ipc_request *request, void *context)
 {
 	static const char *const names[] = {NULL};
 	struct supervised *from = context;
-	int fd = ipc_request_take_descriptor(request, 0);
+	size_t count = ipc_request_descriptor_count(request);
+	int fds[BROKER_KEPT_COUNT];
 	struct error error = {0};
 	int status = params_only(ipc_request_params(request), names, &error);
 
-	if (status == 0)
-		status = check_kept(fd, &error);
+	if (status == 0 && (count == 0 || count > BROKER_KEPT_COUNT))
+		status = error_set(&error, -EINVAL, "one descriptor is kept, or two");
+	for (size_t i = 0; i < BROKER_KEPT_COUNT; i++)
+		fds[i] = ipc_request_take_descriptor(request, i);
+	for (size_t i = 0; status == 0 && i < count; i++)
+		status = check_kept(fds[i], i > 0, &error);
 	if (status < 0) {
-		if (fd >= 0)
-			close(fd);
+		close_kept(fds, BROKER_KEPT_COUNT);
 		ipc_reply_failed(request, status, error.text);
 		return;
 	}
-	if (from->has_kept)
-		close(from->kept_fd);
-	from->kept_fd = fd;
-	from->has_kept = true;
+	close_kept(from->kept_fds, from->kept_count);
+	memcpy(from->kept_fds, fds, sizeof(fds));
+	from->kept_count = count;
 	supervised_put(from);
 	ipc_reply(request, json_object());
 }
@@ -169,7 +182,7 @@ static void broker_kept(struct ipc_request *request, void *context)
 		ipc_reply_failed(request, status, error.text);
 	else
 		ipc_reply_with_descriptors(
-			request, json_object(), &from->kept_fd, from->has_kept ? 1 : 0);
+			request, json_object(), from->kept_fds, from->kept_count);
 }
 
 static const struct ipc_method broker_methods[] = {

@@ -16,6 +16,8 @@
 /* How often a role may die by a signal before the daemon was ready; then the start has failed. */
 #define BROKER_START_TRIES 3
 #define BROKER_REASON_SIZE 512
+/* Descriptors of `broker.keep`. */
+#define BROKER_KEPT_COUNT 2
 
 enum supervised_state {
 	SUPERVISED_STOPPED,
@@ -48,9 +50,10 @@ struct supervised {
 	uv_timer_t timer; /* WAITING: start it; STOPPING: kill it */
 	struct ipc_channel *channel;
 	int channel_fd; /* channel != NULL: owned by it */
-	bool has_kept;
-	int kept_fd; /* has_kept: sealed memory that the role wants back when it was started again
-		      */
+	/* Memory that the role wants back when it was started again: sealed, and then some that it
+	 * goes on writing to. */
+	size_t kept_count;
+	int kept_fds[BROKER_KEPT_COUNT];
 };
 
 enum broker_phase { BROKER_STARTING, BROKER_RUNNING, BROKER_STOPPING };

@@ -5,9 +5,6 @@
     192.0.2.100 (ESP)      VIPA 192.0.2.80          GRE, with the key of secure connections
 """
 
-import os
-import signal
-
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, defragment6,
@@ -232,19 +229,11 @@ def test_killed_packet_role_uses_no_number_again(lab, secure):
         packet = Ether(frame)
         return ESP in packet and packet[ESP].spi == client.agreement.spi(False)
     first = Ether(wire.expect(is_answer))[ESP]
-
-    def is_kept():
-        inbound, = (row for row in lab.daemon.cli("ipsec", "sas")["sas"] if row["direction"] == "in")
-        return inbound["sequence_kept"] >= inbound["sequence"] > 0
-    wait_until(is_kept, what="the number that came to be in what is kept")
-    pid = lab.daemon.role_pid("packet")
-    os.kill(pid, signal.SIGKILL)
-    lab.daemon.wait_role("packet", pid)
+    lab.daemon.wait_role("packet", lab.daemon.kill_role("packet"))
     wait_until(lambda: "ipsec_restored" in lab.daemon.log(), what="SAs to come back")
     wait_ready(lab, [])
     client.send_sealed(old)
     wait_dropped(lab, "ipsec_replay")
-    client.outbound.seq_num += 1000
 
     def answers():
         client.send(echo(client, 2))
@@ -252,6 +241,65 @@ def test_killed_packet_role_uses_no_number_again(lab, secure):
     again = Ether(wait_until(answers, what="an answer after the restart"))[ESP]
     assert again.seq > first.seq + 1000
     assert again.data[:8] != first.data[:8]  # the IV
+
+
+def test_window_outlives_the_packet_role_to_the_packet(lab, secure):
+    """D16: killed in a burst, twice, the second time behind the broker's death: the client's very next packet is
+    accepted, and of all the burst, sent once more, nothing comes to the target that it has got already."""
+    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    link = lab["link"].wire("hv1")
+    ask(client, "first")
+    assert client.expect(is_answer_to("first"))
+    for life in range(2):
+        if life:
+            broker = lab.daemon.kill_role("broker")
+            wait_until(lambda old=broker: lab.daemon.role_pid("broker") not in (0, old), 30, what="another broker")
+        burst = [client.seal(question(client, f"{life} {number}")) for number in range(200)]
+        for sealed in burst:
+            client.send_sealed(sealed)
+        lab.daemon.wait_role("packet", lab.daemon.kill_role("packet"))
+        wait_until(lambda: lab.daemon.log().count("ipsec_restored") > life, what="SAs to come back")
+        before = asked(link)
+        single = ask(client, f"{life} single")
+        wait_until(lambda: inbound(lab)["sequence"] == single[ESP].seq, what="the next packet")
+        assert drops(lab, "ipsec_replay") == 0
+
+        def answers():
+            ask(client, f"{life} again")
+            return client.expect(is_answer_to(f"{life} again"), 0.5)
+        wait_until(answers, what="an answer after the restart")
+        asked(link)
+        for sealed in burst:
+            client.send_sealed(sealed)
+        after = []
+
+        def is_through():
+            after.extend(asked(link))
+            return drops(lab, "ipsec_replay") + len(after) == len(burst)
+        wait_until(is_through, what="all of the burst to be refused, or to come")
+        assert before and not set(before) & set(after)
+
+
+def question(client, text):
+    return IP(src=client.agreement.client, dst=client.agreement.vipa) / UDP(sport=5000, dport=7) / Raw(text.encode())
+
+
+def ask(client, text):
+    return client.send(question(client, text))
+
+
+def is_answer_to(text):
+    return lambda packet: UDP in packet and bytes(packet[UDP].payload) == b"t1 " + text.encode()
+
+
+def asked(link):
+    """The questions that the daemon has sent to the target since the last look."""
+    packets = [Ether(frame) for frame in link.drain()]
+    return [bytes(packet[UDP].payload) for packet in packets if GRE in packet and UDP in packet and packet[UDP].dport == 7]
+
+
+def inbound(lab):
+    return next(row for row in lab.daemon.cli("ipsec", "sas")["sas"] if row["direction"] == "in")
 
 
 def test_keys_are_never_shown(lab, secure):

@@ -247,6 +247,9 @@ static void accept(struct sa *sa, struct batch *batch)
 			replays++;
 		}
 	}
+	/* Before any of them goes on, so that no next life accepts it again. Relaxed: it is memory
+	 * of the kernel's, in which stores of a killed process stay. */
+	__atomic_store_n(&sa->record->highest, sa->window.highest, __ATOMIC_RELAXED);
 	rte_spinlock_unlock(&sa->lock);
 	count_into(&sa->counters.replays, replays);
 	count_into(&sa->counters.forged, forged);

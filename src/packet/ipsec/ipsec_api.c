@@ -87,7 +87,8 @@ static void add_counters(json_t *out, const struct sa *sa, uint64_t now_ns)
 	set_number(out, "packets", load(&sa->counters.packets));
 	set_number(out, "bytes", load(&sa->counters.bytes));
 	set_number(out, "sequence", is_out ? load(&sa->sequence) : load(&sa->window.highest));
-	set_number(out, "sequence_kept", is_out ? load(&sa->sequence_max) : sa->kept_highest);
+	if (is_out)
+		set_number(out, "sequence_kept", load(&sa->sequence_max));
 	set_number(out, "replays", load(&sa->counters.replays));
 	set_number(out, "forged", load(&sa->counters.forged));
 	set_number(out, "refused", load(&sa->counters.refused));

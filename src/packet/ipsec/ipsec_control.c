@@ -29,10 +29,11 @@
 static struct {
 	struct ipsec_config *config; /* NULL: IPsec is to be off */
 	json_t *document;
-	int kept_fd; /* of a life before; -1: none, or taken already */
+	/* Of a life before: its state, and its records. -1: none, or taken already. */
+	int kept_fd, records_fd;
 	packet_prepared_fn done;
 	void *context;
-} change = {.kept_fd = -1};
+} change = {.kept_fd = -1, .records_fd = -1};
 
 static struct ipsec_config *running; /* NULL: off */
 static json_t *running_document;     /* that running borrows from */
@@ -115,19 +116,20 @@ static void on_kept(void *context, const json_t *result, const json_t *failure, 
 static void keep(void)
 {
 	struct error error;
-	int fd;
+	int fds[2];
 
 	if (keeping.state || !sa_table_is_open())
 		return;
-	if (sa_state_write(&fd, &keeping.state, &error) < 0) {
+	if (sa_state_write(&fds[0], &keeping.state, &error) < 0) {
 		log_error("ipsec_state_not_written", log_str("reason", error.text));
 		uv_timer_start(&keep_timer, on_keep_timer, KEEP_RETRY_MS, 0);
 		tell_waiter(false);
 		return;
 	}
 	keeping.is_awaited = true;
-	packet_broker_call("broker.keep", NULL, &fd, 1, on_kept, NULL);
-	close(fd);
+	fds[1] = sa_records_descriptor();
+	packet_broker_call("broker.keep", NULL, fds, 2, on_kept, NULL);
+	close(fds[0]);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -145,8 +147,10 @@ static void forget_change(void)
 		close(change.kept_fd);
 		was_kept_asked = false; /* the next preparation asks again */
 	}
+	if (change.records_fd >= 0)
+		close(change.records_fd);
 	memset(&change, 0, sizeof(change));
-	change.kept_fd = -1;
+	change.kept_fd = change.records_fd = -1;
 }
 
 static void end_prepare(const struct error *error)
@@ -198,6 +202,15 @@ static int check_statics(struct error *error)
 	return 0;
 }
 
+static int take_descriptor(int *descriptors, size_t count, size_t at)
+{
+	int fd = at < count ? descriptors[at] : -1;
+
+	if (fd >= 0)
+		descriptors[at] = -1;
+	return fd;
+}
+
 static void on_kept_answer(void *context, const json_t *result, const json_t *failure,
 	int *descriptors, size_t descriptor_count)
 {
@@ -206,10 +219,8 @@ static void on_kept_answer(void *context, const json_t *result, const json_t *fa
 	was_kept_asked = !failure;
 	if (failure)
 		log_error("ipsec_state_not_found", log_str("reason", message ? message : ""));
-	else if (descriptor_count > 0) {
-		change.kept_fd = descriptors[0];
-		descriptors[0] = -1;
-	}
+	change.kept_fd = take_descriptor(descriptors, descriptor_count, 0);
+	change.records_fd = take_descriptor(descriptors, descriptor_count, 1);
 	end_prepare(NULL);
 }
 
@@ -292,6 +303,10 @@ static void restore_kept(void)
 
 	if (change.kept_fd < 0)
 		return;
+	/* Without them what was kept is gone on with, which is older. */
+	if (change.records_fd >= 0 && sa_records_take(change.records_fd, &error) < 0)
+		log_error("ipsec_records_not_taken", log_str("reason", error.text));
+	change.records_fd = -1;
 	restored = sa_state_restore_from(change.kept_fd, &error);
 	if (restored < 0)
 		log_error("ipsec_state_not_restored", log_str("reason", error.text));

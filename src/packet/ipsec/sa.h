@@ -14,6 +14,7 @@
 #include "packet/ipsec/replay.h"
 #include "packet/ipsec/sa_control.h"
 #include "packet/ipsec/sa_crypto.h"
+#include "packet/ipsec/sa_record.h"
 #include "wire/eth.h"
 
 #include <rte_common.h>
@@ -63,6 +64,7 @@ struct sa {
 	uint32_t request;
 	uint16_t selector_count;
 	struct sa_selector *selectors;
+	struct sa_record *record; /* what is in it outlives the process */
 	/* Written by the control thread, read by workers. */
 	struct sa *next;        /* of the bucket; acquire, release */
 	struct sa_outer *outer; /* publish_read() */
@@ -81,10 +83,8 @@ struct sa {
 	uint8_t integrity;
 	uint16_t cipher_key_size, integrity_key_size;
 	uint8_t *key; /* SA_KEY_SIZE_MAX bytes of the secret of all: cipher's, then integrity's */
-	uint64_t added_ns;     /* monotonic */
-	uint64_t kept_highest; /* inbound: what the last kept state promises */
-	uint64_t last_highest; /* at the last tick */
-	uint64_t came;         /* numbers between the last two */
+	struct sa_record_name record_name;
+	uint64_t added_ns; /* monotonic */
 	bool is_soft_told, is_hard_told;
 	struct ip_address told_source; /* of a mapping that was told, and when */
 	uint16_t told_port;
@@ -152,11 +152,12 @@ void sa_totals(enum sa_direction direction, uint64_t *packets, uint64_t *bytes);
 /* What sa_add() does, with what was kept of an earlier life. */
 struct sa_past {
 	uint64_t sequence; /* outbound: never to be sent again */
-	uint64_t floor;    /* inbound: never to be accepted again */
+	uint64_t floor;    /* inbound: never to be accepted again; the record may have more */
 	uint64_t iv_base;
 	uint64_t packets, bytes;
 	uint64_t added_ns;
 	bool is_soft_told;
+	struct sa_record_name record; /* id 0: none */
 };
 int sa_add_with_past(
 	const struct sa_parameters *parameters, const struct sa_past *past, struct error *error);
@@ -169,17 +170,13 @@ void sa_tick(uint64_t now_ns);
 void sa_take_news(void *context);
 
 /*
- * What a state that is kept for a next life of this process has to promise (sa_state.c): outbound,
- * no worker of this life sends a number above `sequence`, inbound the next life accepts none up to
- * `highest`. When the state is kept, sa_promise_kept() lets workers go so far. A new SA may begin
- * at once: a life that ends before any state has it takes it along. RFC 4303 section 3.3.3, and
- * D16.
+ * What a state that is kept for a next life of this process has to promise (sa_state.c): no worker
+ * of this life sends a number above it; inbound it is 0. When the state is kept, sa_promise_kept()
+ * lets workers go so far. A new SA may begin at once: a life that ends before any state has it
+ * takes it along. RFC 4303 section 3.3.3, and D16.
  */
-struct sa_promise {
-	uint64_t sequence, highest;
-};
-struct sa_promise sa_promise(const struct sa *sa);
-void sa_promise_kept(uint32_t index, uint32_t generation, const struct sa_promise *promise);
+uint64_t sa_promise(const struct sa *sa);
+void sa_promise_kept(uint32_t index, uint32_t generation, uint64_t promise);
 uint64_t sa_first_sequence_max(const struct sa *sa);
 
 /* Told, on the control thread, when what is to be kept has changed. */

@@ -6,6 +6,7 @@
 #include "packet/distributor/standby.h"
 #include "packet/ipsec/policy.h"
 #include "packet/ipsec/sa.h"
+#include "packet/ipsec/sa_record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #define MAGIC     0x42485341 /* BHSA */
-#define FORMAT    2
+#define FORMAT    3
 #define SEALS     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define SIZE_MAX_ (64 << 20) /* what the broker keeps */
 
@@ -39,7 +40,8 @@ struct sa_state {
 	uint32_t count;
 	struct {
 		uint32_t index, generation;
-		struct sa_promise promise;
+		uint64_t promise;
+		struct sa_record_name record;
 	} rows[];
 };
 
@@ -65,7 +67,7 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 	return at + size;
 }
 
-static uint8_t *put_sa(uint8_t *at, const struct sa *sa, const struct sa_promise *promise)
+static uint8_t *put_sa(uint8_t *at, const struct sa *sa, uint64_t promise)
 {
 	size_t selectors_size = sa->selector_count * sizeof(*sa->selectors);
 	struct kept_sa kept; /* rows have no alignment in the state */
@@ -75,13 +77,14 @@ static uint8_t *put_sa(uint8_t *at, const struct sa *sa, const struct sa_promise
 	memcpy(kept.key, sa->key, sizeof(kept.key));
 	kept.parameters.cipher_key = kept.parameters.integrity_key = NULL;
 	kept.parameters.selectors = NULL;
-	kept.past = (struct sa_past){.sequence = promise->sequence,
-		.floor = promise->highest,
+	kept.past = (struct sa_past){.sequence = promise,
+		.floor = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED),
 		.iv_base = sa->iv_base,
 		.packets = __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED),
 		.bytes = __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED),
 		.added_ns = sa->added_ns,
-		.is_soft_told = sa->is_soft_told};
+		.is_soft_told = sa->is_soft_told,
+		.record = sa->record_name};
 	at = put(at, &kept, sizeof(kept));
 	explicit_bzero(&kept, sizeof(kept));
 	return put(at, sa->selectors, selectors_size);
@@ -114,9 +117,12 @@ static void fill(uint8_t *bytes, struct sa_state *state)
 	if (head->standby.is_on)
 		return; /* what there is was handed over, or is not handed over to us yet */
 	for (const struct sa *sa = sa_next(0); sa; sa = sa_next(sa->index + 1)) {
-		struct sa_promise promise = sa_promise(sa);
+		uint64_t promise = sa_promise(sa);
 
-		at = put_sa(at, sa, &promise);
+		at = put_sa(at, sa, promise);
+		/* From here on it may be kept, whatever becomes of the answer. */
+		sa_record_hold(&sa->record_name);
+		state->rows[head->sa_count].record = sa->record_name;
 		state->rows[head->sa_count].index = sa->index;
 		state->rows[head->sa_count].generation = sa->generation;
 		state->rows[head->sa_count++].promise = promise;
@@ -171,9 +177,13 @@ int sa_state_write(int *fd, struct sa_state **out, struct error *error)
 
 void sa_state_kept(const struct sa_state *state)
 {
-	for (uint32_t i = 0; i < state->count; i++)
+	/* Those that were written before it are not, and there is none behind it yet. */
+	sa_records_forget_held();
+	for (uint32_t i = 0; i < state->count; i++) {
+		sa_record_hold(&state->rows[i].record);
 		sa_promise_kept(
-			state->rows[i].index, state->rows[i].generation, &state->rows[i].promise);
+			state->rows[i].index, state->rows[i].generation, state->rows[i].promise);
+	}
 }
 
 void sa_state_destroy(struct sa_state *state)
@@ -188,6 +198,23 @@ static bool is_ours(const struct head *head)
 	return head->magic == MAGIC && head->format == FORMAT
 		&& head->sa_size == sizeof(struct kept_sa)
 		&& head->policy_size == sizeof(struct policy_parameters);
+}
+
+/* First of all: none of them may become another SA's. A copy of bytes is read. */
+static void hold_records(struct bytes bytes, uint32_t count)
+{
+	struct kept_sa kept;
+
+	for (; count > 0; count--) {
+		const uint8_t *from = bytes_take(&bytes, sizeof(kept));
+
+		if (!from)
+			return;
+		memcpy(&kept, from, sizeof(kept));
+		sa_record_hold(&kept.past.record);
+		bytes_take(&bytes, kept.parameters.selector_count * sizeof(struct sa_selector));
+		explicit_bzero(&kept, sizeof(kept));
+	}
 }
 
 /* False: the bytes end before it does. */
@@ -251,6 +278,7 @@ int sa_state_restore(const void *memory, size_t size)
 	if (!is_ours(&head))
 		return -EINVAL;
 	standby_restore(&head.standby);
+	hold_records(bytes, head.sa_count);
 	for (uint32_t i = 0; i < head.sa_count; i++)
 		if (!restore_sa(&bytes, &restored))
 			return restored;

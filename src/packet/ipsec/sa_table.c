@@ -76,6 +76,11 @@ int sa_table_open(uint32_t sas_max, struct error *error)
 	table.keys = secret_create((size_t)sas_max * SA_KEY_SIZE_MAX);
 	sa_buckets = calloc(SA_BUCKETS, sizeof(*sa_buckets));
 	table.max = sas_max;
+	status = sa_records_open(error);
+	if (status < 0) {
+		sa_table_close();
+		return status;
+	}
 	if (!table.sas || !table.reserved || !table.keys || !sa_buckets
 		|| policy_table_open() < 0) {
 		sa_table_close();
@@ -94,6 +99,7 @@ static void destroy_sa(void *memory)
 	/* Only now the slot of its key may be another's. */
 	if (table.sas && sa->index < table.max && table.sas[sa->index] == sa)
 		table.sas[sa->index] = NULL;
+	sa_record_put(sa->record);
 	rte_free(sa->outer);
 	rte_free(sa->selectors);
 	explicit_bzero(sa, sizeof(*sa));
@@ -107,6 +113,7 @@ void sa_table_close(void)
 	for (uint32_t i = 0; table.sas && i < table.max; i++)
 		if (table.sas[i])
 			destroy_sa(table.sas[i]);
+	sa_records_close();
 	secret_destroy(table.keys);
 	free(table.sas);
 	free(table.reserved);
@@ -313,10 +320,38 @@ static void apply_past(struct sa *sa, const struct sa_past *past)
 		return;
 	sa->sequence = past->sequence;
 	sa->window.highest = sa->window.floor = past->floor;
-	sa->kept_highest = sa->last_highest = past->floor;
 	sa->counters.packets = past->packets;
 	sa->counters.bytes = past->bytes;
 	sa->is_soft_told = past->is_soft_told;
+}
+
+/* What the life before stored until its last moment goes beyond what it kept. */
+static void read_record(struct sa *sa)
+{
+	const struct sa_record *record = sa->record;
+
+	if (sa->direction == SA_INBOUND && record->highest > sa->window.highest
+		&& (sa->has_esn || record->highest <= UINT32_MAX))
+		sa->window.highest = sa->window.floor = record->highest;
+	sa->counters.packets = RTE_MAX(sa->counters.packets, record->packets);
+	sa->counters.bytes = RTE_MAX(sa->counters.bytes, record->bytes);
+}
+
+static bool take_record(struct sa *sa, const struct sa_past *past)
+{
+	sa->record = past ? sa_record_resume(&past->record) : NULL;
+	if (sa->record) {
+		sa->record_name = past->record;
+		read_record(sa);
+	} else {
+		sa->record = sa_record_create(&sa->record_name);
+	}
+	if (!sa->record)
+		return false;
+	sa->record->highest = sa->window.highest;
+	sa->record->packets = sa->counters.packets;
+	sa->record->bytes = sa->counters.bytes;
+	return true;
 }
 
 static struct sa *create_sa(
@@ -349,7 +384,7 @@ static struct sa *create_sa(
 	apply_past(sa, past);
 	sa->outer = outer_create(parameters);
 	sa->selectors = selectors_size ? rte_malloc("sa-selectors", selectors_size, 0) : NULL;
-	if (!sa->outer || (selectors_size && !sa->selectors)) {
+	if (!sa->outer || (selectors_size && !sa->selectors) || !take_record(sa, past)) {
 		rte_free(sa->outer);
 		rte_free(sa->selectors);
 		rte_free(sa);

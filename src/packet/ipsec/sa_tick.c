@@ -11,10 +11,7 @@
 
 /* Numbers that a promise is ahead of the last one sent: what a worker sends at 20 million packets a
  * second between two ticks, twice. A restart skips so many of 2^32. */
-#define PROMISE_AHEAD (1U << 22)
-/* Inbound there is no such room: what a promise covers and the peer has not sent when the process
- * dies is refused afterwards. So it is twice what came since the last tick, and a few. */
-#define PROMISE_IN_MIN    4
+#define PROMISE_AHEAD     (1U << 22)
 #define SEQUENCE_LAST     UINT32_MAX /* RFC 4303 section 3.3.3: it must not wrap */
 #define SEQUENCE_LAST_ESN (UINT64_MAX - PROMISE_AHEAD)
 /* An SA so close to the last number is to be replaced: seven eighths of them are gone. */
@@ -50,44 +47,43 @@ uint64_t sa_first_sequence_max(const struct sa *sa)
 	return RTE_MIN((uint64_t)PROMISE_AHEAD, sequence_last(sa));
 }
 
-struct sa_promise sa_promise(const struct sa *sa)
+uint64_t sa_promise(const struct sa *sa)
 {
-	/* Relaxed: they only grow; a promise that is a little old is short, not wrong. */
+	/* Relaxed: it only grows; a promise that is a little old is short, not wrong. */
 	uint64_t sent = __atomic_load_n(&sa->sequence, __ATOMIC_RELAXED);
-	uint64_t highest = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED);
-
 	uint64_t ahead = RTE_MIN(sent + PROMISE_AHEAD, sequence_last(sa));
 
-	if (sa->direction == SA_OUTBOUND)
-		return (struct sa_promise){.sequence = RTE_MAX(sa->sequence_max, ahead)};
-	return (struct sa_promise){
-		.highest = highest ? highest + PROMISE_IN_MIN + 2 * sa->came : 0};
+	return sa->direction == SA_OUTBOUND ? RTE_MAX(sa->sequence_max, ahead) : 0;
 }
 
-void sa_promise_kept(uint32_t index, uint32_t generation, const struct sa_promise *promise)
+void sa_promise_kept(uint32_t index, uint32_t generation, uint64_t promise)
 {
 	struct sa *sa = sa_at(index);
 
-	if (!sa || sa->generation != generation)
-		return;
-	sa->kept_highest = promise->highest;
-	if (promise->sequence > sa->sequence_max)
+	if (sa && sa->generation == generation && promise > sa->sequence_max)
 		/* Relaxed: nothing hangs on it but the number. */
-		__atomic_store_n(&sa->sequence_max, promise->sequence, __ATOMIC_RELAXED);
+		__atomic_store_n(&sa->sequence_max, promise, __ATOMIC_RELAXED);
 }
 
 static bool wants_promise(const struct sa *sa)
 {
-	uint64_t highest;
+	return sa->direction == SA_OUTBOUND && sa->sequence_max < sequence_last(sa)
+		&& sa->sequence_max - __atomic_load_n(&sa->sequence, __ATOMIC_RELAXED)
+		< PROMISE_AHEAD / 2;
+}
 
-	if (sa->direction == SA_OUTBOUND)
-		return sa->sequence_max < sequence_last(sa)
-			&& sa->sequence_max - __atomic_load_n(&sa->sequence, __ATOMIC_RELAXED)
-			< PROMISE_AHEAD / 2;
-	highest = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED);
-	/* One that has gone quiet would lose all that was promised for its burst. */
-	return highest > sa->kept_highest
-		|| (sa->came == 0 && sa->kept_highest > highest + PROMISE_IN_MIN);
+/* ---- records ---- */
+
+/* Lifetimes go on after a restart: these are not kept for each packet. */
+static void note_counters(const struct sa *sa)
+{
+	/* Relaxed: statistics of workers. */
+	uint64_t packets = __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED);
+
+	if (packets == sa->record->packets)
+		return;
+	sa->record->packets = packets;
+	sa->record->bytes = __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED);
 }
 
 /* ---- lifetimes ---- */
@@ -196,12 +192,10 @@ void sa_tick(uint64_t now_ns)
 	bool wants = false;
 
 	for (struct sa *sa = sa_next(0); sa;) {
-		uint64_t highest = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED);
 		uint32_t index = sa->index;
 
-		sa->came = highest - RTE_MIN(sa->last_highest, highest);
-		sa->last_highest = highest;
 		wants |= wants_promise(sa);
+		note_counters(sa);
 		age_path_mtu(sa, now_ns);
 		check_lifetime(sa, now_ns);
 		sa = sa_next(index + 1);

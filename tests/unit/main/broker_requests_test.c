@@ -159,17 +159,22 @@ static void on_answer(void *context, const json_t *result, const json_t *error, 
 	}
 }
 
-/* Makes the request, with a descriptor unless it is -1; returns the error's code, 0 on success. */
-static int ask_with(const char *method, json_t *params, int fd)
+/* Makes the request with descriptors; returns the error's code, 0 on success. */
+static int ask_with_all(const char *method, json_t *params, const int *fds, size_t count)
 {
 	int before = answer.count;
 
 	close_answer();
-	assert_int_equal(
-		ipc_call(client, method, params, &fd, fd >= 0 ? 1 : 0, 5000, on_answer, NULL), 0);
+	assert_int_equal(ipc_call(client, method, params, fds, count, 5000, on_answer, NULL), 0);
 	while (answer.count == before)
 		uv_run(&broker.loop, UV_RUN_ONCE);
 	return answer.error_code;
+}
+
+/* As that, with one unless it is -1. */
+static int ask_with(const char *method, json_t *params, int fd)
+{
+	return ask_with_all(method, params, &fd, fd >= 0 ? 1 : 0);
 }
 
 static int ask(const char *method, json_t *params)
@@ -631,6 +636,35 @@ static void gives_back_what_it_kept_last_if_it_was_sealed(void **state)
 	}
 }
 
+/* D16: what the role writes to the second one goes on, also behind the last request. */
+static void gives_back_memory_that_was_written_to_since(void **state)
+{
+	const int resize = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	int sealed = memory_with("sealed", resize | F_SEAL_WRITE),
+	    live = memory_with("old", resize);
+	int loose = memory_with("loose", F_SEAL_SHRINK | F_SEAL_SEAL);
+	char text[8] = {0};
+
+	NEEDS_ROOT();
+	assert_int_equal(ask_with_all("broker.keep", NULL, (int[]){sealed, live}, 2), 0);
+	assert_int_equal(pwrite(live, "new", 3, 0), 3);
+	assert_int_equal(ask_with_all("broker.keep", NULL, (int[]){sealed, loose}, 2), IPC_FAILED);
+	assert_non_null(strstr(answer.message, "second"));
+	assert_int_equal(ask_with_all("broker.keep", NULL, (int[]){live, live}, 2), IPC_FAILED);
+	assert_int_equal(
+		ask_with_all("broker.keep", NULL, (int[]){sealed, live, live}, 3), IPC_FAILED);
+	assert_int_equal(ask("broker.kept", NULL), 0);
+	assert_int_equal(answer.fd_count, 2);
+	assert_int_equal(pread(answer.fds[0], text, 7, 0), 6);
+	assert_string_equal(text, "sealed");
+	assert_int_equal(pwrite(answer.fds[1], "N", 1, 0), 1);
+	assert_int_equal(pread(live, text, 7, 0), 3);
+	assert_memory_equal(text, "New", 3);
+	close(sealed);
+	close(live);
+	close(loose);
+}
+
 static int ask_program(const char *binary, const char *path)
 {
 	return ask("broker.start_program",
@@ -727,6 +761,7 @@ int main(void)
 		REQUEST_TEST(listens_on_unprivileged_ports_only),
 		REQUEST_TEST(tells_the_roles),
 		REQUEST_TEST(gives_back_what_it_kept_last_if_it_was_sealed),
+		REQUEST_TEST(gives_back_memory_that_was_written_to_since),
 		REQUEST_TEST(starts_programs_of_root_alone),
 		REQUEST_TEST(gives_programs_the_roles_own_folder_alone),
 	};

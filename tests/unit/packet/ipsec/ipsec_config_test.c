@@ -225,7 +225,7 @@ static void comes_back_from_what_was_kept(void **state)
 		.spi = 4000,
 		.owner = 7};
 	struct sa_name out_name = out->name, in_name = in->name;
-	uint64_t iv_base = out->iv_base, sent_max, floor;
+	uint64_t iv_base = out->iv_base, sent_max;
 	struct sa_state *kept;
 	int fd;
 
@@ -242,9 +242,7 @@ static void comes_back_from_what_was_kept(void **state)
 	assert_int_equal(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE, F_SEAL_WRITE);
 	sa_state_kept(kept);
 	sent_max = out->sequence_max;
-	floor = in->kept_highest;
 	assert_true(sent_max > (7ULL << 32) + 12345 + 10);
-	assert_true(floor > (3ULL << 32) + 77);
 	sa_state_destroy(kept);
 	sa_flush_owner(7);
 	assert_int_equal(sa_state_restore_from(fd, &error), 2);
@@ -259,7 +257,7 @@ static void comes_back_from_what_was_kept(void **state)
 	assert_int_equal(out->counters.packets, 999);
 	assert_int_equal(out->lifetime.soft_packets, 1000);
 	assert_int_equal(out->selector_count, 1);
-	assert_true(in->window.floor >= floor);
+	assert_int_equal(in->window.floor, (3ULL << 32) + 77);
 	assert_int_equal(policy_count(), 1);
 	assert_ptr_equal(policy_first()->sa, out);
 	assert_int_equal(policy_first()->references->spi, 5000);

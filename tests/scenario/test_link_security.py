@@ -127,12 +127,6 @@ def test_sizes_on_a_protected_link(lab, cluster, mtu):
         assert daemon.drops()["tx_too_big"] == daemon.drops()["ipsec_too_big"] == 0
 
 
-def has_kept(daemon):
-    """Whether what came last is kept, and no more is promised than an idle association's few numbers."""
-    return all(0 <= sa["sequence_kept"] - sa["sequence"] <= 8
-               for sa in daemon.cli("ipsec", "sas")["sas"] if sa["direction"] == "in")
-
-
 def test_protected_link_over_deaths(lab, cluster):
     """D10 D14 D16: a target's packet role, then the distributor's, is killed: the link's SAs come back behind the
     numbers that they had, reports are believed again, and connections are served."""
@@ -142,12 +136,9 @@ def test_protected_link_over_deaths(lab, cluster):
     both.serve_echo()
     assert set(ask_many(lab, 40)) == {"t1", "t2"}
     victim = both.targets[0].daemon
-    for daemon in (victim, lab.daemon):
-        wait_until(lambda daemon=daemon: has_kept(daemon), what="the state that is kept after the connections")
     victim.wait_role("packet", victim.kill_role("packet"))
     wait_until(lambda: both.up() == {"t1", "t2"}, 20, what="the target's return")
     assert set(ask_many(lab, 40)) == {"t1", "t2"}
-    wait_until(lambda: has_kept(lab.daemon), what="the state that is kept after the connections")
     lab.daemon.wait_role("packet", lab.daemon.kill_role("packet"))
     wait_until(lambda: both.up() == {"t1", "t2"}, 20, what="the targets' reports")
     assert set(ask_many(lab, 40)) == {"t1", "t2"}

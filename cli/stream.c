@@ -2,11 +2,11 @@
 #include "cli/stream.h"
 
 #include "cli/format.h"
+#include "lib/now.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 static volatile sig_atomic_t was_interrupted;
 
@@ -27,14 +27,6 @@ void stream_catch_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 int stream_follow(struct cli *cli, int64_t timeout_ms, stream_fn handle, void *context)

@@ -7,11 +7,11 @@
 #include "bulkhead/channel.h"
 
 #include "lib/channel_private.h"
+#include "lib/now.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Looks between two looks at the clock, and (of a process that only ever looks once) at whether the
@@ -20,14 +20,6 @@
 #define IDLE_LOOKS 4096
 /* Parts of a ring that a receiver gives back at a time. */
 #define GIVE_BACK_PARTS 8
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
 
 static void relax(void)
 {

@@ -3,6 +3,7 @@
 #include "bulkhead/channel.h"
 
 #include "lib/channel_private.h"
+#include "lib/now.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,27 +20,19 @@
 #define ANSWER_MS        10000 /* a role that takes longer is taken for one that is gone */
 #define CONNECT_PAUSE_MS 10
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Left of a time that ends at end_ms (0: never), for poll(2). */
-static int left_ms(uint64_t end_ms)
+static int left_ms(int64_t end_ms)
 {
-	uint64_t now = now_ms();
+	int64_t now = now_ms();
 
 	if (end_ms == 0)
 		return -1;
 	return end_ms > now ? (int)(end_ms - now) : 0;
 }
 
-static uint64_t end_of(int timeout_ms)
+static int64_t end_of(int timeout_ms)
 {
-	return timeout_ms < 0 ? 0 : now_ms() + (uint64_t)timeout_ms;
+	return timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
 }
 
 /* --- Notices --- */
@@ -104,7 +97,7 @@ static void take_notice(struct bulkhead_channels *channels, const struct attach_
 
 /* Waits for the next packet. -ETIMEDOUT, -EINTR, -ECONNRESET. */
 static int next_notice(struct bulkhead_channels *channels, struct attach_notice *notice,
-	int descriptors[ATTACH_DESCRIPTORS], int *count, uint64_t end_ms)
+	int descriptors[ATTACH_DESCRIPTORS], int *count, int64_t end_ms)
 {
 	struct pollfd socket = {.fd = channels->fd, .events = POLLIN};
 	int status;
@@ -132,7 +125,7 @@ static int ask(struct bulkhead_channels *channels, struct attach_request *reques
 	struct attach_notice *answer, int descriptors[ATTACH_DESCRIPTORS], int *count)
 {
 	int received[ATTACH_DESCRIPTORS], received_count = 0, status;
-	uint64_t end_ms = end_of(ANSWER_MS);
+	int64_t end_ms = end_of(ANSWER_MS);
 
 	if (channels->pid != getpid())
 		return -EPERM;
@@ -206,7 +199,7 @@ int bulkhead_channels_attach(const char *path, int timeout_ms, struct bulkhead_c
 {
 	const struct timespec pause = {.tv_nsec = CONNECT_PAUSE_MS * 1000000L};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	uint64_t end_ms = end_of(timeout_ms);
+	int64_t end_ms = end_of(timeout_ms);
 	struct bulkhead_channels *channels;
 	int status;
 
@@ -375,7 +368,7 @@ int bulkhead_channel_wait(struct bulkhead_channel *channel, int timeout_ms)
 {
 	struct bulkhead_channels *channels = channel->channels;
 	int descriptors[ATTACH_DESCRIPTORS], count, status;
-	uint64_t end_ms = end_of(timeout_ms);
+	int64_t end_ms = end_of(timeout_ms);
 	struct attach_notice notice;
 
 	if (channels->pid != getpid())

@@ -2,6 +2,7 @@
 #include "bulkhead/control.h"
 
 #include "ipc/ipc.h"
+#include "lib/now.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS        125000 /* a little more than the daemon gives its roles */
@@ -253,14 +253,6 @@ static int fail_connection(struct bulkhead_control_error *error, int code)
 		return fail(
 			error, code, "the connection to the daemon failed: %s", strerror(-code));
 	}
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Until the answer to id is there; notifications are kept for bulkhead_control_next(). */

@@ -3,6 +3,7 @@
 #include "bulkhead/kmp.h"
 
 #include "lib/kmp_unix.h"
+#include "lib/now.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS       5000
@@ -62,14 +62,6 @@ static int fail_connection(struct bulkhead_kmp_error *error, int code)
 		return fail(
 			error, code, "the connection to the daemon failed: %s", strerror(-code));
 	}
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- what comes ---- */

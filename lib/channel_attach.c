@@ -2,6 +2,7 @@
 /* What a process says to the channel role on its partition's socket (channel/attach_protocol.h). */
 #include "bulkhead/channel.h"
 
+#include "base/descriptors.h"
 #include "lib/channel_private.h"
 #include "lib/now.h"
 
@@ -41,17 +42,13 @@ static int64_t end_of(int timeout_ms)
 static int receive_notice(struct bulkhead_channels *channels, struct attach_notice *notice,
 	int descriptors[ATTACH_DESCRIPTORS], int *count)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int) * ATTACH_DESCRIPTORS)];
-	} control;
+	DESCRIPTORS_ROOM(ATTACH_DESCRIPTORS) room;
 	struct iovec part = {notice, sizeof(*notice)};
 	struct msghdr header = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_control = &room,
+		.msg_controllen = sizeof(room)};
 	ssize_t size = recvmsg(channels->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *cmsg;
 
 	/* That we were not heard; what was said to us is behind it. */
 	if (size < 0 && errno == ECONNRESET)
@@ -60,11 +57,7 @@ static int receive_notice(struct bulkhead_channels *channels, struct attach_noti
 	*count = 0;
 	if (size < 0)
 		return errno == EINTR ? -EAGAIN : errno == EAGAIN ? -EAGAIN : -ECONNRESET;
-	cmsg = CMSG_FIRSTHDR(&header);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
-		*count = (int)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(descriptors, CMSG_DATA(cmsg), (size_t)*count * sizeof(int));
-	}
+	*count = (int)descriptors_take(&header, descriptors, ATTACH_DESCRIPTORS);
 	return size == sizeof(*notice) ? 0 : -ECONNRESET;
 }
 

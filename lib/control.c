@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bulkhead/control.h"
 
+#include "base/descriptors.h"
 #include "ipc/ipc.h"
 #include "lib/now.h"
 
@@ -134,25 +135,12 @@ int bulkhead_control_take_descriptor(struct bulkhead_control *control)
 static int send_text(
 	struct bulkhead_control *control, const char *text, size_t size, int descriptor)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} ancillary = {0};
+	DESCRIPTORS_ROOM(1) room;
 	struct iovec part = {.iov_base = (char *)text, .iov_len = size};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t sent;
 
-	if (descriptor >= 0) {
-		struct cmsghdr *header;
-
-		message.msg_control = &ancillary;
-		message.msg_controllen = sizeof(ancillary.space);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
-	}
+	descriptors_attach(&message, &room, &descriptor, descriptor >= 0);
 	do {
 		sent = sendmsg(control->fd, &message, MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
@@ -176,25 +164,12 @@ static int send_call(struct bulkhead_control *control, const char *method, json_
 	return code;
 }
 
-/* Keeps the first descriptor of a message, closes the others. */
-static void keep_descriptors(struct bulkhead_control *control, struct msghdr *message)
+/* Keeps the first descriptor that comes during a call, closes the others. */
+static void keep_descriptor(struct bulkhead_control *control, struct msghdr *message)
 {
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
-		header = CMSG_NXTHDR(message, header)) {
-		size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	size_t max = control->descriptor < 0;
 
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-			if (control->descriptor < 0)
-				control->descriptor = fd;
-			else
-				close(fd);
-		}
-	}
+	descriptors_take(message, &control->descriptor, max);
 }
 
 /* Waits for the descriptor to be readable; timeout_ms < 0: for ever. */
@@ -211,15 +186,12 @@ static int wait_readable(struct bulkhead_control *control, int timeout_ms)
 /* The next message, as a new reference. */
 static int receive(struct bulkhead_control *control, int timeout_ms, json_t **out)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(IPC_DESCRIPTORS_MAX * sizeof(int))];
-	} ancillary;
+	DESCRIPTORS_ROOM(IPC_DESCRIPTORS_MAX) room;
 	struct iovec part = {.iov_base = control->buffer, .iov_len = sizeof(control->buffer)};
 	struct msghdr message = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = &ancillary,
-		.msg_controllen = sizeof(ancillary)};
+		.msg_control = &room,
+		.msg_controllen = sizeof(room)};
 	ssize_t size;
 	int code = wait_readable(control, timeout_ms);
 
@@ -230,7 +202,7 @@ static int receive(struct bulkhead_control *control, int timeout_ms, json_t **ou
 		return -errno;
 	if (size == 0)
 		return -ECONNRESET;
-	keep_descriptors(control, &message);
+	keep_descriptor(control, &message);
 	*out = json_loadb(control->buffer, (size_t)size, 0, NULL);
 	return *out ? 0 : -EPROTO;
 }

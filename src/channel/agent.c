@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/agent.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -66,27 +67,14 @@ void agent_forget_all(void)
 		client_close(list_entry(node, struct client, node));
 }
 
-union agent_control {
-	struct cmsghdr header;
-	char bytes[CMSG_SPACE(sizeof(int) * ATTACH_DESCRIPTORS)];
-	char credentials[CMSG_SPACE(sizeof(struct ucred))];
-};
-
 static int agent_send_to(
 	int fd, const struct attach_notice *notice, const int *descriptors, size_t count)
 {
 	struct iovec part = {(void *)notice, sizeof(*notice)};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-	union agent_control control = {0};
+	DESCRIPTORS_ROOM(ATTACH_DESCRIPTORS) room;
 
-	if (count > 0) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
-	}
+	descriptors_attach(&header, &room, descriptors, count);
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
@@ -117,11 +105,14 @@ static int client_read(struct client *client)
 {
 	struct attach_request request;
 	struct iovec part = {&request, sizeof(request)};
-	union agent_control control;
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char credentials[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
 	struct msghdr header = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = control.credentials,
-		.msg_controllen = sizeof(control.credentials)};
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
 	ssize_t size = recvmsg(client->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int status;
 

@@ -2,17 +2,14 @@
 /* The socket of a channel: whole messages with descriptors in and out, and the send queue. */
 #include "ipc/channel.h"
 
+#include "base/descriptors.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-union ipc_control {
-	struct cmsghdr header; /* for its alignment */
-	char space[CMSG_SPACE(IPC_DESCRIPTORS_MAX * sizeof(int))];
-};
 
 void ipc_close_descriptors(int *descriptors, size_t descriptor_count)
 {
@@ -42,21 +39,10 @@ static int ipc_socket_send(
 {
 	struct iovec part = {text, size};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-	union ipc_control control;
+	DESCRIPTORS_ROOM(IPC_DESCRIPTORS_MAX) room;
 	ssize_t sent;
 
-	if (descriptor_count > 0) {
-		struct cmsghdr *cmsg;
-
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(descriptor_count * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(descriptor_count * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), descriptors, descriptor_count * sizeof(int));
-	}
+	descriptors_attach(&header, &room, descriptors, descriptor_count);
 	do
 		sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
@@ -140,30 +126,15 @@ void ipc_transport_clear(struct ipc_channel *channel)
 		ipc_outgoing_destroy(channel, list_entry(node, struct ipc_outgoing, node));
 }
 
-static void ipc_collect_descriptors(
-	struct msghdr *header, int *descriptors, size_t *descriptor_count)
-{
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
-		size_t count;
-
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		/* The control buffer has no room for more than the maximum. */
-		memcpy(descriptors + *descriptor_count, CMSG_DATA(cmsg), count * sizeof(int));
-		*descriptor_count += count;
-	}
-}
-
 int ipc_transport_receive(
 	struct ipc_channel *channel, size_t *size, int *descriptors, size_t *descriptor_count)
 {
 	struct iovec part = {channel->buffer, IPC_MESSAGE_SIZE};
-	union ipc_control control;
+	DESCRIPTORS_ROOM(IPC_DESCRIPTORS_MAX) room;
 	struct msghdr header = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_control = &room,
+		.msg_controllen = sizeof(room)};
 	ssize_t got;
 
 	*descriptor_count = 0;
@@ -172,7 +143,7 @@ int ipc_transport_receive(
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
-	ipc_collect_descriptors(&header, descriptors, descriptor_count);
+	*descriptor_count = descriptors_take(&header, descriptors, IPC_DESCRIPTORS_MAX);
 	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		ipc_close_descriptors(descriptors, *descriptor_count);
 		return -EMSGSIZE;

@@ -3,6 +3,7 @@
  * What the keeper holds for the next broker (keeper.h), and how that one takes it. Each item is put
  * again when it changes, before anybody is told of the change.
  */
+#include "base/descriptors.h"
 #include "main/broker_state.h"
 #include "main/death.h"
 #include "main/keeper.h"
@@ -40,22 +41,12 @@ static_assert(sizeof(struct role_item) <= KEEPER_DATA_MAX, "fits a message");
 static void send_to_keeper(struct broker *broker, const struct keeper_message *message,
 	size_t data_size, const int *descriptors, size_t descriptor_count)
 {
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char space[CMSG_SPACE(KEEPER_DESCRIPTORS_MAX * sizeof(int))];
-	} control = {0};
+	DESCRIPTORS_ROOM(KEEPER_DESCRIPTORS_MAX) room;
 	struct iovec part = {(void *)message, offsetof(struct keeper_message, data) + data_size};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
 	struct pollfd writable = {.fd = broker->keeper_fd, .events = POLLOUT};
 
-	if (descriptor_count > 0) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(descriptor_count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(descriptor_count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), descriptors, descriptor_count * sizeof(int));
-	}
+	descriptors_attach(&header, &room, descriptors, descriptor_count);
 	while (sendmsg(broker->keeper_fd, &header, MSG_NOSIGNAL) < 0) {
 		if (errno == EAGAIN)
 			poll(&writable, 1, -1);

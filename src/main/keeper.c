@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "main/keeper.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "main/backoff.h"
 #include "main/broker.h"
@@ -164,19 +165,15 @@ static void change_store(struct keeper *keeper, struct keeper_message *message, 
 static bool receive(struct keeper *keeper)
 {
 	static struct keeper_message message;
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char space[CMSG_SPACE(KEEPER_DESCRIPTORS_MAX * sizeof(int))];
-	} control;
+	DESCRIPTORS_ROOM(KEEPER_DESCRIPTORS_MAX) room;
 	struct iovec part = {&message, sizeof(message)};
 	struct msghdr header = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_control = &room,
+		.msg_controllen = sizeof(room)};
 	ssize_t size = recvmsg(keeper->fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	struct cmsghdr *cmsg = size > 0 ? CMSG_FIRSTHDR(&header) : NULL;
 	int descriptors[KEEPER_DESCRIPTORS_MAX];
-	size_t count = 0;
+	size_t count;
 
 	if (size == 0) {
 		close(keeper->fd);
@@ -184,10 +181,7 @@ static bool receive(struct keeper *keeper)
 	}
 	if (size <= 0)
 		return false;
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
-		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(descriptors, CMSG_DATA(cmsg), count * sizeof(int));
-	}
+	count = descriptors_take(&header, descriptors, KEEPER_DESCRIPTORS_MAX);
 	if ((size_t)size >= offsetof(struct keeper_message, data) && count == 0
 		&& message.operation == KEEPER_NOTIFY)
 		notify(&message, (size_t)size);

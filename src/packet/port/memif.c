@@ -2,6 +2,7 @@
 #include "packet/port/memif.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "packet/engine/publish.h"
@@ -92,21 +93,12 @@ static void leave(struct connection *connection)
 static bool send_message(int fd, const struct memif_message *message, int descriptor)
 {
 	uint8_t bytes[MEMIF_MESSAGE_SIZE];
-	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = {0};
+	DESCRIPTORS_ROOM(1) room;
 	struct iovec vector = {bytes, sizeof(bytes)};
 	struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
 
 	memif_message_encode(message, bytes);
-	if (descriptor >= 0) {
-		struct cmsghdr *rights = (struct cmsghdr *)(void *)control;
-
-		header.msg_control = control;
-		header.msg_controllen = sizeof(control);
-		*rights = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS};
-		memcpy(CMSG_DATA(rights), &descriptor, sizeof(descriptor));
-	}
+	descriptors_attach(&header, &room, &descriptor, descriptor >= 0);
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(bytes);
 }
 
@@ -147,42 +139,24 @@ static void refuse(struct connection *connection, const char *why)
 
 /* --- Messages --- */
 
-/* Takes all descriptors out of the message; *fd is the only one, -1 when there is none. False:
- * there were more. */
+/* Takes the descriptor out of the message: *fd, -1 when there is none. False: there were more, for
+ * which it has no room. */
 static bool take_descriptors(struct msghdr *header, int *fd)
 {
-	bool is_good = !(header->msg_flags & MSG_CTRUNC);
-
 	*fd = -1;
-	for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at; at = CMSG_NXTHDR(header, at)) {
-		size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int each;
-
-			memcpy(&each, CMSG_DATA(at) + i * sizeof(int), sizeof(each));
-			if (*fd < 0) {
-				*fd = each;
-				continue;
-			}
-			close(each);
-			is_good = false;
-		}
-	}
-	return is_good;
+	(void)descriptors_take(header, fd, 1);
+	return !(header->msg_flags & MSG_CTRUNC);
 }
 
 /* 1: *message and *fd (owned, -1: none); 0: nothing yet; else the connection's end, and why. */
 static int receive_message(int from, struct memif_message *message, int *fd, const char **why)
 {
 	uint8_t bytes[MEMIF_MESSAGE_SIZE];
-	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))];
+	DESCRIPTORS_ROOM(1) room;
 	struct iovec vector = {bytes, sizeof(bytes)};
 	struct msghdr header = {.msg_iov = &vector,
 		.msg_iovlen = 1,
-		.msg_control = control,
+		.msg_control = &room,
 		.msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t size = recvmsg(from, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 

@@ -137,8 +137,25 @@ static void handle_revoke(struct ipc_request *request, void *context)
 
 /* --- channel.policy, channel.partitions --- */
 
-static json_t *rule_json(const struct cmm *cmm, const struct policy_rule *rule)
+/* A page of the rows with these numbers. */
+static void reply_page(struct ipc_request *request, const struct cmm *cmm, const char *name,
+	uint32_t count, json_t *(*make)(const struct cmm *cmm, uint32_t index))
 {
+	const json_t *params = ipc_request_params(request);
+	uint32_t index = cursor_of(params), end = index + (uint32_t)api_page_limit(params);
+	json_t *rows = json_array(), *result = json_pack("{s:o}", name, rows);
+
+	for (; index < end && index < count; index++)
+		json_array_append_new(rows, make(cmm, index));
+	if (end < count)
+		set_next(result, end);
+	ipc_reply(request, result);
+}
+
+static json_t *rule_json(const struct cmm *cmm, uint32_t index)
+{
+	const struct policy_rule *rule = &cmm->policy->rules[index];
+
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "rule", rule->name, "from",
 		rule->from, "to", rule->to, "channels_max", (json_int_t)rule->channel_max,
 		"senders", (json_int_t)cmm_count_rule(cmm, rule, ATTACH_SEND), "receivers",
@@ -148,22 +165,15 @@ static json_t *rule_json(const struct cmm *cmm, const struct policy_rule *rule)
 
 static void handle_policy(struct ipc_request *request, void *context)
 {
-	const json_t *params = ipc_request_params(request);
-	const struct channel_role *role = context;
-	const struct policy *policy = role->cmm.policy;
-	uint32_t start = cursor_of(params), end = start + (uint32_t)api_page_limit(params);
-	json_t *rules = json_array(), *result = json_pack("{s:o}", "rules", rules);
+	const struct cmm *cmm = &((const struct channel_role *)context)->cmm;
 
-	for (uint32_t i = start; i < end && i < policy->rule_count; i++)
-		json_array_append_new(rules, rule_json(&role->cmm, &policy->rules[i]));
-	if (end < policy->rule_count)
-		set_next(result, end);
-	ipc_reply(request, result);
+	reply_page(request, cmm, "rules", cmm->policy->rule_count, rule_json);
 }
 
-static json_t *partition_json(const struct partition *partition)
+static json_t *partition_json(const struct cmm *cmm, uint32_t index)
 {
-	const struct policy_partition *settings = partition->settings;
+	const struct policy_partition *settings = &cmm->policy->partitions[index];
+	const struct partition *partition = cmm_find_partition(cmm, settings->name);
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "partition",
 		partition->name, "socket", settings->socket, "processes",
@@ -177,18 +187,9 @@ static json_t *partition_json(const struct partition *partition)
 
 static void handle_partitions(struct ipc_request *request, void *context)
 {
-	const json_t *params = ipc_request_params(request);
-	const struct channel_role *role = context;
-	const struct policy *policy = role->cmm.policy;
-	uint32_t start = cursor_of(params), end = start + (uint32_t)api_page_limit(params);
-	json_t *list = json_array(), *result = json_pack("{s:o}", "partitions", list);
+	const struct cmm *cmm = &((const struct channel_role *)context)->cmm;
 
-	for (uint32_t i = start; i < end && i < policy->partition_count; i++)
-		json_array_append_new(list,
-			partition_json(cmm_find_partition(&role->cmm, policy->partitions[i].name)));
-	if (end < policy->partition_count)
-		set_next(result, end);
-	ipc_reply(request, result);
+	reply_page(request, cmm, "partitions", cmm->policy->partition_count, partition_json);
 }
 
 /* --- channel.peers --- */
@@ -211,9 +212,10 @@ static json_t *drops_json(const struct link_counts *counts)
 	return list;
 }
 
-static json_t *peer_json(const struct peer *peer)
+static json_t *peer_json(const struct cmm *cmm, uint32_t index)
 {
-	const struct policy_peer *settings = peer->settings;
+	const struct policy_peer *settings = &cmm->policy->peers[index];
+	const struct peer *peer = cmm_find_peer(cmm, settings->name);
 	const struct link_counts *counts = &peer->link->counts;
 	bool is_up = link_is_attached(peer->link);
 	uint64_t since_ns = clock_monotonic_ns() - peer->changed_ns;
@@ -241,18 +243,9 @@ static json_t *peer_json(const struct peer *peer)
 
 static void handle_peers(struct ipc_request *request, void *context)
 {
-	const json_t *params = ipc_request_params(request);
-	const struct channel_role *role = context;
-	const struct policy *policy = role->cmm.policy;
-	uint32_t start = cursor_of(params), end = start + (uint32_t)api_page_limit(params);
-	json_t *list = json_array(), *result = json_pack("{s:o}", "peers", list);
+	const struct cmm *cmm = &((const struct channel_role *)context)->cmm;
 
-	for (uint32_t i = start; i < end && i < policy->peer_count; i++)
-		json_array_append_new(
-			list, peer_json(cmm_find_peer(&role->cmm, policy->peers[i].name)));
-	if (end < policy->peer_count)
-		set_next(result, end);
-	ipc_reply(request, result);
+	reply_page(request, cmm, "peers", cmm->policy->peer_count, peer_json);
 }
 
 /* --- channel.stats --- */

@@ -258,8 +258,8 @@ static int open_end(struct state_row *row, uint32_t channel, uint32_t message_ma
 		.message_max = message_max < row->message_max ? message_max : row->message_max,
 		.interval_ns = cmm_interval_ns(cmm_rule_of(row)),
 		.limit = row->view.capacity,
-		/* A sender goes on when the peer knows of it. */
-		.is_paused = true,
+		/* A sender goes on when the peer knows of it; a receiver's peer does. */
+		.is_paused = row->direction == ATTACH_SEND,
 		.is_named = true};
 	/* New memory: positions are 0, whatever the process has written there since. */
 	end->from.view = end->to.view = row->view;
@@ -345,14 +345,6 @@ void cmm_far_exception(const struct state_row *row)
 		say_refuse(row->remote->peer, row->far->channel, ATTACH_REASON_KEY_SET);
 }
 
-static void say_resume(struct state_row *row)
-{
-	struct cmm_frame frame = {.type = CMM_RESUME, .channel = row->id};
-
-	link_end_position(row->far, &frame.sequence, &frame.limit);
-	link_send(row->remote->peer->link, &frame);
-}
-
 /* What the peer has to know of a row when the link is up again. */
 static void say_row(struct state_row *row)
 {
@@ -361,7 +353,7 @@ static void say_row(struct state_row *row)
 	else if (row->direction == ATTACH_SEND)
 		cmm_far_authorised(row);
 	else if (row->far)
-		say_resume(row);
+		link_resume_receiver(row->far);
 	else if (row->wants_connect)
 		cmm_far_connect(row);
 }

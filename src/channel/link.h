@@ -71,11 +71,11 @@ struct link {
 	struct link_stream stream;
 	/* The lane's, and control's while that rests. */
 	size_t tx_start, tx_end, rx_start, rx_end;
-	size_t control_size;     /* of the frame that control has taken; 0: none */
-	bool has_waiting_ends;   /* for room in tx */
-	struct link_end *filled; /* has messages that its process does not see yet */
-	uint32_t has_control;    /* a frame for the control thread is there: relaxed */
-	int32_t failure;         /* negative errno: the stream is over; relaxed */
+	size_t control_size;           /* of the frame that control has taken; 0: none */
+	bool has_waiting_ends;         /* for room in tx */
+	struct link_end *filled;       /* has messages that its process does not see yet */
+	uint32_t has_control;          /* a frame for the control thread is there: relaxed */
+	int32_t failure;               /* negative errno: the stream is over; relaxed */
 };
 
 struct link_end_counts {
@@ -102,7 +102,7 @@ struct link_end {
 	struct ring_consumer from; /* of a sender: the next to be sent */
 	uint64_t acknowledged;     /* position that the peer has; of a receiver: what was told */
 	uint64_t counted;          /* position up to which messages were counted */
-	bool is_paused;            /* a sender's, until the peer has said where to go on */
+	bool is_paused;            /* until the receiver's host has said where to go on */
 	struct ring_producer to;   /* of a receiver */
 	uint32_t size, offset;     /* of the message that is under way in pieces */
 	bool is_idle;              /* a sender's: nothing to send, so it listens to its process */
@@ -133,12 +133,14 @@ int link_next_control(struct link *link, struct cmm_frame *out);
 /* Behind what is queued. Nothing is sent without a stream; one that takes no more is over. */
 void link_send(struct link *link, const struct cmm_frame *frame);
 
+/* The link has a stream. */
 int link_add_end(struct link *link, struct link_end *end);
 /* with_rest: what the sender has published goes before, as far as the peer takes it at once. */
 void link_remove_end(struct link_end *end, bool with_rest);
 /* The sender goes on from what the peer has. -EPROTO: that cannot be. */
 int link_resume_end(struct link_end *end, uint64_t sequence, uint64_t limit);
-/* Where the receiver is: what the peer needs to resume. */
-void link_end_position(struct link_end *end, uint64_t *sequence, uint64_t *limit);
+/* Tells the peer where the receiver is, so that its sender goes on there (RESUME); since the link
+ * was attached nothing else was said of it. */
+void link_resume_receiver(struct link_end *end);
 /* NULL: none. */
 struct link_end *link_find_end(const struct link *link, bool is_sender, uint32_t channel);

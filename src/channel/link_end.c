@@ -251,10 +251,10 @@ static void receiver_tell(struct link_end *end, uint64_t limit)
 	link_queue(end->link, &frame);
 }
 
+/* An end that is paused touches nothing of the link: it may have no stream. */
 static bool receiver_can_tell(const struct link_end *end)
 {
-	return link_is_attached(end->link) && !end->link->failure
-		&& link_tx_waiting(end->link) < LINK_TX_DATA;
+	return !end->is_paused && !end->link->failure && link_tx_waiting(end->link) < LINK_TX_DATA;
 }
 
 static enum lane_result receiver_move(struct link_end *end)
@@ -293,13 +293,20 @@ static bool receiver_arm(struct link_end *end)
 	return receiver_limit(end) - end->limit < part;
 }
 
-void link_end_position(struct link_end *end, uint64_t *sequence, uint64_t *limit)
+void link_resume_receiver(struct link_end *end)
 {
-	lane_pause(end->link->lane);
-	end->acknowledged = *sequence = end->to.tail;
-	end->limit = *limit = receiver_limit(end);
+	struct link *link = end->link;
+	struct cmm_frame frame = {.type = CMM_RESUME, .channel = end->channel};
+
+	lane_pause(link->lane);
+	end->acknowledged = frame.sequence = end->to.tail;
+	end->limit = frame.limit = receiver_limit(end);
+	end->is_paused = false;
+	if (!link->failure)
+		link_queue(link, &frame);
+	lane_activate(&link->member);
 	lane_activate(&end->member);
-	lane_resume(end->link->lane);
+	lane_resume(link->lane);
 }
 
 /* --- Members of a lane --- */
@@ -312,7 +319,8 @@ static enum lane_result end_move(struct lane_member *member, struct stamp *scrat
 	if (!end->is_sender)
 		return receiver_move(end);
 	result = sender_move(end, scratch, now_ns, LINK_TX_DATA);
-	if (result == LANE_MOVED)
+	/* One that failed may have said something before. */
+	if (result == LANE_MOVED || result == LANE_FAILED)
 		link_flush(end->link);
 	return result;
 }

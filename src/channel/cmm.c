@@ -96,6 +96,7 @@ static void cmm_row_free(
 	state_table_remove(&row->partition->rows, row);
 	list_remove(&row->session_node);
 	key_table_release(&row->partition->cmm->keys, row->key_slot);
+	explicit_bzero(secret_bytes(row->partition->cmm->scratch), sizeof(struct stamp));
 	ring_memory_unmap(&row->view);
 	close(row->bell);
 	close(row->wake);

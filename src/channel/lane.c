@@ -395,6 +395,8 @@ void lane_remove(struct lane_member *member, bool with_rest)
 	lane_pause(lane);
 	if (with_rest && member->ops->move_rest)
 		member->ops->move_rest(member, secret_bytes(lane->scratch), lane->now_ns);
+	/* Its key was there. */
+	explicit_bzero(secret_bytes(lane->scratch), sizeof(struct stamp));
 	lane_forget(lane, member);
 	lane_resume(lane);
 }

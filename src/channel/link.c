@@ -82,6 +82,19 @@ static void link_wake_waiting(struct link *link)
 	}
 }
 
+/* Keys of channels that have ended do not stay, once their frames have gone. */
+static void link_wipe(struct link *link)
+{
+	if (link->tx_is_stale && link_tx_waiting(link) == 0) {
+		explicit_bzero(link->memory->tx, sizeof(link->memory->tx));
+		link->tx_is_stale = false;
+	}
+	if (link->rx_is_stale && link->rx_start == link->rx_end) {
+		explicit_bzero(link->memory->rx, sizeof(link->memory->rx));
+		link->rx_is_stale = false;
+	}
+}
+
 void link_flush(struct link *link)
 {
 	while (link->tx_start < link->tx_end && !link->failure) {
@@ -99,6 +112,7 @@ void link_flush(struct link *link)
 	}
 	if (link->tx_start == link->tx_end)
 		link->tx_start = link->tx_end = 0;
+	link_wipe(link);
 	link_wake_waiting(link);
 }
 
@@ -134,6 +148,7 @@ static void link_parse(struct link *link, struct stamp *scratch)
 	link_settle(link);
 	if (link->rx_start == link->rx_end)
 		link->rx_start = link->rx_end = 0;
+	link_wipe(link);
 }
 
 /* Bytes read, 0: none now. */
@@ -264,6 +279,7 @@ void link_detach(struct link *link)
 	lane_pause(link->lane);
 	link_pause_ends(link);
 	link->stream.fd = -1;
+	explicit_bzero(link->memory, sizeof(*link->memory));
 	lane_resume(link->lane);
 	link->stream.close(link->stream.context);
 }
@@ -297,6 +313,7 @@ static int link_take_control(struct link *link, struct cmm_frame *out)
 
 	link->rx_start += link->control_size;
 	at += link->control_size;
+	explicit_bzero(link->memory->control, link->control_size);
 	link->control_size = 0;
 	taken = cmm_frame_read(at, link->rx_end - link->rx_start, out);
 	if (taken <= 0 || out->type == CMM_DATA || out->type == CMM_ACK)
@@ -381,6 +398,10 @@ void link_remove_end(struct link_end *end, bool with_rest)
 	list_remove(&end->node);
 	lane_resume(link->lane);
 	lane_remove(&end->member, with_rest);
+	lane_pause(link->lane);
+	link->tx_is_stale = link->rx_is_stale = true;
+	link_wipe(link);
+	lane_resume(link->lane);
 }
 
 int link_resume_end(struct link_end *end, uint64_t sequence, uint64_t limit)

@@ -73,6 +73,7 @@ struct link {
 	size_t tx_start, tx_end, rx_start, rx_end;
 	size_t control_size;           /* of the frame that control has taken; 0: none */
 	bool has_waiting_ends;         /* for room in tx */
+	bool tx_is_stale, rx_is_stale; /* there are keys of ends that are gone: to be wiped */
 	struct link_end *filled;       /* has messages that its process does not see yet */
 	uint32_t has_control;          /* a frame for the control thread is there: relaxed */
 	int32_t failure;               /* negative errno: the stream is over; relaxed */

@@ -66,6 +66,39 @@ static void an_end_that_was_removed_is_nobody_s(void **state)
 	open_end(&world.ours, receiver, RECEIVER, false);
 }
 
+/* Whether the link has the key in what was or is to be said or heard. */
+static bool has_key(void)
+{
+	const struct link_memory *memory = world.ours.link->memory;
+	bool is_there;
+
+	lane_pause(world.ours.lane);
+	is_there = memmem(memory, sizeof(*memory), key, sizeof(key)) != NULL;
+	lane_resume(world.ours.lane);
+	return is_there;
+}
+
+/* Of frames that came and went (C7). */
+static void the_key_of_an_end_that_is_gone_does_not_stay(void **state)
+{
+	struct cmm_frame frame;
+
+	go_on(0, CAPACITY);
+	say(&world.ours.sender, "out", 3);
+	expect_message(0, "out");
+	tell_message(0, "in");
+	assert_becomes(hears(&world.ours.receiver, "in", 2));
+	do
+		frame = hear();
+	while (frame.type != CMM_ACK);
+	assert_true(has_key());
+	close_end(&world.ours, &world.ours.sender);
+	close_end(&world.ours, &world.ours.receiver);
+	assert_false(has_key());
+	open_end(&world.ours, &world.ours.sender, SENDER, true);
+	open_end(&world.ours, &world.ours.receiver, RECEIVER, false);
+}
+
 /* --- Two links --- */
 
 #define MANY 30000U
@@ -163,6 +196,7 @@ int main(void)
 		LINK_TEST(a_peer_that_goes_ends_the_stream),
 		LINK_TEST(a_peer_that_does_not_read_ends_the_stream),
 		LINK_TEST(an_end_that_was_removed_is_nobody_s),
+		LINK_TEST(the_key_of_an_end_that_is_gone_does_not_stay),
 		LINK_TEST(nothing_is_lost_or_repeated_however_often_the_link_is),
 	};
 

@@ -173,6 +173,10 @@ class RawProcess:
             self.notices.append(notice)
         return notice
 
+    def take_over(self, endpoint):
+        """Binds an endpoint that a process which has just gone may still have for a moment."""
+        wait_until(lambda: self.ask(BIND, endpoint=endpoint)["status"] == 0, 20, 0.01, "the endpoint")
+
     def authorise(self, endpoint, direction, remote, remote_endpoint, **more):
         """A row; returns its number and its ring, or the (negative) error and None."""
         answer = self.ask(AUTHORISE, endpoint=endpoint, direction=direction, remote=remote,

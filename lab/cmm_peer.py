@@ -61,8 +61,8 @@ class CmmPeer:
         self.stream.settimeout(20)
         self.buffer = b""
         self.others = []
-        incarnation = incarnation or int.from_bytes(os.urandom(8), "big") | 1
-        self.send(frame(HELLO, HELLO_BODY.pack(MAGIC, 1, incarnation)))
+        self.own_incarnation = incarnation or int.from_bytes(os.urandom(8), "big") | 1
+        self.send(frame(HELLO, HELLO_BODY.pack(MAGIC, 1, self.own_incarnation)))
         self.incarnation = HELLO_BODY.unpack(self.receive()[1])[2]
         if says_synced:
             self.send(frame(SYNCED))
@@ -86,7 +86,11 @@ class CmmPeer:
         return kind, self._read(length - HEADER.size)
 
     def expect(self, wanted):
-        """The body of the next frame of this kind; others are left out."""
+        """The body of the next frame of this kind; others are kept until they are expected."""
+        for index, (kind, body) in enumerate(self.others):
+            if kind == wanted:
+                del self.others[index]
+                return body
         while True:
             kind, body = self.receive()
             if kind == wanted:

@@ -70,6 +70,18 @@ def raw(lab, partition, *endpoints):
     return process
 
 
+def heir(lab, partition, endpoint):
+    """The next process with this endpoint; also of a role that is just coming back."""
+    def come():
+        try:
+            return raw(lab, partition)
+        except (OSError, channels.Gone):
+            return None
+    process = wait_until(come, 20, what="the partition's socket")
+    process.take_over(endpoint)
+    return process
+
+
 def wait_up(daemon, count=2):
     wait_until(lambda: len(channels.rows(daemon, state="up")) == count, 20, what="the channels")
 

@@ -9,6 +9,7 @@
     and in the story of three nodes app on hv3 likewise
 """
 
+import copy
 import os
 import struct
 import subprocess
@@ -19,7 +20,7 @@ from lab import channels
 from lab.channels import BIND, CONNECT, DOWN, EXCEPTION, KEY, PEER, RECEIVE, REFUSED, REVOKE, SEND, UP
 from lab.links import Authority, Hosts
 from lab.netns import wait_until
-from tests.scenario.channel_hosts import EKEYREJECTED, EPIPE
+from tests.scenario.channel_hosts import EKEYREJECTED, EPERM, EPIPE
 from tests.scenario.test_hostile_channels import has_key, keys_of
 
 EINPROGRESS = -115
@@ -264,7 +265,8 @@ def test_a_slow_reader_stops_its_own_channel_alone(two):
 
 
 def test_three_nodes(make_hosts):
-    """C8: each of three hosts sends to both others."""
+    """C8: each of three hosts sends to both others. What the third one wants of a channel between the first
+    and the second is refused (C3), and one that is stopped says so (C9)."""
     def change(host):
         host.config["control"]["metrics"] = "127.0.0.1:9580"
     three = make_hosts(count=3, change=change)
@@ -285,6 +287,19 @@ def test_three_nodes(make_hosts):
         assert f'bulkhead_channel_link_drops_total{{peer="{name}",reason="forged"}} 0' in text
     table = three[2].daemon.command("channel", "peers").stdout
     assert "198.51.100.1:9590" in table and max(len(line) for line in table.splitlines()) <= 80
+    web, app = raw(three[0], 5), raw(three[2], 6)
+    sender, _ = web.authorise(5, SEND, "hv2/db", 6)
+    receiver, _ = app.authorise(6, RECEIVE, "hv1/web", 5)
+    app.ask(KEY, row=receiver)
+    app.ask(CONNECT, row=receiver)
+    told = web.notice(REFUSED)
+    assert (told["row"], told["reason"], told["partition"]) == (sender, "wrong-partition", "hv3/app")
+    assert app.notice(REFUSED)["reason"] == "wrong-partition"
+    sender, sending = web.authorise(5, SEND, "hv3/app", 6)
+    web.notice(UP)
+    three[2].daemon.stop()
+    assert web.notice(DOWN)["reason"] == "stopped"
+    wait_until(lambda: sending.end() == "stopped", what="the end in the ring")
 
 
 # --- Ends ---
@@ -330,6 +345,38 @@ def test_death_of_a_role(make_hosts, dies):
     # What was in the rings when it died: 512 KiB at most.
     assert got["missing"] < 512 * 1024 / 40
     two.wait_up()
+
+
+def test_live_changes(two):
+    """C10: a rule that goes closes its channels on both hosts, with the reason, and nobody else's; a peer goes
+    and comes."""
+    beside = flow(two, (15, 16))
+    web, db = raw(two[0], 5), raw(two[1], 6)
+    row, sending = db.authorise(6, SEND, "hv1/web", 5)
+    row, receiving = web.authorise(5, RECEIVE, "hv2/db", 6)
+    assert web.ask(KEY, row=row)["status"] == 0
+    assert web.ask(CONNECT, row=row)["status"] == EINPROGRESS
+    web.notice(UP)
+    db.notice(UP)
+    before = copy.deepcopy(two[0].daemon.config)
+
+    def forbid(config):
+        del config["channels"]["allow"]["from-hv2"]
+    two[0].daemon.apply(forbid)
+    assert web.notice(DOWN)["reason"] == db.notice(DOWN)["reason"] == "policy"
+    assert web.authorise(5, RECEIVE, "hv2/db", 6) == (EPERM, None)
+    wait_flowing(two[1])
+
+    def forget(config):
+        config["channels"].update(peers={}, allow={})
+    two[0].daemon.apply(forget)
+    for process in beside:
+        assert channels.peer_result(process)["reason"] == "policy"
+    two[0].daemon.apply(lambda config: config.update(before))
+    two.wait_up()
+    (_, sending), (_, receiving) = stand_up(web, db)
+    sending.put(b"again")
+    assert receiving.wait_message() == b"again"
 
 
 # --- The link ---
@@ -441,6 +488,10 @@ def test_keys_of_links_are_nowhere_else(two):
     os.kill(channels.rows(two[0].daemon)[0]["pid"], 9)
     assert channels.peer_result(receiver)["reason"] == "peer-gone"
     sender.wait(20)
+    # With the channel its key goes, from the roles, too.
+    for host in two.hosts:
+        wait_until(lambda: not channels.rows(host.daemon), what="the end of the row")
+        assert not has_key(host.daemon.role_pid("channel"), keys)
 
 
 # --- Who is not let in ---

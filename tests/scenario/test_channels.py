@@ -275,6 +275,70 @@ def test_channels_outlive_control_and_broker(alone):
     assert result["messages"] == delivered(daemon) > 2000
 
 
+# The seed's figure 5, as far as one comes: rows of the receiver's and of both sides, a key, a request that is
+# made before the sender's row, a channel that stands, a message on its way.
+STEPS = ("502", "503", "504", "508 before 503", "514", "516")
+
+
+def take_steps(web, db, last):
+    """Up to this step; returns the rings of sender and receiver, as far as there are such."""
+    receiver, receiving = db.authorise(6, RECEIVE, "web", 5)
+    sending = None
+    if last != "502" and last != "508 before 503":
+        _, sending = web.authorise(5, SEND, "db", 6)
+    if last not in ("502", "503"):
+        assert db.ask(KEY, row=receiver)["status"] == 0
+    if last not in ("502", "503", "504"):
+        assert db.ask(CONNECT, row=receiver)["status"] == (0 if sending else ENOENT)
+    if last == "516":
+        sending.put(b"last words")
+    return sending, receiving
+
+
+@pytest.mark.parametrize("dies", ["sender", "receiver"])
+def test_death_of_a_process_at_every_step(host, dies):
+    """C9: the other end's row stays while nothing stands, and ends with the channel; what was said is heard;
+    and another process takes the dead one's place."""
+    for step in STEPS:
+        web, db = heir(host, "web", 5), heir(host, "db", 6)
+        _, receiving = take_steps(web, db, step)
+        dead, other = (web, db) if dies == "sender" else (db, web)
+        dead.close()
+        if step in ("514", "516"):
+            assert other.notice(DOWN)["reason"] == "peer-gone"
+        if step == "516" and dies == "sender":
+            assert receiving.wait_message() == b"last words"
+        wait_until(lambda: {row["partition"] for row in channels.rows(host.daemon)} <= {other.name}, what="its end")
+        for row in channels.rows(host.daemon):
+            assert other.ask(REVOKE, row=row["channel"])["status"] == 0
+        other.notices.clear()  # of the channel that was
+        new = heir(host, dead.name, 5 if dies == "sender" else 6)
+        meet(*((new, other) if dies == "sender" else (other, new)), step.encode())
+
+
+def meet(web, db, message):
+    """A channel stands between the two, and has a message; then both go."""
+    (_, sending), (_, receiving) = channels.stand_up(web, db)
+    sending.put(message)
+    assert receiving.wait_message() == message
+    web.close()
+    db.close()
+
+
+def test_death_of_the_role_at_every_step(alone):
+    """C9: SIGKILL of the mechanism: both ends hear of it, attach again, and come to a channel."""
+    for step in STEPS:
+        web, db = heir(alone, "web", 5), heir(alone, "db", 6)
+        take_steps(web, db, step)
+        pid = alone.daemon.kill_role("channel")
+        for process in (web, db):
+            with pytest.raises(channels.Gone):
+                while True:
+                    process.receive()
+        alone.daemon.wait_role("channel", pid)
+        meet(heir(alone, "web", 5), heir(alone, "db", 6), step.encode())
+
+
 # --- Limits ---
 
 
@@ -326,8 +390,9 @@ def test_the_rate_of_a_rule_is_kept(lab):
     lab.channel_folders = channels.configure(lab, allow={"web-db": {**BOTH_WAYS["web-db"], "rate": "2k/s"}})
     lab.start()
     web, db = raw(lab, "web", 5), raw(lab, "db", 6)
-    (_, sending), (_, receiving) = channels.stand_up(web, db)
+    # Before the channel is made: the lane's clock, which may be behind ours, is not behind that.
     start = time.monotonic()
+    (_, sending), (_, receiving) = channels.stand_up(web, db)
     for number in range(1000):
         sending.put(struct.pack("=Q", number))
     for _ in range(1000):

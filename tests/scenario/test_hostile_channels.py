@@ -8,6 +8,7 @@
 import os
 import pathlib
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -227,10 +228,14 @@ def keys_of(pid):
     return found
 
 
+def pattern_of(keys):
+    """Finds a half of any of them."""
+    return re.compile(b"|".join(re.escape(part) for key in keys for part in (key[:16], key[16:])))
+
+
 def has_key(pid, keys):
     """Whether a part of a key is anywhere in a process's memory: what a core dump of it would hold."""
-    parts = [key[:16] for key in keys] + [key[16:] for key in keys]
-    pattern = re.compile(b"|".join(map(re.escape, parts)))
+    pattern = pattern_of(keys)
     rest = b""
     for start, end, _ in mappings(pid):
         for piece in read_memory(pid, start, end):
@@ -271,6 +276,47 @@ def test_keys_are_nowhere_but_in_the_role(alone):
     for sender, receiver in flows:
         assert channels.peer_result(sender)["status"] == ECONNRESET
         assert channels.peer_result(receiver)["status"] == ECONNRESET
+
+
+def test_keys_are_in_no_core_dump(alone):
+    """C7: a process that has a channel leaves a core dump without its key, and the role leaves none. (Where the
+    system sends core dumps elsewhere, there is none to be found here.)"""
+    pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
+    daemon, folder = alone.daemon, alone.folder / "cores"
+    folder.mkdir(mode=0o777)
+
+    def allow():
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    sender, receiver = flow(alone, cwd=folder, preexec_fn=allow)
+    wait_up(daemon)
+    wait_flowing(daemon)
+    role = daemon.role_pid("channel")
+    keys = keys_of(role)
+    os.kill(channels.rows(daemon, direction="send")[0]["pid"], signal.SIGABRT)
+    assert channels.peer_result(receiver)["reason"] == "peer-gone"
+    sender.wait(20)
+    os.kill(role, signal.SIGABRT)
+    daemon.wait_role("channel", role)
+    assert "killed by SIGABRT" in daemon.log() and "core dumped" not in daemon.log()
+    if not pattern.startswith(("|", "/")):
+        cores = list(folder.iterdir())
+        assert len(cores) == 1
+        content = cores[0].read_bytes()
+        assert content.startswith(b"\x7fELF") and not pattern_of(keys).search(content)
+
+
+def test_keys_go_with_their_channels(host):
+    """C7: when a channel has ended, the role itself has its key no more."""
+    web, db = raw(host, "web", 5), raw(host, "db", 6)
+    (sender, sending), (_, receiving) = channels.stand_up(web, db)
+    sending.put(b"a message")
+    assert receiving.wait_message() == b"a message"
+    role = host.daemon.role_pid("channel")
+    keys = keys_of(role)
+    assert len(keys) == 1 and has_key(role, keys)
+    assert web.ask(REVOKE, row=sender)["status"] == 0
+    assert not keys_of(role) and not has_key(role, keys)
 
 
 def test_the_role_may_not_be_looked_into(host):

@@ -12,7 +12,8 @@ import pytest
 
 from lab import channels
 from lab.channels import BIND, CONNECT as ASK, DOWN, EXCEPTION, KEY, RECEIVE, REFUSED, REVOKE, SEND, UP
-from lab.cmm_peer import ACCEPT, ACK, CLOSE, CmmPeer, Stamp, connect, data, frame
+from lab.cmm_peer import (
+    ACCEPT, ACK, AUTHORISED, CLOSE, DATA, RESUME, SYNCED, CmmPeer, Stamp, connect, data, frame)
 from lab.links import PORT, Hosts
 from lab.netns import wait_until
 from lab.topology import Lab
@@ -23,7 +24,10 @@ KEY_BYTES = bytes(range(32))
 @pytest.fixture(scope="module")
 def shared():
     with Lab(partitions=()) as lab:
-        hosts = Hosts(lab, start=False)
+        def change(host):
+            if host.index == 1:
+                host.config["channels"]["allow"]["to-other"] = {"from": "web", "to": "hv2/other"}
+        hosts = Hosts(lab, change=change, start=False)
         hosts[0].daemon.start()
         yield hosts
         hosts.stop()
@@ -104,6 +108,117 @@ def test_forged_replayed_stale_and_misdirected_messages_are_dropped(one):
     assert channels.stats(one.daemon)["messages"] == 2
 
 
+def test_a_message_of_one_channel_is_not_another_one_s(one):
+    """C5: misdirected: right ids and key, on the other channel of the same peer."""
+    rogue = one.rogue()
+    web, _, ring, channel, stamp = receiving_from(one, rogue)
+    other_row, other_ring = web.authorise(5, RECEIVE, "hv2/db", 7)
+    assert web.ask(KEY, row=other_row)["status"] == 0
+    web.ask(ASK, row=other_row)
+    other, other_stamp = rogue.expect_connect()
+    rogue.accept(other)
+    web.notice(UP)
+    rogue.send(data(other, stamp, 0, b"misdirected"), data(channel, other_stamp, 0, b"misdirected"),
+               data(channel, stamp, 0, b"for the one"), data(other, other_stamp, 0, b"for the other"))
+    assert ring.wait_message() == b"for the one"
+    assert other_ring.wait_message() == b"for the other"
+    assert new_drops(one) == {"forged": 2}
+
+
+def come_again(one, rogue, is_restarted):
+    """The connection is lost, and made again; by another mechanism of that host, when it was restarted."""
+    rogue.close()
+    wait_until(lambda: one.peers()["hv2"]["state"] == "down", 20, what="the end of the link")
+    return one.rogue(incarnation=None if is_restarted else rogue.own_incarnation, says_synced=False)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_the_sender_s_host_goes_at_every_step(one, is_restarted):
+    """C9: what hv1 has asked it asks again; a channel goes on where it was, or ends when there is nobody who
+    knows of it."""
+    for step in ("502", "508", "514", "516"):
+        rogue = one.rogue()
+        web = one.raw(bind=BIND)
+        web.take_over(5)
+        row, ring = web.authorise(5, RECEIVE, "hv2/db", 6)
+        position = 0
+        if step != "502":
+            assert web.ask(KEY, row=row)["status"] == 0
+            web.ask(ASK, row=row)
+            channel, stamp = rogue.expect_connect()
+        if step in ("514", "516"):
+            rogue.accept(channel)
+            web.notice(UP)
+        if step == "516":
+            rogue.send(data(channel, stamp, 0, b"before"))
+            assert ring.wait_message() == b"before"
+            position = 16
+        rogue = come_again(one, rogue, is_restarted)
+        if step in ("514", "516") and is_restarted:
+            assert web.notice(DOWN)["reason"] == "peer-restarted"
+            wait_until(lambda: ring.end() == "peer-restarted", what="the end in the ring")
+        elif step in ("514", "516"):
+            assert struct.unpack_from(">IQ", rogue.expect(RESUME)) == (channel, position)
+            rogue.accept(channel)
+            rogue.send(frame(SYNCED), data(channel, stamp, position, b"behind"))
+            assert ring.wait_message() == b"behind"
+        else:
+            if step == "502":
+                assert web.ask(KEY, row=row)["status"] == 0
+                web.ask(ASK, row=row)
+            channel, stamp = rogue.expect_connect()
+            rogue.accept(channel)
+            web.notice(UP)
+            rogue.send(data(channel, stamp, 0, b"behind"))
+            assert ring.wait_message() == b"behind"
+        rogue.close()
+        web.close()
+        wait_until(lambda: not channels.rows(one.daemon), what="the end of the row")
+    assert new_drops(one) == {}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_the_receiver_s_host_goes_at_every_step(one, is_restarted):
+    """C9: the same; what was not acknowledged is sent again, and what was is not."""
+    for step in ("503", "514", "516", "524"):
+        rogue = one.rogue()
+        web = one.raw(bind=BIND)
+        web.take_over(5)
+        stamp = Stamp(11, 12, 5, 6, KEY_BYTES)
+        row, ring = web.authorise(5, SEND, "hv2/db", 6)
+        rogue.expect(AUTHORISED)
+        if step != "503":
+            rogue.send(connect(77, stamp, "web", "db"))
+            rogue.expect(ACCEPT)
+            web.notice(UP)
+        if step in ("516", "524"):
+            ring.put(b"before")
+            assert rogue.expect(DATA).endswith(b"before")
+        if step == "524":
+            rogue.send(frame(ACK, struct.pack(">IQQ", 77, 16, 1 << 18)))
+            wait_until(lambda: ring.word(channels.HEAD) == 16, what="the acknowledgement")
+        rogue = come_again(one, rogue, is_restarted)
+        if step == "503":
+            rogue.expect(AUTHORISED)
+            rogue.send(connect(77, stamp, "web", "db"), frame(SYNCED))
+            rogue.expect(ACCEPT)
+            web.notice(UP)
+            ring.put(b"behind")
+            assert rogue.expect(DATA).endswith(b"behind")
+        elif is_restarted:
+            assert web.notice(DOWN)["reason"] == "peer-restarted"
+        else:
+            assert struct.unpack_from(">I", rogue.expect(ACCEPT)) == (77,)
+            rogue.send(frame(RESUME, struct.pack(">IQQ", 77, ring.word(channels.HEAD), 1 << 18)), frame(SYNCED))
+            ring.put(b"behind")
+            expected = [b"before", b"behind"] if step == "516" else [b"behind"]
+            assert [rogue.expect(DATA)[-6:] for _ in expected] == expected
+        rogue.close()
+        web.close()
+        wait_until(lambda: not channels.rows(one.daemon), what="the end of the row")
+    assert new_drops(one) == {}
+
+
 def test_who_sends_beyond_its_credit_loses_that(one):
     """C9: a ring that is full stays as it is; the messages before are all there."""
     rogue = one.rogue()
@@ -136,7 +251,7 @@ def test_acknowledgements_of_what_was_not_sent_are_dropped(one):
 
 @pytest.mark.parametrize("sender, receiver, endpoints, reason", [
     ("web", "evil", (5, 6), "denied"), ("nobody", "db", (5, 6), "denied"),
-    ("web", "db", (5, 8), "wrong-endpoint")])
+    ("web", "db", (5, 8), "wrong-endpoint"), ("web", "other", (5, 6), "wrong-partition")])
 def test_ids_that_were_never_authorised_are_refused(one, sender, receiver, endpoints, reason):
     """C3: a known certificate, and ids of no row: refused, counted, audited with both names, nothing stored."""
     rogue = one.rogue()
@@ -149,8 +264,9 @@ def test_ids_that_were_never_authorised_are_refused(one, sender, receiver, endpo
     assert event["sender"] == {"partition": sender, "endpoint": endpoints[0]}
     assert channels.stats(one.daemon)["refused"] == {reason: 1}
     assert [(each["state"], each["key"]) for each in channels.rows(one.daemon)] == [("authorised", "none")]
-    if reason == "wrong-endpoint":
-        assert web.notice(REFUSED)["row"] == row
+    if reason.startswith("wrong"):
+        told = web.notice(REFUSED)
+        assert (told["row"], told["reason"], told["partition"]) == (row, reason, f"hv2/{receiver}")
 
 
 def test_a_second_key_changes_nothing(one):

@@ -384,6 +384,68 @@ static void when_the_role_is_gone_all_is_heard_first(void **state)
 	assert_int_equal(bulkhead_channels_bind(world.web, 0, NULL), -ECONNRESET);
 }
 
+static void detaching_ends_all_its_channels(void **state)
+{
+	char text[8];
+
+	stand_up();
+	assert_int_equal(bulkhead_channel_send(world.sender, "last", 4, 0), 0);
+	assert_int_equal(bulkhead_channel_flush(world.sender, WAIT_MS), 0);
+	bulkhead_channels_detach(world.web);
+	world.web = NULL;
+	assert_int_equal(bulkhead_channel_receive(world.receiver, text, sizeof(text), WAIT_MS), 4);
+	assert_int_equal(
+		bulkhead_channel_receive(world.receiver, text, sizeof(text), WAIT_MS), -EPIPE);
+	assert_string_equal(bulkhead_channel_reason(world.receiver), "revoked");
+	/* Its endpoint is free. */
+	assert_int_equal(bulkhead_channels_attach(world.paths[0], 0, &world.web), 0);
+	assert_becomes(bulkhead_channels_bind(world.web, 5, NULL) == 0);
+}
+
+static void on_signal(int number)
+{
+}
+
+struct interruption {
+	pthread_t whom;
+	uint32_t is_over;
+};
+
+static void *interrupt(void *argument)
+{
+	struct interruption *interruption = argument;
+
+	while (!__atomic_load_n(&interruption->is_over, __ATOMIC_RELAXED)) {
+		pthread_kill(interruption->whom, SIGUSR1);
+		usleep(WAIT_STEP_US);
+	}
+	return NULL;
+}
+
+static void a_signal_ends_a_wait(void **state)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+	struct interruption interruption = {.whom = pthread_self()};
+	pthread_t thread;
+	char text[8];
+
+	stand_up();
+	sigaction(SIGUSR1, &action, NULL);
+	pthread_create(&thread, NULL, interrupt, &interruption);
+	assert_int_equal(bulkhead_channel_receive(world.receiver, text, sizeof(text), -1), -EINTR);
+	/* A request and its answer are not to be torn apart. */
+	for (int i = 0; i < 100; i++) {
+		uint32_t endpoint;
+
+		assert_int_equal(bulkhead_channels_bind(world.db, 0, &endpoint), 0);
+		assert_int_equal(bulkhead_channels_unbind(world.db, endpoint), 0);
+	}
+	__atomic_store_n(&interruption.is_over, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(bulkhead_channel_send(world.sender, "go on", 5, 0), 0);
+	assert_int_equal(bulkhead_channel_receive(world.receiver, text, sizeof(text), WAIT_MS), 5);
+}
+
 /* Lets the first one in and closes, as a role that is being killed; answers the second one. */
 static void *die_and_come_back(void *argument)
 {
@@ -449,6 +511,8 @@ int main(void)
 		CHANNEL_TEST(order_and_sizes_are_kept_when_both_sleep),
 		CHANNEL_TEST(the_descriptor_tells_of_messages_and_of_the_end),
 		CHANNEL_TEST(when_the_role_is_gone_all_is_heard_first),
+		CHANNEL_TEST(detaching_ends_all_its_channels),
+		CHANNEL_TEST(a_signal_ends_a_wait),
 		cmocka_unit_test(attaching_waits_for_a_role_that_comes_back),
 		CHANNEL_TEST(a_child_is_somebody_else),
 	};

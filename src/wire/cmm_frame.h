@@ -13,14 +13,15 @@
  *	RESUME      R → S  channel, sequence, limit: what was delivered before the link was lost
  *	SYNCED      both   all channels of before were named
  *	CLOSE       both   channel, whether it is the sender's host that says so, reason
- *	DATA        S → R  channel, stamp, sequence, size and offset in the message, bytes (516 to
- *524) ACK         R → S  channel, sequence, limit
+ *	DATA        S → R  channel, stamp, sequence, size and offset in the message, bytes
+ *	                   (516 to 524)
+ *	ACK         R → S  channel, sequence, limit
  *
  * `channel` is the receiver's host's number. A stamp is the ids of both ends, in the numbers of the
  * receiver's host, and the key. Sequences are positions in the sender's ring, which are those in
- *the receiver's: of a DATA where its record begins, of an ACK where the next one does; limit is how
- *far the sender may come. A message of more than CMM_PIECE_MAX bytes comes in pieces, in order.
- *Pure; any thread.
+ * the receiver's: of a DATA where its record begins, of an ACK where the next one does; limit is
+ * how far the sender may come. A message of more than CMM_PIECE_MAX bytes comes in pieces, in
+ * order. Pure; any thread.
  */
 #pragma once
 

@@ -9,7 +9,7 @@
  *
  * COUNT 0: until the channel ends. With CHANNEL_PEER_RECONNECT a sender whose role is gone attaches
  * again, and goes on with the message behind the last one that it had sent; the receiver then
- *checks that numbers grow, and counts those that are missing.
+ * checks that numbers grow, and counts those that are missing.
  */
 #include "bulkhead/channel.h"
 

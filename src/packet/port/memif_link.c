@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/memif_link.h"
 
-#include "packet/port/memif_bell.h"
+#include "base/signal_bell.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ void memif_link_destroy(struct memif_link *link)
 			close(link->rx[i].eventfd);
 		if (link->tx[i].eventfd >= 0)
 			close(link->tx[i].eventfd);
-		memif_bell_destroy(link->bells[i]);
+		signal_bell_destroy(link->bells[i]);
 	}
 	if (link->fd >= 0)
 		close(link->fd);
@@ -100,7 +100,7 @@ static int take_ring(
 	memif_ring_begin(
 		ring, is_receiving, &link->memory, shared, message->add_ring.log2_size, NULL, 0);
 	if (!is_receiving) { /* for arrivals we have no use for it */
-		ring->bell = link->bells[*count] = memif_bell_create();
+		ring->bell = link->bells[*count] = signal_bell_create();
 		ring->eventfd = *fd;
 		*fd = -1;
 	}
@@ -179,7 +179,7 @@ static int make_ring(struct memif_link *link, uint16_t number, uint16_t pairs, s
 	if (ring->eventfd < 0)
 		return error_set(error, -errno, "eventfd: %s", strerror(errno));
 	if (!is_receiving)
-		ring->bell = link->bells[number] = memif_bell_create();
+		ring->bell = link->bells[number] = signal_bell_create();
 	return 0;
 }
 

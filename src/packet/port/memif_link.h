@@ -18,7 +18,7 @@ struct memif_link {
 	uint8_t ring_log2;  /* as the client */
 	uint32_t id;
 	int fd; /* as the client: of our region; owned */
-	struct memif_bell *bells[PORT_QUEUES_MAX];
+	struct signal_bell *bells[PORT_QUEUES_MAX];
 	struct memif_memory memory;
 	char peer[MEMIF_NAME_SIZE];
 	struct memif_ring rx[PORT_QUEUES_MAX], tx[PORT_QUEUES_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/memif_ring.h"
 
+#include "base/signal_bell.h"
 #include "packet/engine/pool.h"
-#include "packet/port/memif_bell.h"
 #include "packet/port/offload.h"
 #include "packet/port/port.h"
 
@@ -336,7 +336,7 @@ static void publish(struct memif_ring *ring)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!(__atomic_load_n(&ring->shared->flags, __ATOMIC_RELAXED) & MEMIF_MASK_INT)
 		&& ring->eventfd >= 0)
-		memif_bell_ring(ring->bell, ring->eventfd);
+		signal_bell_ring(ring->bell, ring->eventfd);
 }
 
 static uint16_t send_locked(

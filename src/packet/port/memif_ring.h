@@ -49,7 +49,7 @@ struct memif_shared {
 };
 static_assert(sizeof(struct memif_shared) == 128, "two cache lines");
 
-struct memif_bell;
+struct signal_bell;
 
 struct memif_ring {
 	const struct memif_memory *memory;
@@ -63,8 +63,8 @@ struct memif_ring {
 	uint8_t *buffers;     /* as the client: of all places, in their order; NULL: the server */
 	uint32_t buffer_size; /* as the client */
 	bool is_receiving;
-	int eventfd;             /* sending: to be rung; owned */
-	struct memif_bell *bell; /* borrowed */
+	int eventfd;              /* sending: to be rung; owned */
+	struct signal_bell *bell; /* borrowed */
 	/* Sending: workers share a queue when the peer has fewer, and do not learn of it at once.
 	 */
 	rte_spinlock_t lock;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "packet/port/memif_bell.h"
+#include "base/signal_bell.h"
 
 #include <linux/aio_abi.h>
 #include <stdint.h>
@@ -11,19 +11,19 @@
 
 #define EVENTS 64 /* completions that may wait to be read */
 
-struct memif_bell {
+struct signal_bell {
 	aio_context_t context;
 	int file; /* a memfd of one byte: reading it never waits */
 	uint32_t unread;
 };
 
-struct memif_bell *memif_bell_create(void)
+struct signal_bell *signal_bell_create(void)
 {
-	struct memif_bell *bell = calloc(1, sizeof(*bell));
+	struct signal_bell *bell = calloc(1, sizeof(*bell));
 
 	if (!bell)
 		return NULL;
-	bell->file = memfd_create("memif-bell", MFD_CLOEXEC);
+	bell->file = memfd_create("signal-bell", MFD_CLOEXEC);
 	if (bell->file >= 0 && ftruncate(bell->file, 1) == 0
 		&& syscall(SYS_io_setup, EVENTS, &bell->context) == 0)
 		return bell;
@@ -33,7 +33,7 @@ struct memif_bell *memif_bell_create(void)
 	return NULL;
 }
 
-void memif_bell_destroy(struct memif_bell *bell)
+void signal_bell_destroy(struct signal_bell *bell)
 {
 	if (!bell)
 		return;
@@ -42,7 +42,7 @@ void memif_bell_destroy(struct memif_bell *bell)
 	free(bell);
 }
 
-void memif_bell_ring(struct memif_bell *bell, int eventfd)
+void signal_bell_ring(struct signal_bell *bell, int eventfd)
 {
 	struct timespec no_time = {0};
 	struct io_event events[EVENTS];

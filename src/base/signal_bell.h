@@ -6,10 +6,10 @@
  */
 #pragma once
 
-struct memif_bell;
+struct signal_bell;
 
-/* Control thread. NULL: the kernel has no AIO for us; peers have to poll. */
-struct memif_bell *memif_bell_create(void);
-void memif_bell_destroy(struct memif_bell *bell);
+/* NULL: the kernel has no AIO for us; peers have to poll. */
+struct signal_bell *signal_bell_create(void);
+void signal_bell_destroy(struct signal_bell *bell);
 /* One thread at a time. bell may be NULL. */
-void memif_bell_ring(struct memif_bell *bell, int eventfd);
+void signal_bell_ring(struct signal_bell *bell, int eventfd);

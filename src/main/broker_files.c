@@ -397,7 +397,7 @@ static int unix_connect(const char *path, int type)
 }
 
 /* Removes a socket at path that nobody listens on. */
-static int unix_remove_stale(const char *path, struct error *error)
+static int unix_remove_stale(const char *path, int type, struct error *error)
 {
 	struct stat info;
 	int fd;
@@ -408,7 +408,7 @@ static int unix_remove_stale(const char *path, struct error *error)
 	if (!S_ISSOCK(info.st_mode))
 		return error_set(error, -EEXIST,
 			"%s: is there, and not a socket; remove it or choose another path", path);
-	fd = unix_connect(path, SOCK_SEQPACKET);
+	fd = unix_connect(path, type);
 	if (fd >= 0)
 		close(fd);
 	if (fd >= 0 || fd == -EAGAIN || fd == -EPROTOTYPE)
@@ -434,14 +434,14 @@ static void make_folders_above(const char *path)
 	umask(old_mask);
 }
 
-static int unix_bind(const struct identity *identity, const char *path, mode_t mode, gid_t group,
-	bool makes_folders, struct error *error)
+static int unix_bind(const struct identity *identity, const char *path, int type, mode_t mode,
+	gid_t group, bool makes_folders, struct error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	mode_t old_mask;
 	int fd, status;
 
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_set(error, -errno, "socket: %s", strerror(errno));
 	strcpy(address.sun_path, path);
@@ -450,7 +450,7 @@ static int unix_bind(const struct identity *identity, const char *path, mode_t m
 		make_folders_above(path);
 	/* Mode and group are there from the first moment. */
 	old_mask = umask(0777 & ~mode);
-	status = unix_remove_stale(path, error);
+	status = unix_remove_stale(path, type, error);
 	if (status == 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		status = error_set(error, -errno,
 			"%s: cannot be made: %s (its folder must be writable for the user %s)",
@@ -513,9 +513,27 @@ static int listen_unix_group(const json_t *params, gid_t *out, struct error *err
 	return error_set(error, -ENOENT, "there is no group %s (control.group)", name);
 }
 
+/* The parameter `type`, as the number of socket(2). */
+static int unix_type(const json_t *params, int *out, struct error *error)
+{
+	static const char *const words[] = {"stream", "dgram", "seqpacket"};
+	static const int numbers[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+	char type[16] = "";
+	int status = params_string(params, "type", false, sizeof(type), NULL, type, error);
+
+	if (status < 0 || !type[0])
+		return status;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		*out = numbers[i];
+		if (strcmp(type, words[i]) == 0)
+			return 0;
+	}
+	return error_set(error, -EINVAL, "parameter `type` must be stream, dgram or seqpacket");
+}
+
 void broker_listen_unix(struct ipc_request *request, void *context)
 {
-	static const char *const names[] = {"path", "mode", "group", "folders", NULL};
+	static const char *const names[] = {"path", "type", "mode", "group", "folders", NULL};
 	const json_t *params = ipc_request_params(request);
 	const json_t *folders = json_object_get(params, "folders");
 	const struct identity *identity = broker_identity(context);
@@ -523,10 +541,14 @@ void broker_listen_unix(struct ipc_request *request, void *context)
 	gid_t group = identity->gid;
 	struct error error = {0};
 	int64_t mode = 0660;
-	int fd = -1, status = params_only(params, names, &error);
+	int fd = -1, status = params_only(params, names, &error), type = SOCK_SEQPACKET;
 
 	if (status == 0)
 		status = params_path(params, "path", sizeof(path), path, &error);
+	if (status == 0)
+		status = unix_type(params, &type, &error);
+	if (status == 0 && type == SOCK_DGRAM)
+		status = error_set(&error, -EINVAL, "a dgram socket does not listen");
 	if (status == 0)
 		status = params_integer(params, "mode", false, 0, 0777, &mode, &error);
 	if (status == 0)
@@ -535,7 +557,7 @@ void broker_listen_unix(struct ipc_request *request, void *context)
 		status = error_set(&error, -EINVAL, "parameter `folders` must be true or false");
 	if (status == 0)
 		status = fd = unix_bind(
-			identity, path, (mode_t)mode, group, json_is_true(folders), &error);
+			identity, path, type, (mode_t)mode, group, json_is_true(folders), &error);
 	if (status < 0) {
 		ipc_reply_failed(request, status, error.text);
 		return;
@@ -548,24 +570,17 @@ void broker_connect_unix(struct ipc_request *request, void *context)
 {
 	static const char *const names[] = {"path", "type", NULL};
 	const json_t *params = ipc_request_params(request);
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)], type[16] = "stream";
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct error error = {0};
-	int fd = -1, status = params_only(params, names, &error), number = SOCK_STREAM;
+	int fd = -1, status = params_only(params, names, &error), type = SOCK_STREAM;
 
 	if (status == 0)
 		status = params_path(params, "path", sizeof(path), path, &error);
 	if (status == 0)
-		status = params_string(params, "type", false, sizeof(type), NULL, type, &error);
-	if (strcmp(type, "dgram") == 0)
-		number = SOCK_DGRAM;
-	else if (strcmp(type, "seqpacket") == 0)
-		number = SOCK_SEQPACKET;
-	else if (status == 0 && strcmp(type, "stream") != 0)
-		status = error_set(
-			&error, -EINVAL, "parameter `type` must be stream, dgram or seqpacket");
+		status = unix_type(params, &type, &error);
 	if (status == 0) {
 		identity_assume(broker_identity(context), (gid_t)-1);
-		status = fd = unix_connect(path, number);
+		status = fd = unix_connect(path, type);
 		identity_resume();
 		if (status < 0)
 			error_set(

@@ -381,6 +381,11 @@ static void listens_with_mode_and_replaces_only_stale_sockets(void **state)
 	assert_non_null(strstr(answer.message, "another process listens"));
 	close(answer.fds[0]);
 	assert_int_equal(ask_path("broker.listen_unix", at("control.sock")), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ask("broker.listen_unix",
+					 json_pack("{s:s, s:s}", "path", at("vsock.sock"), "type",
+						 i ? "dgram" : "stream")),
+			i ? IPC_FAILED : 0);
 	make_file("file", "x", 0644);
 	assert_int_equal(ask_path("broker.listen_unix", at("file")), IPC_FAILED);
 	assert_int_equal(access(at("file"), F_OK), 0);

@@ -5,6 +5,7 @@ The kernel package is unpacked (not installed) by `tools/setup.sh test` into out
 a shell on its serial port: Guest.run() types a command there and returns what it printed.
 """
 
+import hashlib
 import os
 import pathlib
 import platform
@@ -18,7 +19,7 @@ from lab.netns import CommandFailed, run, stop, wait_until
 TREE = pathlib.Path(__file__).resolve().parent.parent
 STORE = pathlib.Path(os.environ.get("BULKHEAD_GUEST", TREE / "out/guest"))
 # IPsec's, too, with what its algorithms and their random numbers are made of: nothing is loaded on demand.
-MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "tun", "ip_gre", "esp4", "esp6", "xfrm_user", "gcm",
+MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "vmw_vsock_virtio_transport", "tun", "ip_gre", "esp4", "esp6", "xfrm_user", "gcm",
            "ghash-generic", "ctr", "seqiv", "echainiv", "authencesn", "drbg", "sha512_generic", "jitterentropy_rng")
 PROGRAMS = ("ethtool", "iperf3", "ip")
 MEMORY_MB = 192
@@ -59,8 +60,10 @@ def _copy_program(root, name):
     path = shutil.which(name)
     if not path:
         raise GuestUnavailable(f"{name} is not installed: run tools/setup.sh test")
+    name = pathlib.Path(path).name
     shutil.copy(path, root / "bin" / name)
-    for word in run("ldd", path).split():
+    # Of one that is static it only says so.
+    for word in run("sh", "-c", f"ldd {path} || true").split():
         if word.startswith("/"):
             target = root / word.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,8 +73,9 @@ def _copy_program(root, name):
 def initramfs():
     """Builds the guest's user space once; returns the archive."""
     image, modules_root, release = kernel()
-    archive = STORE / f"initramfs-{release}.cpio"
-    if archive.exists() and archive.stat().st_mtime > pathlib.Path(__file__).stat().st_mtime:
+    content = hashlib.sha256(repr((MODULES, PROGRAMS, INIT)).encode()).hexdigest()[:12]
+    archive = STORE / f"initramfs-{release}-{content}.cpio"
+    if archive.exists():
         return archive
     root = STORE / f"root-{os.getpid()}"
     shutil.rmtree(root, ignore_errors=True)
@@ -98,9 +102,26 @@ def initramfs():
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)
     partial = archive.with_suffix(f".{os.getpid()}")
-    run("sh", "-c", f"cd '{root}' && find . | cpio -o -H newc -R 0:0 --quiet > '{partial}'")
+    _pack(root, partial)
     partial.rename(archive)
     shutil.rmtree(root)
+    return archive
+
+
+def _pack(root, archive):
+    run("sh", "-c", f"cd '{root}' && find . | cpio -o -H newc -R 0:0 --quiet > '{archive}'")
+
+
+def initramfs_with(folder, programs):
+    """A guest's user space in folder that has these programs (paths), with their libraries, too."""
+    root = pathlib.Path(folder) / "guest-programs"
+    archive = pathlib.Path(folder) / "initramfs.cpio"
+    (root / "bin").mkdir(parents=True)
+    for program in programs:
+        _copy_program(root, program)
+    _pack(root, archive.with_suffix(".more"))
+    # The kernel unpacks one after the other.
+    run("sh", "-c", f"cat '{initramfs()}' '{archive.with_suffix('.more')}' > '{archive}'")
     return archive
 
 
@@ -119,8 +140,10 @@ class Guest:
 
     boot_timeout = BOOT_TIMEOUT
 
-    def __init__(self, folder, name, nics, server=False, queues=1):
+    def __init__(self, folder, name, nics=(), server=False, queues=1, vsock=None, archive=None):
         self.name = name
+        self.vsock = vsock  # socket of a vhost-user-vsock device
+        self.archive = archive  # initramfs_with(); None: initramfs()
         self.queues = queues
         self.console_path = pathlib.Path(folder) / f"{name}.serial"
         self.log_path = pathlib.Path(folder) / f"{name}.qemu.log"
@@ -137,7 +160,7 @@ class Guest:
                    "-nodefaults", "-display", "none", "-no-reboot",
                    "-object", f"memory-backend-memfd,id=mem,size={MEMORY_MB}M,share=on",
                    "-numa", "node,memdev=mem",
-                   "-kernel", image, "-initrd", initramfs(),
+                   "-kernel", image, "-initrd", self.archive or initramfs(),
                    "-append", "console=ttyS0 quiet panic=-1",
                    "-chardev", f"socket,id=serial,path={self.console_path},server=on,wait=off",
                    "-serial", "chardev:serial"]
@@ -148,6 +171,9 @@ class Guest:
                         # vectors=0: QEMU 7.2 crashes with MSI-X and vhost-user-net under TCG
                         "-device", f"virtio-net-pci,netdev=n{index},mac={mac},mrg_rxbuf=on,vectors=0"
                                    + (",mq=on" if self.queues > 1 else "")]
+        if self.vsock:
+            command += ["-chardev", f"socket,id=vsock,path={self.vsock}",
+                        "-device", "vhost-user-vsock-pci,chardev=vsock"]
         return command
 
     def start(self):

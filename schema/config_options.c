@@ -582,14 +582,24 @@ const struct config_option config_options[] = {
 	OPTION("channels.partitions", MAP, LIVE, RANGE(0, 256), .key_type = "name",
 		HELP("Partitions that can have channels, by name"))
 	OPTION("channels.partitions.*", SECTION, LIVE, HELP("One partition"))
-	OPTION("channels.partitions.*.socket", PATH, LIVE, .flags = CONFIG_IS_REQUIRED, SOCKET_LENGTH,
+	OPTION("channels.partitions.*.socket", PATH, LIVE, SOCKET_LENGTH,
 		EXAMPLE("/run/bulkhead/channels/web/channel.sock"),
 		HELP("Socket that its processes attach to: who comes through it is this partition. In "
 		     "a folder of its own, which is mounted into the container"))
+	OPTION("channels.partitions.*.vsock", SECTION, LIVE, .flags = CONFIG_IS_OPTIONAL,
+		HELP("The partition is a virtual machine: its processes attach to `bulkhead-agent` in "
+		     "it, which reaches the host by this device"))
+	OPTION("channels.partitions.*.vsock.socket", PATH, LIVE, .flags = CONFIG_IS_REQUIRED,
+		SOCKET_LENGTH, EXAMPLE("/run/bulkhead/channels/vm1/vsock.sock"),
+		HELP("Socket that QEMU's device vhost-user-vsock-pci connects to: who comes through it "
+		     "is this partition"))
+	OPTION("channels.partitions.*.vsock.cid", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED,
+		RANGE(3, 4294967294), EXAMPLE("3"),
+		HELP("The machine's own vsock address, as it sees it; two machines may have the same"))
 	OPTION("channels.partitions.*.access", ENUM, DAEMON, .values = "group|all", DEFAULT("group"),
-		HELP("Who may use the socket: its group, or all who reach it"))
+		HELP("Who may use the sockets: their group, or all who reach them"))
 	OPTION("channels.partitions.*.group", NAME, DAEMON, RANGE(1, 31), DEFAULT("bulkhead"),
-		HELP("Group of the socket"))
+		HELP("Group of the sockets"))
 	OPTION("channels.partitions.*.processes", INTEGER, LIVE, RANGE(1, 1024), DEFAULT("64"),
 		HELP("Processes attached at a time at most"))
 	OPTION("channels.partitions.*.endpoints", INTEGER, LIVE, RANGE(1, 4096), DEFAULT("64"),

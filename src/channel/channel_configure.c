@@ -29,6 +29,7 @@ void channel_close_listeners(struct list *listeners)
 		if (listener->fd >= 0)
 			close(listener->fd);
 		agent_close(listener->agent);
+		guest_port_close(listener->port);
 		list_remove(node);
 		free(listener);
 	}
@@ -91,28 +92,37 @@ static void on_listening(void *context, const json_t *result, const json_t *erro
 		listener->fd = descriptors[0];
 		descriptors[0] = -1;
 	} else if (!role->change.failure.text[0]) {
-		error_set(&role->change.failure, -EIO, "channels.partitions.%s.socket: %s",
-			listener->partition,
+		error_set(&role->change.failure, -EIO, "channels.partitions.%s.%ssocket: %s",
+			listener->partition, listener->is_guests ? "vsock." : "",
 			why ? why : "the broker has answered without a socket");
 	}
 	free(call);
 	channel_configure_answered(role);
 }
 
-static int ask_for_socket(
-	struct channel_role *role, const struct policy_partition *settings, struct error *error)
+static const char *socket_path(const struct policy_partition *settings, bool is_guests)
 {
+	return is_guests ? settings->guest_socket : settings->socket;
+}
+
+static int ask_for_socket(struct channel_role *role, const struct policy_partition *settings,
+	bool is_guests, struct error *error)
+{
+	const char *path = socket_path(settings, is_guests);
 	struct listener *listener = calloc(1, sizeof(*listener));
 	struct listen_call *call = calloc(1, sizeof(*call));
 	int status = -ENOMEM;
 
 	if (listener && call) {
 		listener->fd = -1;
+		listener->is_guests = is_guests;
+		listener->cid = settings->cid;
 		strcpy(listener->partition, settings->name);
-		strcpy(listener->path, settings->socket);
+		strcpy(listener->path, path);
 		*call = (struct listen_call){role, listener};
 		status = ipc_call(role->context->broker, "broker.listen_unix",
-			json_pack("{s:s, s:i, s:s, s:b}", "path", settings->socket, "mode",
+			json_pack("{s:s, s:s, s:i, s:s, s:b}", "path", path, "type",
+				is_guests ? "stream" : "seqpacket", "mode",
 				settings->is_open_to_all ? 0666 : 0660, "group", settings->group,
 				"folders", true),
 			NULL, 0, IPC_CALL_TIMEOUT_MS, on_listening, call);
@@ -120,8 +130,8 @@ static int ask_for_socket(
 	if (status < 0) {
 		free(listener);
 		free(call);
-		return error_set(error, status, "the broker cannot be asked for %s: %s",
-			settings->socket, strerror(-status));
+		return error_set(error, status, "the broker cannot be asked for %s: %s", path,
+			strerror(-status));
 	}
 	list_append(&role->change.listeners, &listener->node);
 	role->change.answers_due++;
@@ -129,21 +139,24 @@ static int ask_for_socket(
 	return 0;
 }
 
-static struct listener *find_listener(const struct list *listeners, const char *partition)
-{
-	list_foreach (node, listeners) {
-		struct listener *listener = list_entry(node, struct listener, node);
-
-		if (strcmp(listener->partition, partition) == 0)
-			return listener;
-	}
-	return NULL;
-}
-
 /* Its group and mode are those of the daemon's start: a socket in use is not replaced. */
 static bool listens_so(const struct listener *listener, const struct policy_partition *settings)
 {
-	return listener && strcmp(listener->path, settings->socket) == 0;
+	return strcmp(listener->partition, settings->name) == 0
+		&& strcmp(listener->path, socket_path(settings, listener->is_guests)) == 0
+		&& (!listener->is_guests || listener->cid == settings->cid);
+}
+
+static bool is_listening(
+	const struct list *listeners, const struct policy_partition *settings, bool is_guests)
+{
+	list_foreach (node, listeners) {
+		const struct listener *listener = list_entry(node, struct listener, node);
+
+		if (listener->is_guests == is_guests && listens_so(listener, settings))
+			return true;
+	}
+	return false;
 }
 
 static void ask_for_sockets(struct channel_role *role)
@@ -153,11 +166,13 @@ static void ask_for_sockets(struct channel_role *role)
 
 	/* One for ourselves, so that an early answer does not end it. */
 	change->answers_due = 1;
-	for (uint32_t i = 0; i < policy->partition_count && !change->failure.text[0]; i++) {
-		const struct policy_partition *settings = &policy->partitions[i];
+	for (uint32_t i = 0; i < 2 * policy->partition_count && !change->failure.text[0]; i++) {
+		const struct policy_partition *settings = &policy->partitions[i / 2];
+		bool is_guests = i % 2;
 
-		if (!listens_so(find_listener(&role->listeners, settings->name), settings))
-			ask_for_socket(role, settings, &change->failure);
+		if (socket_path(settings, is_guests)[0]
+			&& !is_listening(&role->listeners, settings, is_guests))
+			ask_for_socket(role, settings, is_guests, &change->failure);
 	}
 	if (!change->failure.text[0])
 		links_ask(role);
@@ -227,24 +242,35 @@ static void drop_listeners(struct channel_role *role)
 	channel_close_listeners(&gone);
 }
 
+static void serve(struct channel_role *role, struct listener *listener)
+{
+	uv_loop_t *loop = role->context->loop;
+	int status;
+
+	if (listener->is_guests)
+		status = guest_port_open(loop, &role->cmm, listener->partition, listener->cid,
+			listener->fd, &listener->port);
+	else
+		status = agent_open(
+			loop, &role->cmm, listener->partition, listener->fd, &listener->agent);
+	listener->fd = -1;
+	if (status < 0)
+		log_error("socket_not_served", log_str("path", listener->path), log_errno(status));
+}
+
 static void commit(struct channel_role *role)
 {
 	struct channel_change *change = &role->change;
 
-	cmm_commit(&role->cmm, agent_forget);
+	cmm_commit(&role->cmm, channel_forget);
 	links_commit(role);
 	drop_listeners(role);
 	list_foreach_safe (node, &change->listeners) {
 		struct listener *listener = list_entry(node, struct listener, node);
-		int status = agent_open(role->context->loop, &role->cmm, listener->partition,
-			listener->fd, &listener->agent);
 
-		listener->fd = -1;
+		serve(role, listener);
 		list_remove(node);
 		list_append(&role->listeners, node);
-		if (status < 0)
-			log_error("socket_not_served", log_str("path", listener->path),
-				log_errno(status));
 	}
 	json_decref(role->running);
 	role->running = json_incref(change->document);

@@ -5,19 +5,23 @@
 #include "channel/agent.h"
 #include "channel/channel_links.h"
 #include "channel/cmm.h"
+#include "channel/guest_port.h"
 #include "ipc/ipc.h"
 #include "main/role.h"
 
 #include <jansson.h>
 #include <uv.h>
 
-/* A partition's socket that is listened on. */
+/* A partition's socket that is listened on: for its processes, or for its virtual machine. */
 struct listener {
 	struct list node;
+	bool is_guests;
 	char partition[ATTACH_NAME_SIZE];
 	char path[sizeof(((struct policy_partition *)0)->socket)];
-	int fd; /* until the commit; then -1, and the agent has it */
+	uint32_t cid;
+	int fd; /* until the commit; then -1, and one of these has it */
 	struct agent *agent;
+	struct guest_port *port;
 };
 
 /* A change of the configuration: control says prepare, then commit or abort. */
@@ -48,6 +52,9 @@ struct channel_role {
 
 /* Frees what is left when nothing refers to it any more. */
 void channel_role_put(struct channel_role *role);
+
+/* The process of this session is to be forgotten, wherever it is. */
+void channel_forget(struct session *session);
 
 /* --- channel_configure.c --- */
 void channel_configure(struct ipc_request *request, void *context);

@@ -99,8 +99,29 @@ static void on_wake(uv_async_t *async)
 	cmm_collect(&role->cmm);
 }
 
-static const struct cmm_ops cmm_owner = {
-	.send = agent_send, .event = on_event, .peer_event = on_peer_event, .wake = on_lane_failed};
+/* --- Processes: of this host, and of guests --- */
+
+static void send_to_process(struct session *session, const struct attach_notice *notice,
+	const int *descriptors, size_t count)
+{
+	if (session->is_guest)
+		guest_send(session, notice, descriptors, count);
+	else
+		agent_send(session, notice, descriptors, count);
+}
+
+void channel_forget(struct session *session)
+{
+	if (session->is_guest)
+		guest_forget(session);
+	else
+		agent_forget(session);
+}
+
+static const struct cmm_ops cmm_owner = {.send = send_to_process,
+	.event = on_event,
+	.peer_event = on_peer_event,
+	.wake = on_lane_failed};
 
 /* --- Control --- */
 
@@ -222,10 +243,10 @@ static void on_stop(void *state)
 
 	role->is_stopping = true;
 	channel_configure_abandon(role);
-	channel_close_listeners(&role->listeners);
 	links_close(role);
 	/* First what processes are told at the end, then their sockets. */
 	cmm_end(&role->cmm);
+	channel_close_listeners(&role->listeners);
 	agent_forget_all();
 	cmm_close(&role->cmm);
 	ipc_close(role->control);

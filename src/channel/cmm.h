@@ -75,6 +75,7 @@ struct session {
 	pid_t pid;
 	uid_t uid;
 	bool is_greeted;
+	bool is_guest;         /* a process of a virtual machine */
 	struct list endpoints; /* of struct endpoint */
 	struct list rows;      /* of struct state_row */
 	void *context;         /* the owner's */

@@ -46,8 +46,12 @@ static int policy_read_static(struct policy_partition *partition, const json_t *
 static int policy_read_partition(
 	struct policy_partition *out, const char *name, const json_t *section)
 {
+	const json_t *guest = json_object_get(section, "vsock");
+
 	snprintf(out->name, sizeof(out->name), "%s", name);
 	policy_copy(out->socket, sizeof(out->socket), section, "socket");
+	policy_copy(out->guest_socket, sizeof(out->guest_socket), guest, "socket");
+	out->cid = (uint32_t)policy_number(guest, "cid");
 	policy_copy(out->group, sizeof(out->group), section, "group");
 	out->is_open_to_all = policy_word_is(section, "access", "all");
 	out->endpoint_max = (uint32_t)policy_number(section, "endpoints");

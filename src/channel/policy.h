@@ -19,9 +19,11 @@
 
 struct policy_partition {
 	char name[ATTACH_NAME_SIZE];
-	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];       /* "": none */
+	char guest_socket[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": no virtual machine */
+	uint32_t cid;                                                   /* its vsock address */
 	char group[ATTACH_NAME_SIZE];
-	bool is_open_to_all; /* of who can reach the socket; else the group's */
+	bool is_open_to_all; /* of who can reach its sockets; else the group's */
 	uint32_t endpoint_max, row_max, process_max;
 	uint64_t memory_max; /* bytes of all rings */
 	struct endpoint_reservation *reservations;

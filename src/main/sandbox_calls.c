@@ -74,7 +74,7 @@ static const struct sandbox_call packet_calls[] = {
 	ANY(mkdir), ANY(unlink), ANY(unlinkat), ANY(rmdir), ANY(rename), ANY(chmod), ANY(fchmod),
 	ANY(flock), ANY(inotify_init1), ANY(inotify_add_watch), ANY(inotify_rm_watch), ANY(ioctl),
 	ANY(socketpair), ANY(bind), ANY(listen), ANY(accept), ANY(select), ANY(pselect6),
-	/* a memif's bell (memif_bell.h) */
+	/* a memif's bell (signal_bell.h) */
 	ANY(io_setup), ANY(io_submit), ANY(io_getevents), ANY(io_destroy),
 	/* AF_XDP with its program and rings, AF_PACKET, interfaces' state */
 	ONLY(socket, 0, EXACTLY, AF_NETLINK), ONLY(socket, 0, EXACTLY, AF_PACKET),
@@ -104,6 +104,8 @@ static const struct sandbox_call channel_calls[] = {
 	ONLY(mmap, 2, PROT_EXEC, 0), ONLY(mprotect, 2, PROT_EXEC, 0), ANY(mlock),
 	/* of new threads: libc sets their places */
 	ANY(sched_setaffinity), ANY(sched_getaffinity),
+	/* the interrupts of guests (signal_bell.h) */
+	ANY(io_setup), ANY(io_submit), ANY(io_getevents), ANY(io_destroy),
 	/* libuv, of each descriptor that it polls */
 	ONLY(ioctl, 1, EXACTLY, FIONBIO),
 	/* the log: is there a journal? */

@@ -195,24 +195,48 @@ static void check_static_once(
 	}
 }
 
-static void check_socket_once(struct load *load, const json_t *partitions, const char *name)
+/* Of its processes, or of its virtual machine. */
+static const char *socket_of(const json_t *partition, bool is_guests)
+{
+	return text_of(is_guests ? json_object_get(partition, "vsock") : partition, "socket");
+}
+
+/* Whether a socket before this one, in the order of the file, is the same. */
+static void check_socket_once(
+	struct load *load, const json_t *partitions, const char *name, bool is_guests)
 {
 	const json_t *partition = json_object_get(partitions, name);
-	const char *socket = text_of(partition, "socket"), *other_name;
+	const char *socket = socket_of(partition, is_guests), *other_name;
 	char path[CONFIG_PATH_SIZE];
 	json_t *other;
 
 	json_object_foreach ((json_t *)partitions, other_name, other) {
-		if (other == partition || !socket)
+		for (int i = 0; i < 2; i++) {
+			const char *text = socket_of(other, i);
+
+			if (!socket || (other == partition && i == is_guests))
+				return;
+			if (!text || strcmp(text, socket) != 0)
+				continue;
+			snprintf(path, sizeof(path), "channels.partitions.%s.%ssocket", name,
+				is_guests ? "vsock." : "");
+			load_error(load, path,
+				"a socket of its own: it says which partition a process is in",
+				"partition %s has it already", other_name);
 			return;
-		if (!text_of(other, "socket") || strcmp(text_of(other, "socket"), socket) != 0)
-			continue;
-		snprintf(path, sizeof(path), "channels.partitions.%s.socket", name);
-		load_error(load, path,
-			"a socket of its own: it says which partition a process is in",
-			"partition %s has it already", other_name);
-		return;
+		}
 	}
+}
+
+static void check_has_socket(struct load *load, const char *name, const json_t *partition)
+{
+	char path[CONFIG_PATH_SIZE];
+
+	if (json_object_get(partition, "socket") || json_object_get(partition, "vsock"))
+		return;
+	snprintf(path, sizeof(path), "channels.partitions.%s", name);
+	load_error(load, path, "socket, or vsock for a virtual machine",
+		"its processes have nothing to attach to");
 }
 
 static void check_channel_cores(struct load *load, const json_t *channels)
@@ -236,7 +260,9 @@ void check_channels(struct load *load)
 
 	check_channel_cores(load, channels);
 	json_object_foreach (partitions, name, section) {
-		check_socket_once(load, partitions, name);
+		check_has_socket(load, name, section);
+		check_socket_once(load, partitions, name, false);
+		check_socket_once(load, partitions, name, true);
 		json_object_foreach (json_object_get(section, "static"), static_name, row)
 			check_static_once(
 				load, name, json_object_get(section, "static"), static_name);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The socket of a partition that is a virtual machine: QEMU connects its vhost-user-vsock device
+ * to it. One at a time; another one is served when the first is gone. The loop's thread.
+ */
+#pragma once
+
+#include "channel/guest.h"
+
+#include <uv.h>
+
+struct guest_port;
+
+/* Takes fd, which listens (a stream socket). cid is the guest's. */
+int guest_port_open(uv_loop_t *loop, struct cmm *cmm, const char *partition, uint32_t cid, int fd,
+	struct guest_port **out);
+/* The guest's processes are gone with it. NULL is allowed. */
+void guest_port_close(struct guest_port *port);

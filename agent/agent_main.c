@@ -14,18 +14,21 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define AGENT_SOCKET   "/run/bulkhead/channel.sock"
 #define AGENT_BACKLOG  64
 #define AGENT_EVENTS   64
 #define AGENT_RETRY_MS 100 /* while there are no descriptors left */
+#define AGENT_TICK_MS  3000
 
 struct agent {
 	const char *path;
 	mode_t mode;
 	int listen, epoll;
 	struct list processes; /* of struct agent_process */
+	uint64_t tick_due_ms;
 };
 
 static const char usage[] =
@@ -158,6 +161,41 @@ static bool run_all(struct agent *agent)
 	return has_more;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void tick(struct agent *agent)
+{
+	if (now_ms() < agent->tick_due_ms)
+		return;
+	agent->tick_due_ms = now_ms() + AGENT_TICK_MS;
+	list_foreach_safe (node, &agent->processes) {
+		struct agent_process *process = agent_process_of(node);
+
+		if (agent_process_tick(process) < 0)
+			agent_process_close(process);
+	}
+}
+
+/* With nobody attached there is nothing to be waited for but who comes. */
+static int timeout_of(const struct agent *agent, bool has_more, bool is_short)
+{
+	uint64_t now = now_ms();
+
+	if (has_more)
+		return 0;
+	if (is_short)
+		return AGENT_RETRY_MS;
+	if (list_is_empty(&agent->processes))
+		return -1;
+	return agent->tick_due_ms > now ? (int)(agent->tick_due_ms - now) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct epoll_event events[AGENT_EVENTS];
@@ -179,6 +217,7 @@ int main(int argc, char **argv)
 				agent_process_wake(events[i].data.ptr);
 			else
 				is_short = !accept_process(&agent);
-		timeout_ms = run_all(&agent) ? 0 : is_short ? AGENT_RETRY_MS : -1;
+		tick(&agent);
+		timeout_ms = timeout_of(&agent, run_all(&agent), is_short);
 	}
 }

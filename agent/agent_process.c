@@ -10,6 +10,8 @@
 
 /* Requests and reads of a process before others get their turn. */
 #define AGENT_BURST 16
+/* Ticks that a role may be silent. */
+#define AGENT_SILENCE_MAX 2
 
 struct agent_process {
 	struct list node;
@@ -19,6 +21,7 @@ struct agent_process {
 	int role;                               /* vsock */
 	uint32_t watched_process, watched_role; /* of epoll(7) */
 	bool is_connected, is_due;
+	uint32_t silence; /* ticks since the role has said something */
 	struct ucred credentials;
 };
 
@@ -143,6 +146,8 @@ static int on_frame(struct ring_stream *stream, const struct stream_head *head, 
 	struct agent_process *process = process_of(stream);
 	struct attach_notice notice;
 
+	if (head->kind == STREAM_ALIVE)
+		return 0;
 	if (head->kind == STREAM_GONE) {
 		end_ring(process, head->row, ATTACH_REASON_REVOKED);
 		return 0;
@@ -288,6 +293,7 @@ static int read_role(struct agent_process *process)
 		return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
 	if (got == 0)
 		return -ECONNRESET;
+	process->silence = 0;
 	return ring_stream_take(&process->stream, bytes, (size_t)got) < 0 ? -ECONNRESET : 1;
 }
 
@@ -415,6 +421,21 @@ static int run(struct agent_process *process)
 	if (asked || moved)
 		return 1;
 	return ring_stream_waiting(&process->stream) == 0 && !ring_stream_arm(&process->stream);
+}
+
+int agent_process_tick(struct agent_process *process)
+{
+	const struct stream_head head = {.size = sizeof(head), .kind = STREAM_ALIVE};
+
+	if (!process->is_connected)
+		return 0;
+	if (process->silence++ >= AGENT_SILENCE_MAX)
+		return -ECONNRESET;
+	process->is_due = true;
+	/* What waits already is a question, too. */
+	return ring_stream_waiting(&process->stream) > 0
+		? 0
+		: ring_stream_queue(&process->stream, &head, NULL);
 }
 
 int agent_process_run(struct agent_process *process)

@@ -19,6 +19,8 @@ struct agent_process;
 struct agent_process *agent_process_open(int epoll, int fd);
 /* One of its descriptors has something: it is to be run. */
 void agent_process_wake(struct agent_process *process);
+/* Now and then: asks the role whether it is there. -ECONNRESET: it has not answered for long. */
+int agent_process_tick(struct agent_process *process);
 /* If it was woken: moves what there is to be moved, a bounded amount. 1: there is more; 0: its
  * descriptors will tell; -ECONNRESET: it is over, and to be closed. */
 int agent_process_run(struct agent_process *process);

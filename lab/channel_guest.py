@@ -14,18 +14,21 @@ HOSTILE = BUILD / "tests/scenario/guest-hostile"
 PROGRAMS = (AGENT, channels.PEER, channels.BULKHEAD, HOSTILE)
 
 
-def partition(lab, name, cid):
+def partition(lab, name, cid, client=False):
     """Adds a partition that is a guest to the configuration; returns the path of its device's socket."""
     path = channels.make_folder(lab, name) / "vsock.sock"
-    lab.config["channels"]["partitions"][name] = {"vsock": {"socket": str(path), "cid": cid}, "access": "all"}
+    lab.config["channels"]["partitions"][name] = {
+        "vsock": {"socket": str(path), "cid": cid, "client": client}, "access": "all"}
     return path
 
 
 class ChannelGuest(Guest):
     """Programs run in the background, each by a name that its files have in the guest."""
 
-    def __init__(self, folder, name, vsock, archive):
-        super().__init__(folder, name, vsock=vsock, archive=archive)
+    def __init__(self, folder, name, vsock, archive, listens=False):
+        """listens: QEMU does, and the daemon connects."""
+        super().__init__(folder, name, vsock=vsock, archive=archive,
+                         vsock_mode=",server=on,wait=on" if listens else "")
 
     @staticmethod
     def archive(folder):
@@ -62,6 +65,12 @@ class ChannelGuest(Guest):
     def channel(self, name, *arguments):
         """`bulkhead channel …` in the background."""
         return self.background(name, f"bulkhead channel {' '.join(map(str, arguments))} --attach {SOCKET}")
+
+    def reset_device(self):
+        """The driver leaves its device and takes it again, as with a boot of the machine."""
+        driver = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
+        self.run(f"device=$(cd {driver} && echo virtio*); echo $device > {driver}/unbind; "
+                 f"echo $device > {driver}/bind")
 
     def kill(self, program):
         self.run(f"kill -9 $(pidof {program})")

@@ -140,9 +140,10 @@ class Guest:
 
     boot_timeout = BOOT_TIMEOUT
 
-    def __init__(self, folder, name, nics=(), server=False, queues=1, vsock=None, archive=None):
+    def __init__(self, folder, name, nics=(), server=False, queues=1, vsock=None, archive=None, vsock_mode=""):
         self.name = name
         self.vsock = vsock  # socket of a vhost-user-vsock device
+        self.vsock_mode = vsock_mode  # ",server=on…": QEMU listens there
         self.archive = archive  # initramfs_with(); None: initramfs()
         self.queues = queues
         self.console_path = pathlib.Path(folder) / f"{name}.serial"
@@ -172,15 +173,16 @@ class Guest:
                         "-device", f"virtio-net-pci,netdev=n{index},mac={mac},mrg_rxbuf=on,vectors=0"
                                    + (",mq=on" if self.queues > 1 else "")]
         if self.vsock:
-            command += ["-chardev", f"socket,id=vsock,path={self.vsock}",
+            command += ["-chardev", f"socket,id=vsock,path={self.vsock}{self.vsock_mode}",
                         "-device", "vhost-user-vsock-pci,chardev=vsock"]
         return command
 
     def start(self):
         command = self._command()
         with open(self.log_path, "wb") as log:
+            # umask: the daemon, another user, may connect to what QEMU listens on.
             self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log)
+                                            stdout=log, stderr=log, umask=0)
         wait_until(self._connect, 10, what=f"the console of {self.name}")
         self._read_until(b"GUEST-READY\n", self.boot_timeout)
         return self

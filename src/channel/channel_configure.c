@@ -105,20 +105,35 @@ static const char *socket_path(const struct policy_partition *settings, bool is_
 	return is_guests ? settings->guest_socket : settings->socket;
 }
 
+static struct listener *create_listener(const struct policy_partition *settings, bool is_guests)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (!listener)
+		return NULL;
+	listener->fd = -1;
+	listener->is_guests = is_guests;
+	listener->is_client = is_guests && settings->is_guest_client;
+	listener->cid = settings->cid;
+	strcpy(listener->partition, settings->name);
+	strcpy(listener->path, socket_path(settings, is_guests));
+	return listener;
+}
+
 static int ask_for_socket(struct channel_role *role, const struct policy_partition *settings,
 	bool is_guests, struct error *error)
 {
 	const char *path = socket_path(settings, is_guests);
-	struct listener *listener = calloc(1, sizeof(*listener));
+	struct listener *listener = create_listener(settings, is_guests);
 	struct listen_call *call = calloc(1, sizeof(*call));
 	int status = -ENOMEM;
 
+	if (listener && listener->is_client) {
+		free(call);
+		list_append(&role->change.listeners, &listener->node);
+		return 0;
+	}
 	if (listener && call) {
-		listener->fd = -1;
-		listener->is_guests = is_guests;
-		listener->cid = settings->cid;
-		strcpy(listener->partition, settings->name);
-		strcpy(listener->path, path);
 		*call = (struct listen_call){role, listener};
 		status = ipc_call(role->context->broker, "broker.listen_unix",
 			json_pack("{s:s, s:s, s:i, s:s, s:b}", "path", path, "type",
@@ -144,7 +159,9 @@ static bool listens_so(const struct listener *listener, const struct policy_part
 {
 	return strcmp(listener->partition, settings->name) == 0
 		&& strcmp(listener->path, socket_path(settings, listener->is_guests)) == 0
-		&& (!listener->is_guests || listener->cid == settings->cid);
+		&& (!listener->is_guests
+			|| (listener->cid == settings->cid
+				&& listener->is_client == settings->is_guest_client));
 }
 
 static bool is_listening(
@@ -240,6 +257,73 @@ static void drop_listeners(struct channel_role *role)
 		list_append(&gone, node);
 	}
 	channel_close_listeners(&gone);
+}
+
+/* --- Devices that we connect to --- */
+
+/* A socket to a device that the broker was asked for; the listener may be gone meanwhile. */
+struct dial_call {
+	struct channel_role *role;
+	char path[sizeof(((struct listener *)0)->path)];
+};
+
+static struct listener *find_client(const struct channel_role *role, const char *path)
+{
+	list_foreach (node, &role->listeners) {
+		struct listener *listener = list_entry(node, struct listener, node);
+
+		if (listener->is_client && strcmp(listener->path, path) == 0)
+			return listener;
+	}
+	return NULL;
+}
+
+/* Nobody there is the usual answer while the machine does not run. */
+static void on_dialled(void *context, const json_t *result, const json_t *error, int *descriptors,
+	size_t descriptor_count)
+{
+	struct dial_call *call = context;
+	struct listener *listener = find_client(call->role, call->path);
+
+	if (listener)
+		listener->is_called = false;
+	if (listener && listener->port && descriptor_count > 0) {
+		guest_port_take(listener->port, descriptors[0]);
+		descriptors[0] = -1;
+	}
+	channel_role_put(call->role);
+	free(call);
+}
+
+static void dial_guest(struct channel_role *role, struct listener *listener)
+{
+	struct dial_call *call = calloc(1, sizeof(*call));
+	int status = -ENOMEM;
+
+	if (call) {
+		call->role = role;
+		strcpy(call->path, listener->path);
+		status = ipc_call(role->context->broker, "broker.connect_unix",
+			json_pack("{s:s, s:s}", "path", listener->path, "type", "stream"), NULL, 0,
+			IPC_CALL_TIMEOUT_MS, on_dialled, call);
+	}
+	if (status < 0) {
+		free(call);
+		return;
+	}
+	listener->is_called = true;
+	role->references++;
+}
+
+void channel_dial_guests(struct channel_role *role)
+{
+	list_foreach (node, &role->listeners) {
+		struct listener *listener = list_entry(node, struct listener, node);
+
+		if (listener->is_client && listener->port && !listener->is_called
+			&& !guest_port_has_peer(listener->port))
+			dial_guest(role, listener);
+	}
 }
 
 static void serve(struct channel_role *role, struct listener *listener)

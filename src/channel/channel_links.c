@@ -189,6 +189,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct channel_role *role = timer->data;
 
+	channel_dial_guests(role);
 	greeting_tick();
 	if (!role->links.now.tls)
 		return;

@@ -16,6 +16,8 @@
 struct listener {
 	struct list node;
 	bool is_guests;
+	bool is_client; /* of guests: it is connected to instead */
+	bool is_called; /* a socket to it is being made */
 	char partition[ATTACH_NAME_SIZE];
 	char path[sizeof(((struct policy_partition *)0)->socket)];
 	uint32_t cid;
@@ -62,6 +64,8 @@ void channel_config_report(struct ipc_request *request, void *context);
 /* Control is gone, or the role stops: what was prepared is forgotten. */
 void channel_configure_abandon(struct channel_role *role);
 void channel_close_listeners(struct list *listeners);
+/* Now and then: connects to guests' devices that listen themselves and have nobody. */
+void channel_dial_guests(struct channel_role *role);
 /* The broker has answered one more question of the change; gives back the role's reference. */
 void channel_configure_answered(struct channel_role *role);
 

@@ -176,11 +176,20 @@ static void end_revoked(struct guest_process *process)
 	}
 }
 
+static int answer_alive(struct guest_process *process)
+{
+	const struct stream_head head = {.size = sizeof(head), .kind = STREAM_ALIVE};
+
+	return ring_stream_queue(&process->stream, &head, NULL);
+}
+
 static int on_frame(struct ring_stream *stream, const struct stream_head *head, const void *body)
 {
 	struct guest_process *process = process_of(stream);
 	int status;
 
+	if (head->kind == STREAM_ALIVE)
+		return answer_alive(process);
 	if (!process->session)
 		return take_identity(process, head, body);
 	if (head->kind != STREAM_REQUEST || head->value != 0)

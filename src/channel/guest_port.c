@@ -27,6 +27,7 @@ struct guest_port {
 	uint32_t open_handles;
 	int fd;                  /* that listens */
 	int peer;                /* QEMU; -1: none */
+	bool is_occupied;        /* by it, or by what is left of the one before */
 	int events;              /* epoll: kicks and rings, edge-triggered. Nobody reads a kick */
 	int kicks[VSOCK_QUEUES]; /* that are in it */
 	struct vhost_message message; /* being read */
@@ -149,6 +150,7 @@ static void on_peer_closed(uv_handle_t *handle)
 		free(port);
 		return;
 	}
+	port->is_occupied = false;
 	if (port->fd >= 0)
 		uv_poll_start(&port->polls[PORT_LISTEN], UV_READABLE, on_connection);
 }
@@ -268,6 +270,32 @@ static void on_peer(uv_poll_t *poll, int status, int events)
 		run_device(port);
 }
 
+void guest_port_take(struct guest_port *port, int fd)
+{
+	uv_poll_t *poll = &port->polls[PORT_PEER];
+	int status = port->is_occupied ? -EBUSY : uv_poll_init(port->again.loop, poll, fd);
+
+	if (status < 0) {
+		log_warning("guest_device_refused", log_str("partition", port->owner.partition),
+			log_errno(status));
+		close(fd);
+		return;
+	}
+	poll->data = port;
+	port->is_occupied = true;
+	port->open_handles++;
+	port->peer = fd;
+	port->got = 0;
+	port->message.descriptor_count = 0;
+	log_info("guest_there", log_str("partition", port->owner.partition));
+	uv_poll_start(poll, UV_READABLE, on_peer);
+}
+
+bool guest_port_has_peer(const struct guest_port *port)
+{
+	return port->is_occupied;
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct guest_port *port = poll->data;
@@ -275,22 +303,10 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 	if (fd < 0)
 		return;
-	status = uv_poll_init(poll->loop, &port->polls[PORT_PEER], fd);
-	if (status < 0) {
-		log_warning("guest_device_refused", log_str("partition", port->owner.partition),
-			log_errno(status));
-		close(fd);
-		return;
-	}
 	/* The next one waits in the socket's queue. */
-	uv_poll_stop(&port->polls[PORT_LISTEN]);
-	port->polls[PORT_PEER].data = port;
-	port->open_handles++;
-	port->peer = fd;
-	port->got = 0;
-	port->message.descriptor_count = 0;
-	log_info("guest_there", log_str("partition", port->owner.partition));
-	uv_poll_start(&port->polls[PORT_PEER], UV_READABLE, on_peer);
+	guest_port_take(port, fd);
+	if (port->is_occupied)
+		uv_poll_stop(poll);
 }
 
 /* --- Life --- */
@@ -307,30 +323,37 @@ static void start_handles(struct guest_port *port, uv_loop_t *loop)
 {
 	uv_async_init(loop, &port->again, on_again);
 	port->again.data = port;
-	for (int i = PORT_LISTEN; i < PORT_POLLS; i++)
-		port->polls[i].data = port;
-	port->open_handles = 3;
-	uv_poll_start(&port->polls[PORT_LISTEN], UV_READABLE, on_connection);
+	port->polls[PORT_EVENTS].data = port;
+	port->open_handles += 2;
 	uv_poll_start(&port->polls[PORT_EVENTS], UV_READABLE, on_events);
+	if (port->fd >= 0)
+		uv_poll_start(&port->polls[PORT_LISTEN], UV_READABLE, on_connection);
 }
 
 /* Frees the port on failure. */
-static int init_port(struct guest_port *port, uv_loop_t *loop, int fd)
+static int init_port(struct guest_port *port, uv_loop_t *loop)
 {
-	int status;
+	int status = 0;
 
 	port->events = epoll_create1(EPOLL_CLOEXEC);
-	status = port->events < 0 ? -errno : uv_poll_init(loop, &port->polls[PORT_LISTEN], fd);
-	if (status == 0) {
-		status = uv_poll_init(loop, &port->polls[PORT_EVENTS], port->events);
-		if (status == 0)
-			return 0;
-		port->open_handles = 1;
+	if (port->events < 0)
+		status = -errno;
+	else if (port->fd >= 0)
+		status = uv_poll_init(loop, &port->polls[PORT_LISTEN], port->fd);
+	if (status == 0 && port->fd >= 0) {
 		port->polls[PORT_LISTEN].data = port;
-		uv_close((uv_handle_t *)&port->polls[PORT_LISTEN], on_handle_closed);
-	} else {
-		free(port);
+		port->open_handles = 1;
 	}
+	if (status == 0)
+		status = uv_poll_init(loop, &port->polls[PORT_EVENTS], port->events);
+	if (status == 0)
+		return 0;
+	if (port->events >= 0)
+		close(port->events);
+	if (port->open_handles > 0)
+		uv_close((uv_handle_t *)&port->polls[PORT_LISTEN], on_handle_closed);
+	else
+		free(port);
 	return status;
 }
 
@@ -338,10 +361,15 @@ int guest_port_open(uv_loop_t *loop, struct cmm *cmm, const char *partition, uin
 	struct guest_port **out)
 {
 	struct guest_port *port = calloc(1, sizeof(*port));
-	int status = port ? init_port(port, loop, fd) : -ENOMEM;
+	int status = -ENOMEM;
 
+	if (port) {
+		port->fd = fd;
+		status = init_port(port, loop);
+	}
 	if (status < 0) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return status;
 	}
 	port->owner =
@@ -350,7 +378,6 @@ int guest_port_open(uv_loop_t *loop, struct cmm *cmm, const char *partition, uin
 	port->bell = signal_bell_create();
 	if (!port->bell)
 		log_warning("guest_has_no_interrupts", log_str("partition", partition));
-	port->fd = fd;
 	port->peer = -1;
 	for (int i = 0; i < VSOCK_QUEUES; i++)
 		port->kicks[i] = -1;
@@ -376,11 +403,13 @@ void guest_port_close(struct guest_port *port)
 {
 	if (!port)
 		return;
-	close(port->fd);
-	port->fd = -1;
 	say_goodbye(port);
+	if (port->fd >= 0) {
+		uv_close((uv_handle_t *)&port->polls[PORT_LISTEN], on_handle_closed);
+		close(port->fd);
+	}
+	port->fd = -1;
 	drop_peer(port, -ECONNRESET);
-	uv_close((uv_handle_t *)&port->polls[PORT_LISTEN], on_handle_closed);
 	uv_close((uv_handle_t *)&port->polls[PORT_EVENTS], on_handle_closed);
 	uv_close((uv_handle_t *)&port->again, on_handle_closed);
 	close(port->events);

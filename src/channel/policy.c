@@ -51,6 +51,7 @@ static int policy_read_partition(
 	snprintf(out->name, sizeof(out->name), "%s", name);
 	policy_copy(out->socket, sizeof(out->socket), section, "socket");
 	policy_copy(out->guest_socket, sizeof(out->guest_socket), guest, "socket");
+	out->is_guest_client = json_is_true(json_object_get(guest, "client"));
 	out->cid = (uint32_t)policy_number(guest, "cid");
 	policy_copy(out->group, sizeof(out->group), section, "group");
 	out->is_open_to_all = policy_word_is(section, "access", "all");

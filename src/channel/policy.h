@@ -21,6 +21,7 @@ struct policy_partition {
 	char name[ATTACH_NAME_SIZE];
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];       /* "": none */
 	char guest_socket[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": no virtual machine */
+	bool is_guest_client;                                           /* QEMU listens there */
 	uint32_t cid;                                                   /* its vsock address */
 	char group[ATTACH_NAME_SIZE];
 	bool is_open_to_all; /* of who can reach its sockets; else the group's */

@@ -20,6 +20,8 @@
  *	GONE      role → agent   row: it is not there any more, as its process has wished
  *	BYTES     both           row; of its ring. value 1: all up to here is published
  *	TAKEN     both           row; position up to which was consumed
+ *	ALIVE     both           asks for the same: a guest's kernel does not tell of a role that
+ *died
  *
  * One thread.
  */
@@ -46,6 +48,7 @@ enum stream_kind {
 	STREAM_GONE,
 	STREAM_BYTES,
 	STREAM_TAKEN,
+	STREAM_ALIVE,
 	STREAM_KIND_COUNT,
 };
 

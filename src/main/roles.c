@@ -39,8 +39,8 @@ const struct role roles[] = {
 		.job = "messages between processes of partitions: keys, state tables, rings, links",
 		.ops = &channel_role_ops,
 		.peers = LIST("control"),
-		.requests = LIST("broker.listen_unix", "broker.listen_tcp", "broker.connect_tcp",
-			"broker.open_key", "broker.open_rules"),
+		.requests = LIST("broker.listen_unix", "broker.connect_unix", "broker.listen_tcp",
+			"broker.connect_tcp", "broker.open_key", "broker.open_rules"),
 		.method_prefixes = LIST("channel."),
 		/* All its memory is locked, also where the limit cannot be raised. */
 		.capabilities = BIT(CAP_IPC_LOCK),

@@ -8,6 +8,7 @@
     ┌───────────────────────┐   │                ║     │
     │ process ═ ring ═ agent│═══│═ vsock ════════╝     │
     └── vm2 (QEMU) ─────────┘   └──────────────────────┘
+    vm1's QEMU connects to the role, the role to vm2's.
 """
 
 import concurrent.futures
@@ -36,11 +37,11 @@ def machines():
         pytest.skip(str(reason))
     with Lab(partitions=("db",)) as lab:
         lab.channel_folders = channels.configure(lab, ["db"], ALLOW)
-        sockets = {name: partition(lab, name, cid) for name, cid in (("vm1", 3), ("vm2", 4))}
+        sockets = {"vm1": partition(lab, "vm1", 3), "vm2": partition(lab, "vm2", 4, client=True)}
         lab.start()
         archive = ChannelGuest.archive(lab.folder)
         for name, path in sockets.items():
-            lab.guests[name] = ChannelGuest(lab.folder, name, path, archive)
+            lab.guests[name] = ChannelGuest(lab.folder, name, path, archive, listens=name == "vm2")
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(lambda guest: guest.start().start_agent(), lab.guests.values()))
         yield lab
@@ -294,5 +295,21 @@ def test_death_of_a_guest(host, vm2):
     vm2.start().start_agent()
     vm2.peer("receiver", "receive", 6, "db", 5, 100, 8)
     sender = peer(host, "db", "send", 5, "vm2", 6, 100, 8)
+    assert vm2.peer_result("receiver")["messages"] == 100
+    assert channels.peer_result(sender)["status"] == 0
+
+
+def test_death_of_the_role(host, vm1, vm2):
+    """C9: SIGKILL of the channel role: the guests' kernels are told nothing, and the agents find out. QEMU of vm2
+    listens itself, so the role is there again when the driver takes its device anew."""
+    vm1.peer("receiver", "receive", 6, "vm2", 5, 0, 9)
+    vm2.peer("sender", "send", 5, "vm1", 6, 0, 9)
+    wait_up(host.daemon)
+    pid = host.daemon.kill_role("channel")
+    host.daemon.wait_role("channel", pid)
+    assert vm1.peer_result("receiver")["status"] == vm2.peer_result("sender")["status"] == ECONNRESET
+    vm2.reset_device()
+    vm2.peer("receiver", "receive", 6, "db", 5, 100, 9)
+    sender = peer(host, "db", "send", 5, "vm2", 6, 100, 9)
     assert vm2.peer_result("receiver")["messages"] == 100
     assert channels.peer_result(sender)["status"] == 0

@@ -81,32 +81,42 @@ static int tell_process(
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -ECONNRESET : 0;
 }
 
-/* The ring, the bell that wakes us, and a pipe that wakes the process: as the role makes them. */
-static int open_descriptors(struct agent_process *process, const struct stream_head *head,
-	uint64_t capacity, int descriptors[ATTACH_DESCRIPTORS])
+static void close_any(int fd)
 {
-	/* As a process may empty a bell that it shares, none is read here; each ring is an edge. */
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The ring, the bell that wakes us, and a pipe that wakes the process: as the role makes them. Its
+ * descriptors come out, but for the mirror's. */
+static int open_descriptors(uint64_t capacity, int descriptors[ATTACH_DESCRIPTORS], int *wake)
+{
+	int ends[2] = {-1, -1};
+
+	descriptors[ATTACH_MEMORY] = ring_memory_create(capacity);
+	if (descriptors[ATTACH_MEMORY] < 0)
+		return descriptors[ATTACH_MEMORY];
+	descriptors[ATTACH_BELL] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (descriptors[ATTACH_BELL] < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	descriptors[ATTACH_WAKE] = ends[0];
+	*wake = ends[1];
+	return 0;
+}
+
+/* Takes wake and bell. As a process may empty a bell that it shares, none is read here; each ring
+ * is an edge. */
+static int open_mirror(struct agent_process *process, const struct stream_head *head,
+	const struct attach_notice *notice, const int *descriptors, int wake)
+{
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = process};
 	const struct stream_head what = {.row = head->row, .value = head->value == ATTACH_SEND};
-	int memory = ring_memory_create(capacity), ends[2] = {-1, -1}, bell, status;
 	struct ring_mirror *mirror;
+	int status = ring_mirror_open(&process->stream, &what, descriptors[ATTACH_MEMORY],
+		notice->capacity, wake, descriptors[ATTACH_BELL], &mirror);
 
-	if (memory < 0)
-		return memory;
-	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0 || bell < 0) {
-		close(memory);
-		close(ends[0]);
-		close(ends[1]);
-		close(bell);
-		return -EMFILE;
-	}
-	descriptors[ATTACH_MEMORY] = memory;
-	descriptors[ATTACH_BELL] = bell;
-	descriptors[ATTACH_WAKE] = ends[0];
-	status =
-		ring_mirror_open(&process->stream, &what, memory, capacity, ends[1], bell, &mirror);
-	if (status == 0 && epoll_ctl(process->epoll, EPOLL_CTL_ADD, bell, &event) < 0)
+	if (status == 0
+		&& epoll_ctl(process->epoll, EPOLL_CTL_ADD, descriptors[ATTACH_BELL], &event) < 0)
 		status = -errno;
 	return status;
 }
@@ -114,15 +124,18 @@ static int open_descriptors(struct agent_process *process, const struct stream_h
 static int answer_with_ring(struct agent_process *process, const struct stream_head *head,
 	const struct attach_notice *notice)
 {
-	int descriptors[ATTACH_DESCRIPTORS] = {-1, -1, -1};
-	int status = open_descriptors(process, head, notice->capacity, descriptors);
+	int descriptors[ATTACH_DESCRIPTORS] = {-1, -1, -1}, wake = -1;
+	int status = open_descriptors(notice->capacity, descriptors, &wake);
 
-	if (status == 0)
-		status = tell_process(process->fd, notice, descriptors, ATTACH_DESCRIPTORS);
-	if (descriptors[ATTACH_MEMORY] >= 0) {
-		close(descriptors[ATTACH_MEMORY]);
-		close(descriptors[ATTACH_WAKE]);
+	if (status == 0) {
+		status = open_mirror(process, head, notice, descriptors, wake);
+		if (status == 0)
+			status = tell_process(process->fd, notice, descriptors, ATTACH_DESCRIPTORS);
+	} else {
+		close_any(descriptors[ATTACH_BELL]);
 	}
+	close_any(descriptors[ATTACH_MEMORY]);
+	close_any(descriptors[ATTACH_WAKE]);
 	return status;
 }
 

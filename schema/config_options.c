@@ -593,10 +593,10 @@ const struct config_option config_options[] = {
 		SOCKET_LENGTH, EXAMPLE("/run/bulkhead/channels/vm1/vsock.sock"),
 		HELP("Socket that QEMU's device vhost-user-vsock-pci connects to: who comes through it "
 		     "is this partition"))
-	OPTION("channels.partitions.*.vsock.client", BOOL, LIVE, DEFAULT("false"),
+	OPTION("channels.partitions.*.vsock.client", BOOL, DAEMON, DEFAULT("false"),
 		HELP("QEMU listens on the socket (`server=on`), and we connect, again and again: a "
 		     "machine has its device back when the channel role was started anew"))
-	OPTION("channels.partitions.*.vsock.cid", INTEGER, LIVE, .flags = CONFIG_IS_REQUIRED,
+	OPTION("channels.partitions.*.vsock.cid", INTEGER, DAEMON, .flags = CONFIG_IS_REQUIRED,
 		RANGE(3, 4294967294), EXAMPLE("3"),
 		HELP("The machine's own vsock address, as it sees it; two machines may have the same"))
 	OPTION("channels.partitions.*.access", ENUM, DAEMON, .values = "group|all", DEFAULT("group"),

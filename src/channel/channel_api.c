@@ -176,7 +176,8 @@ static json_t *partition_json(const struct cmm *cmm, uint32_t index)
 	const struct partition *partition = cmm_find_partition(cmm, settings->name);
 
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "partition",
-		partition->name, "socket", settings->socket, "processes",
+		partition->name, "socket",
+		settings->socket[0] ? settings->socket : settings->guest_socket, "processes",
 		(json_int_t)partition->session_count, "processes_max",
 		(json_int_t)settings->process_max, "endpoints",
 		(json_int_t)partition->endpoints.count, "endpoints_max",

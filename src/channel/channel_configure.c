@@ -154,14 +154,12 @@ static int ask_for_socket(struct channel_role *role, const struct policy_partiti
 	return 0;
 }
 
-/* Its group and mode are those of the daemon's start: a socket in use is not replaced. */
+/* Its group and mode are those of the daemon's start, and so is what a guest's device is: a socket
+ * in use is not replaced. */
 static bool listens_so(const struct listener *listener, const struct policy_partition *settings)
 {
 	return strcmp(listener->partition, settings->name) == 0
-		&& strcmp(listener->path, socket_path(settings, listener->is_guests)) == 0
-		&& (!listener->is_guests
-			|| (listener->cid == settings->cid
-				&& listener->is_client == settings->is_guest_client));
+		&& strcmp(listener->path, socket_path(settings, listener->is_guests)) == 0;
 }
 
 static bool is_listening(

@@ -12,6 +12,7 @@
 """
 
 import concurrent.futures
+import os
 
 import pytest
 
@@ -19,9 +20,10 @@ from lab import channels
 from lab.channel_guest import ChannelGuest, partition
 from lab.channels import CONNECT, EXCEPTION, KEY, RECEIVE, REFUSED, SEND
 from lab.guest import GuestUnavailable, kernel
-from lab.netns import wait_until
+from lab.netns import stop, wait_until
 from lab.topology import Lab
 from tests.scenario.channel_hosts import *  # noqa: F403  errors, and processes of the host
+from tests.scenario.test_hostile_channels import has_key, keys_of
 
 ALLOW = {f"{sender}-{receiver}": {"from": sender, "to": receiver}
          for sender in ("vm1", "vm2", "db") for receiver in ("vm1", "vm2", "db") if sender != receiver}
@@ -53,6 +55,8 @@ def host(machines, request):
     channels.begin(machines.daemon)
     yield machines
     channels.RawProcess.close_all()
+    while machines["db"].processes:
+        stop(machines["db"].processes.pop())
     for guest in machines.guests.values():
         guest.run("killall -9 channel-peer bulkhead guest-hostile sleep 2>/dev/null", check=False)
     wait_until(lambda: not channels.rows(machines.daemon), 20, what="the end of all channels")
@@ -273,6 +277,20 @@ def test_death_in_a_guest_that_receives(host, vm1, dies):
     if dies == "bulkhead-agent":
         assert vm1.peer_result("receiver")["status"] == ECONNRESET
         vm1.start_agent()
+
+
+def test_no_key_is_in_a_guest(host, vm1):
+    """C7: not in the guest's memory, while it sends and receives."""
+    flow_from(host, vm1)
+    vm1.peer("receiver", "receive", 16, "db", 15, 0, 6)
+    peer(host, "db", "send", 15, "vm1", 16, 0, 6)
+    wait_up(host.daemon, 4)
+    keys = keys_of(host.daemon.role_pid("channel"))
+    assert len(keys) == 2
+    mark = os.urandom(16).hex()
+    vm1.run(f"echo {mark} > /tmp/mark")
+    assert has_key(vm1.process.pid, {mark.encode()}, "memfd:")  # so the search finds what is there
+    assert not has_key(vm1.process.pid, keys, "memfd:")
 
 
 def test_revocation_reaches_a_guest(host, vm1):

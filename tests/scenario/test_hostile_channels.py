@@ -193,13 +193,13 @@ KEY_ROW = struct.Struct("=4I32s2I")
 SECRET_HEADER = 16
 
 
-def mappings(pid):
-    """(start, end, flags) of each readable mapping, as smaps has them."""
+def mappings(pid, name=""):
+    """(start, end, flags) of each readable mapping, as smaps has them; of those alone that have this in their name."""
     for part in re.split(r"(?m)^(?=[0-9a-f]+-[0-9a-f]+ )", pathlib.Path(f"/proc/{pid}/smaps").read_text())[1:]:
         head = part.split(None, 2)
         start, end = (int(text, 16) for text in head[0].split("-"))
         flags = re.search(r"VmFlags: (.*)", part).group(1).split()
-        if "r" in head[1]:
+        if "r" in head[1] and name in part.splitlines()[0]:
             yield start, end, flags
 
 
@@ -233,11 +233,12 @@ def pattern_of(keys):
     return re.compile(b"|".join(re.escape(part) for key in keys for part in (key[:16], key[16:])))
 
 
-def has_key(pid, keys):
-    """Whether a part of a key is anywhere in a process's memory: what a core dump of it would hold."""
+def has_key(pid, keys, name=""):
+    """Whether a part of a key is anywhere in a process's memory: what a core dump of it would hold. name: of
+    mappings, as above."""
     pattern = pattern_of(keys)
     rest = b""
-    for start, end, _ in mappings(pid):
+    for start, end, _ in mappings(pid, name):
         for piece in read_memory(pid, start, end):
             if pattern.search(rest + piece):
                 return True

@@ -42,7 +42,8 @@ static int say(uint32_t request, const uint32_t *words, size_t count, int fd)
 		.request = request, .flags = 1, .size = (uint32_t)(4 * count)};
 	int status;
 
-	memcpy(message.body, words, 4 * count);
+	if (count > 0)
+		memcpy(message.body, words, 4 * count);
 	if (fd >= 0)
 		message.descriptors[message.descriptor_count++] = fd;
 	status = vhost_user_handle(&vhost, &message, reply);

@@ -38,7 +38,9 @@ static inline void fuzz_begin(void)
 			connection_remove(connections, &connections->entries[i]);
 	while (own->waiting_count > 0)
 		rte_pktmbuf_free(own->waiting[--own->waiting_count].packet);
-	rte_ip_frag_table_del_expired_entries(own->fragments, &own->dead, UINT64_MAX / 2);
+	for (int i = 0; i < DATAGRAM_WAY_COUNT; i++)
+		rte_ip_frag_table_del_expired_entries(
+			own->fragments[i], &own->dead, UINT64_MAX / 2);
 	rte_ip_frag_free_death_row(&own->dead, 0);
 	neighbour_clear();
 	neighbour_learn(10, &(struct ip_address){4, {192, 0, 2, 100}}, lab_client_mac,

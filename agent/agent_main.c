@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGENT_SOCKET   "/run/bulkhead/channel.sock"
+#define AGENT_SOCKET   "/run/bulkhead-agent/channel.sock"
 #define AGENT_BACKLOG  64
 #define AGENT_EVENTS   64
 #define AGENT_RETRY_MS 100 /* while there are no descriptors left */

@@ -17,11 +17,13 @@ from lab.netns import run, wait_until
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD_TIMEOUT = 900
 PACKAGE = "/root/bulkhead.deb"
+AGENT_PACKAGE = "/root/bulkhead-agent.deb"
 CONFIG_FILE = "/etc/bulkhead/bulkhead.yaml"
 UNIT = "bulkheadd.service"
 ROLES = {"broker", "packet", "channel", "control"}
 # What `systemd-analyze security` gave (5.1) and a bit, since it differs between versions.
 EXPOSURE_MAX = 5.5
+AGENT_EXPOSURE_MAX = 2.5
 CONFIG = """packet: {memory: 128MiB}
 adapters: {uplink: {device: "tap:tap0"}}
 gateway: {physical: uplink, host: {interface: sea0, vlan: 10, addresses: [192.0.2.1/24]}}
@@ -68,13 +70,14 @@ def machine(tmp_path_factory):
     try:
         kernel()
         done = run(TREE / "tools/deb", timeout=BUILD_TIMEOUT)
-        package = TREE / re.search(r"'(out/\S+\.deb)'", done)[1]
+        package, agent = (TREE / path for path in re.findall(r"'(out/\S+\.deb)'", done))
         words = run("dpkg-deb", "--field", package, "Depends")
         system = base(re.match(r"[^ (|]+", word)[0] for word in words.strip().split(", "))
     except GuestUnavailable as reason:
         pytest.skip(str(reason))
     machine = Machine(tmp_path_factory.mktemp("package"), "hv1", system,
-                      {PACKAGE.lstrip("/"): package.read_bytes()})
+                      {PACKAGE.lstrip("/"): package.read_bytes(),
+                       AGENT_PACKAGE.lstrip("/"): agent.read_bytes()})
     try:
         yield machine.start()
     finally:
@@ -105,6 +108,24 @@ def test_package_installs_and_its_unit_becomes_ready(service):
     assert service.run("stat -c '%U %a' /run/bulkhead /var/log/bulkhead /var/cache/bulkhead").splitlines() == [
         "bulkhead 755", "bulkhead 750", "bulkhead 750"]
     assert "type=1326" not in service.run("dmesg")
+
+
+def test_the_agents_package_serves_its_socket(service):
+    """bulkhead-agent: ready as an unprivileged user; where the host has no device it says so to who attaches."""
+    service.run(f"dpkg --install {AGENT_PACKAGE}")
+    wait_until(lambda: service.run("systemctl is-active bulkhead-agent", check=False) == "active", 30, 0.5,
+               "the agent")
+    assert service.run("ps -o user:20= -C bulkhead-agent") == "bulkhead-agent"
+    assert service.run("stat -c '%U %G %a' /run/bulkhead-agent/channel.sock") == "bulkhead-agent bulkhead-agent 660"
+    assert "CapEff:\t0000000000000400" in service.run("cat /proc/$(pidof bulkhead-agent)/status")
+    last = service.run("systemd-analyze security --no-pager bulkhead-agent.service | tail -n 1")
+    assert float(re.search(r"\d+\.\d+", last)[0]) <= AGENT_EXPOSURE_MAX
+    assert "refused" in service.run("BULKHEAD_CHANNEL_SOCKET=/run/bulkhead-agent/channel.sock "
+                                    "bulkhead channel send db:6 --endpoint 5 < /dev/null", check=False)
+    assert service.run("systemctl is-active bulkhead-agent") == "active"
+    service.run("dpkg --purge bulkhead-agent")
+    assert service.run("pidof bulkhead-agent", check=False) == ""
+    assert service.run("getent passwd bulkhead-agent", check=False) == ""
 
 
 def test_log_is_in_the_journal_with_its_fields(service):

@@ -4,7 +4,8 @@
  * lifetimes, and the state that is kept for the next life. Control thread.
  *
  * The first preparation that has the section opens the tables, and asks the broker for what was
- * kept; each one reads the key file anew. A static SA whose row and key are as before goes on.
+ * kept; each one reads the key file anew. A static SA whose row is as before stays, and one
+ * whose key is goes on with its numbers.
  */
 #include "packet/ipsec/ipsec_control.h"
 
@@ -317,18 +318,18 @@ static void restore_kept(void)
 	change.kept_fd = -1;
 }
 
-static bool is_wanted(const struct sa *sa, const struct ipsec_config *config)
+static bool is_named(const struct sa *sa, const struct ipsec_config *config)
 {
-	struct sa_parameters is;
+	for (size_t i = 0; config && i < config->sa_count; i++) {
+		const struct sa_name *name = &config->sas[i].parameters.name;
 
-	sa_describe(sa, &is);
-	for (size_t i = 0; config && i < config->sa_count; i++)
-		if (sa_parameters_are_equal(&is, &config->sas[i].parameters))
+		if (sa->name.spi == name->spi
+			&& ip_address_is_equal(&sa->name.destination, &name->destination))
 			return true;
+	}
 	return false;
 }
 
-/* Those that are wanted as they are stay, and their numbers go on. */
 static void apply_sas(const struct ipsec_config *config)
 {
 	struct error error;
@@ -337,20 +338,14 @@ static void apply_sas(const struct ipsec_config *config)
 		struct sa_name name = sa->name;
 		uint32_t index = sa->index;
 
-		if (sa->owner == SA_OWNER_CONFIGURATION && !is_wanted(sa, config))
+		if (sa->owner == SA_OWNER_CONFIGURATION && !is_named(sa, config))
 			sa_delete(&name, &error);
 		sa = sa_next(index + 1);
 	}
-	for (size_t i = 0; config && i < config->sa_count; i++) {
-		const struct sa_parameters *parameters = &config->sas[i].parameters;
-		const struct sa *sa = sa_find(&parameters->name);
-
-		if (sa && sa->owner == SA_OWNER_CONFIGURATION)
-			continue;
-		if (sa_add(parameters, &error) < 0)
+	for (size_t i = 0; config && i < config->sa_count; i++)
+		if (sa_put(&config->sas[i].parameters, &error) < 0)
 			log_error("sa_not_added", log_str("sa", config->sas[i].name),
 				log_str("reason", error.text));
-	}
 }
 
 void ipsec_apply_statics(void)

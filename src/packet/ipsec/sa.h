@@ -161,6 +161,12 @@ struct sa_past {
 };
 int sa_add_with_past(
 	const struct sa_parameters *parameters, const struct sa_past *past, struct error *error);
+/*
+ * What sa_add() does, but an SA of this name and owner that is there already stays, when it is the
+ * same. When it has the same keys it is replaced by one whose numbers, window and IVs go on: no
+ * number is sent twice with a key, and none that is beyond the window's edge is accepted again.
+ */
+int sa_put(const struct sa_parameters *parameters, struct error *error);
 /* Of an SA, for the state that is kept; pointers are borrowed. */
 void sa_describe(const struct sa *sa, struct sa_parameters *out);
 

@@ -555,6 +555,37 @@ bool sa_parameters_are_equal(const struct sa_parameters *a, const struct sa_para
 		&& a->request == b->request;
 }
 
+/* Of one that is about to go, and that a worker may still use for the burst that it has. */
+static struct sa_past past_of(const struct sa *sa)
+{
+	return (struct sa_past){.sequence = sa->sequence_max,
+		.floor = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED),
+		.iv_base = sa->iv_base,
+		.packets = __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED),
+		.bytes = __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED),
+		.added_ns = sa->added_ns,
+		.is_soft_told = sa->is_soft_told};
+}
+
+int sa_put(const struct sa_parameters *parameters, struct error *error)
+{
+	const struct sa *sa = sa_find(&parameters->name);
+	struct sa_parameters is;
+	struct sa_past past;
+	bool goes_on;
+
+	if (!sa || sa->owner != parameters->owner)
+		return sa_add(parameters, error);
+	sa_describe(sa, &is);
+	if (sa_parameters_are_equal(&is, parameters))
+		return 0;
+	goes_on = is.direction == parameters->direction && is_same_crypto(&is, parameters)
+		&& is.has_esn == parameters->has_esn;
+	past = past_of(sa);
+	sa_delete(&parameters->name, error);
+	return sa_add_with_past(parameters, goes_on ? &past : NULL, error);
+}
+
 /* ---- changing ---- */
 
 static void apply_move(struct sa_parameters *parameters, const struct sa_move *move)

@@ -175,6 +175,39 @@ static void tells_associations_that_stay(void **state)
 	json_decref(again_document);
 }
 
+/* D16: another option of the same key: its numbers, window and IVs go on. */
+static void goes_on_with_a_key_that_stays(void **state)
+{
+	json_t *document;
+	struct ipsec_config *config = read_config(&document);
+	uint64_t sent_max, iv_base;
+	struct sa *in, *out;
+
+	(void)state;
+	ipsec_config_read_keys(config, KEYS, strlen(KEYS), &error);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sa_put(&config->sas[i].parameters, &error), 0);
+	in = sa_find(&config->sas[0].parameters.name);
+	out = sa_find(&config->sas[1].parameters.name);
+	in->window.highest = 1234;
+	sent_max = out->sequence_max;
+	iv_base = out->iv_base;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sa_put(&config->sas[i].parameters, &error), 0);
+		assert_ptr_equal(sa_find(&config->sas[i].parameters.name), i ? out : in);
+		config->sas[i].parameters.copies_dscp = true;
+		assert_int_equal(sa_put(&config->sas[i].parameters, &error), 0);
+	}
+	assert_true(sa_find(&config->sas[0].parameters.name)->window.highest >= 1234);
+	out = sa_find(&config->sas[1].parameters.name);
+	assert_true(out->copies_dscp && out->sequence >= sent_max && out->iv_base == iv_base);
+	((uint8_t *)secret_bytes(config->keys))[3] ^= 1;
+	assert_int_equal(sa_put(&config->sas[0].parameters, &error), 0);
+	assert_int_equal(sa_find(&config->sas[0].parameters.name)->window.highest, 0);
+	ipsec_config_destroy(config);
+	json_decref(document);
+}
+
 /* ---- the next life ---- */
 
 static struct sa *add(enum sa_direction direction, bool has_esn, uint32_t spi)
@@ -297,6 +330,7 @@ int main(void)
 		cmocka_unit_test_teardown(is_off_without_its_section, flush),
 		cmocka_unit_test_teardown(refuses_key_files_and_never_quotes_them, flush),
 		cmocka_unit_test_teardown(tells_associations_that_stay, flush),
+		cmocka_unit_test_teardown(goes_on_with_a_key_that_stays, flush),
 		cmocka_unit_test_teardown(comes_back_from_what_was_kept, flush),
 		cmocka_unit_test_teardown(takes_no_state_that_is_not_its_own, flush),
 	};

@@ -20,7 +20,7 @@
 static struct vsock_device device;
 static struct vhost_user vhost;
 static uint8_t reply[VHOST_HEAD_SIZE + VHOST_BODY_MAX];
-static const struct vsock_ops ops = {NULL};
+static const struct vsock_ops ops = {0};
 
 static int set_up(void **state)
 {

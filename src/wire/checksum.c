@@ -101,19 +101,20 @@ static uint32_t ipv4_header_size(const struct decoded *decoded)
 	return (uint32_t)(decoded->frame[decoded->l3_offset] & 0xf) * 4;
 }
 
+void checksum_write_ipv4(uint8_t *ip)
+{
+	network_store16(ip + IPV4_CHECKSUM_OFFSET, 0);
+	network_store16(ip + IPV4_CHECKSUM_OFFSET,
+		checksum_finish(checksum_add(0, ip, (uint32_t)(ip[0] & 0xf) * 4)));
+}
+
 void checksum_repair(uint8_t *frame, const struct decoded *decoded)
 {
-	uint32_t header = ipv4_header_size(decoded);
 	uint32_t field = transport_checksum_offset(decoded);
 	uint16_t checksum;
 
-	if (header) {
-		uint8_t *ip = frame + decoded->l3_offset;
-
-		network_store16(ip + IPV4_CHECKSUM_OFFSET, 0);
-		network_store16(
-			ip + IPV4_CHECKSUM_OFFSET, checksum_finish(checksum_add(0, ip, header)));
-	}
+	if (ipv4_header_size(decoded))
+		checksum_write_ipv4(frame + decoded->l3_offset);
 	if (!field)
 		return;
 	network_store16(frame + field, 0);

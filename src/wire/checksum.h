@@ -14,6 +14,9 @@ uint16_t checksum_finish(uint32_t sum);
  * it. decoded has to have an ip_version. */
 uint32_t checksum_pseudo_header(const struct decoded *decoded, uint32_t l4_size);
 
+/* Into an IPv4 header, over as many bytes as it says to have. */
+void checksum_write_ipv4(uint8_t *ip);
+
 /*
  * Writes right checksums into the IPv4 header and the TCP, UDP, ICMP or ICMPv6 header of frame, the
  * bytes that were decoded. Leaves alone what has none to write: fragments' transport, UDP over IPv4

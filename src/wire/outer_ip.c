@@ -78,7 +78,7 @@ static void write_ipv4(uint8_t *ip, const struct outer_ip_headers *headers, uint
 	ip[9] = headers->protocol;
 	memcpy(ip + 12, headers->source->bytes, 4);
 	memcpy(ip + 16, headers->destination->bytes, 4);
-	network_store16(ip + 10, checksum_finish(checksum_add(0, ip, IPV4_HEADER_SIZE)));
+	checksum_write_ipv4(ip);
 }
 
 static void write_ipv6(uint8_t *ip, const struct outer_ip_headers *headers, uint32_t payload_size)

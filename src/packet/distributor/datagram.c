@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "packet/distributor/distributor.h"
 #include "packet/port/port.h"
+#include "wire/checksum.h"
 
 #include <rte_cycles.h>
 #include <rte_ip.h>
@@ -56,7 +57,7 @@ static struct rte_mbuf *finish_whole(struct rte_mbuf *whole, struct packet_metad
 	uint8_t *frame = rte_pktmbuf_mtod(whole, uint8_t *);
 
 	if (network_load16(frame + ETH_TYPE_OFFSET) == ETH_TYPE_IPV4)
-		pieces_write_checksum(frame + ETH_HEADER_SIZE);
+		checksum_write_ipv4(frame + ETH_HEADER_SIZE);
 	metadata.flags |= PACKET_IS_REASSEMBLED;
 	*packet_metadata(whole) = metadata;
 	whole->ol_flags = 0;

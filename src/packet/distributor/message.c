@@ -72,12 +72,11 @@ static void swap_bytes(uint8_t *a, uint8_t *b, size_t size)
 
 /* It has all of its way before it; and may be cut where the question fitted and it, with ESP around
  * it, does not. */
-static void answer_as_own(uint8_t *ip, uint32_t header_size)
+static void answer_as_own(uint8_t *ip)
 {
 	ip[6] = ip[7] = 0;
 	ip[8] = HOP_LIMIT;
-	network_store16(ip + 10, 0);
-	network_store16(ip + 10, checksum_finish(checksum_add(0, ip, header_size)));
+	checksum_write_ipv4(ip);
 }
 
 void message_echo(struct rte_mbuf *packet, const struct decoded *decoded)
@@ -96,7 +95,7 @@ void message_echo(struct rte_mbuf *packet, const struct decoded *decoded)
 	swap_bytes(frame, frame + ETH_ADDRESS_SIZE, ETH_ADDRESS_SIZE);
 	if (decoded->ip_version == 4) {
 		swap_bytes(ip + 12, ip + 16, 4);
-		answer_as_own(ip, decoded->l4_offset - decoded->l3_offset);
+		answer_as_own(ip);
 	} else {
 		swap_bytes(ip + 8, ip + 24, 16);
 		ip[7] = HOP_LIMIT;

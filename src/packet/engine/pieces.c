@@ -16,12 +16,6 @@
 #define IPV6_HEADERS  48   /* with the fragment header */
 #define IPV6_ID       44   /* where the identification is */
 
-void pieces_write_checksum(uint8_t *ip)
-{
-	network_store16(ip + 10, 0);
-	network_store16(ip + 10, checksum_finish(checksum_add(0, ip, (ip[0] & 0xfU) * 4)));
-}
-
 /* The library leaves checksums and identifications to us. */
 static void finish(struct rte_mbuf *const *pieces, int count, bool is_ipv4)
 {
@@ -32,7 +26,7 @@ static void finish(struct rte_mbuf *const *pieces, int count, bool is_ipv4)
 		uint8_t *ip = rte_pktmbuf_mtod(pieces[i], uint8_t *);
 
 		if (is_ipv4)
-			pieces_write_checksum(ip);
+			checksum_write_ipv4(ip);
 		else
 			network_store32(ip + IPV6_ID, id);
 	}

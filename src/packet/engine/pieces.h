@@ -14,6 +14,3 @@
  * be cut so.
  */
 int pieces_cut(struct rte_mbuf *packet, uint32_t mtu, struct rte_mbuf *pieces[PIECES_MAX]);
-
-/* Of an IPv4 header. */
-void pieces_write_checksum(uint8_t *ip);

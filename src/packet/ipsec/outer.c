@@ -55,14 +55,6 @@ struct sa_outer *outer_create(const struct sa_parameters *parameters)
 	return outer;
 }
 
-static void write_ipv4_checksum(uint8_t *ip)
-{
-	uint32_t size = (uint32_t)(ip[0] & 0xf) * 4;
-
-	ip[IPV4_CHECKSUM] = ip[IPV4_CHECKSUM + 1] = 0;
-	network_store16(ip + IPV4_CHECKSUM, checksum_finish(checksum_add(0, ip, size)));
-}
-
 void outer_write_udp(
 	uint8_t *ip, uint32_t ip_header_size, const struct sa_outer *outer, uint32_t esp_size)
 {
@@ -125,7 +117,7 @@ void ip_set_traffic_class(uint8_t *ip, uint8_t value)
 {
 	if (ip[0] >> 4 == 4) {
 		ip[IPV4_TOS] = value;
-		write_ipv4_checksum(ip);
+		checksum_write_ipv4(ip);
 		return;
 	}
 	ip[0] = (uint8_t)(0x60 | value >> 4);
@@ -151,7 +143,7 @@ void ip_set_payload(uint8_t *ip, uint8_t *next_header, uint8_t protocol, uint32_
 		return;
 	}
 	network_store16(ip + IPV4_LENGTH, (uint16_t)ip_size);
-	write_ipv4_checksum(ip);
+	checksum_write_ipv4(ip);
 }
 
 /* Of the extensions that may be in front of ESP (RFC 8200 section 4.1), all have their length in

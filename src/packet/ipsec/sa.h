@@ -159,6 +159,9 @@ struct sa_past {
 	bool is_soft_told;
 	struct sa_record_name record; /* id 0: none */
 };
+/* Of an SA that goes on elsewhere, without its record: behind all that its workers may still send.
+ */
+struct sa_past sa_past_of(const struct sa *sa);
 int sa_add_with_past(
 	const struct sa_parameters *parameters, const struct sa_past *past, struct error *error);
 /*

@@ -77,14 +77,9 @@ static uint8_t *put_sa(uint8_t *at, const struct sa *sa, uint64_t promise)
 	memcpy(kept.key, sa->key, sizeof(kept.key));
 	kept.parameters.cipher_key = kept.parameters.integrity_key = NULL;
 	kept.parameters.selectors = NULL;
-	kept.past = (struct sa_past){.sequence = promise,
-		.floor = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED),
-		.iv_base = sa->iv_base,
-		.packets = __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED),
-		.bytes = __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED),
-		.added_ns = sa->added_ns,
-		.is_soft_told = sa->is_soft_told,
-		.record = sa->record_name};
+	kept.past = sa_past_of(sa);
+	kept.past.sequence = promise;
+	kept.past.record = sa->record_name;
 	at = put(at, &kept, sizeof(kept));
 	explicit_bzero(&kept, sizeof(kept));
 	return put(at, sa->selectors, selectors_size);

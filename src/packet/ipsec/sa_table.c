@@ -555,8 +555,7 @@ bool sa_parameters_are_equal(const struct sa_parameters *a, const struct sa_para
 		&& a->request == b->request;
 }
 
-/* Of one that is about to go, and that a worker may still use for the burst that it has. */
-static struct sa_past past_of(const struct sa *sa)
+struct sa_past sa_past_of(const struct sa *sa)
 {
 	return (struct sa_past){.sequence = sa->sequence_max,
 		.floor = __atomic_load_n(&sa->window.highest, __ATOMIC_RELAXED),
@@ -581,7 +580,7 @@ int sa_put(const struct sa_parameters *parameters, struct error *error)
 		return 0;
 	goes_on = is.direction == parameters->direction && is_same_crypto(&is, parameters)
 		&& is.has_esn == parameters->has_esn;
-	past = past_of(sa);
+	past = sa_past_of(sa);
 	sa_delete(&parameters->name, error);
 	return sa_add_with_past(parameters, goes_on ? &past : NULL, error);
 }

@@ -287,12 +287,9 @@ static void finish_header(struct fragment_datagram *out)
 	decode_frame(out->frame, out->frame_size, &decoded);
 	ip = out->frame + decoded.l3_offset;
 	if (decoded.ip_version == 4) {
-		uint32_t header = (uint32_t)(ip[0] & 0xf) * 4;
-
 		network_store16(ip + 2, (uint16_t)(out->frame_size - decoded.l3_offset));
 		network_store16(ip + 6, network_load16(ip + 6) & 0x4000);
-		network_store16(ip + 10, 0);
-		network_store16(ip + 10, checksum_finish(checksum_add(0, ip, header)));
+		checksum_write_ipv4(ip);
 		return;
 	}
 	/* An atomic fragment (RFC 6946) decodes as a whole packet. */

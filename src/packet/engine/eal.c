@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_memory.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define ARGUMENTS_MAX        24
@@ -195,6 +197,29 @@ static void remove_runtime_folder(void)
 		log_debug("eal_folder_stays", log_str("path", path));
 }
 
+static int populate(const struct rte_memseg_list *list, void *context)
+{
+	int *status = context;
+
+	if (list->external || list->len == 0)
+		return 0;
+	if (madvise(list->base_va, list->len, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	*status = -errno;
+	return 1;
+}
+
+/* Ordinary memory would come page by page, with a fault each: at start that takes far longer than
+ * all at once, later it would be on a packet's way, and where there is none left, a signal. A
+ * kernel before 5.14 cannot, and goes on as that. */
+static int populate_memory(void)
+{
+	int status = 0;
+
+	rte_memseg_list_walk(populate, &status);
+	return status == -EINVAL ? 0 : status;
+}
+
 int eal_start(const struct eal_config *config, struct error *error)
 {
 	struct arguments arguments = {0};
@@ -227,6 +252,11 @@ int eal_start(const struct eal_config *config, struct error *error)
 	eal.is_running = true;
 	eal.config = *config;
 	remove_runtime_folder();
+	status = eal.uses_hugepages ? 0 : populate_memory();
+	if (status < 0)
+		return error_set(error, status,
+			"%llu MiB of memory (packet.memory) are not to be had: %s; give it less",
+			(unsigned long long)(config->memory_bytes >> 20), strerror(-status));
 	status = packet_metadata_register();
 	if (status < 0)
 		return error_set(error, status, "no room in the mbuf for our metadata: %s",

@@ -18,11 +18,13 @@
 
 #include "base/clock.h"
 
+#include <rte_memory.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -447,9 +449,33 @@ static void drained_descriptor_is_ready_when_something_arrives(void **state)
 	close(pipe_fds[1]);
 }
 
+static int count_absent(const struct rte_memseg_list *list, void *context)
+{
+	size_t pages = list->len / (size_t)sysconf(_SC_PAGESIZE), *absent = context;
+	unsigned char *is_there = test_calloc(pages, 1);
+
+	if (pages > 0)
+		assert_int_equal(mincore(list->base_va, list->len, is_there), 0);
+	for (size_t i = 0; i < pages; i++)
+		*absent += !(is_there[i] & 1);
+	test_free(is_there);
+	return 0;
+}
+
+/* A packet must not wait for a page, nor a worker be killed where there is none. */
+static void all_memory_is_there_from_the_start(void **state)
+{
+	size_t absent = 0;
+
+	(void)state;
+	rte_memseg_list_walk(count_absent, &absent);
+	assert_int_equal(absent, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_memory_is_there_from_the_start),
 		cmocka_unit_test(loses_no_packet_when_the_graph_is_rebuilt_under_load),
 		cmocka_unit_test(counts_edges_that_share_a_target_by_the_nodes_own_word),
 		cmocka_unit_test(counts_drops_by_reason_and_by_ingress_port),

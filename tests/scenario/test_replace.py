@@ -19,7 +19,7 @@ import pytest
 
 from lab.lossy import far_host
 from lab.peers import can_ping
-from tests.scenario.test_streams import ADDRESS, FAR, Capture, engine_details
+from tests.scenario.test_streams import ADDRESS, FAR, SO_RCVBUFFORCE, Capture, engine_details
 
 TO_SERVER = {b"a word that grows": b"a word that has become very much longer than it was",
              b"a word that is to be cut": b"cut", b"same": b"SAME"}
@@ -47,7 +47,7 @@ def far(lab):
     def begin(**wire):
         lab.write("rules/lab.rules", RULES)
         lab.config["inspection"] = {"engines": ["builtin"], "rules": [str(lab.folder / "rules/*.rules")],
-                                    "stream-depth": "none"}
+                                    "stream-depth": "none", "stream-gap-timeout": "20s"}
         namespace, line = far_host(lab, FAR, **wire)
         wires.append(line)
         lab.start()
@@ -82,8 +82,9 @@ def digest(data):
 
 
 def with_small_segments(handle):
-    """BLOCK bytes of payload, with timestamps."""
+    """BLOCK bytes of payload, with timestamps; what the other end has not read yet makes the window no smaller."""
     handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, BLOCK + 12)
+    handle.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     return handle
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Real programs on the other side: nginx, iperf3, ping, curl."""
 
+import contextlib
 import json
 import subprocess
 
@@ -72,6 +73,38 @@ def ping(namespace, address, count=1, size=56, timeout=2, options=()):
     done = namespace.run("ping", "-n", "-c", count, "-i", "0.2", "-s", size, "-W", timeout,
                          *options, address, check=False)
     return done.returncode == 0
+
+
+def counters(namespace, *names):
+    """Of the namespace's kernel (nstat)."""
+    lines = namespace.run("nstat", "-asz", *names).splitlines()
+    found = {fields[0]: int(fields[1]) for line in lines if len(fields := line.split()) >= 2
+             and fields[0] in names}
+    return [found[name] for name in names]
+
+
+class PingFlood:
+    """Echo requests under what a test does meanwhile. The host's kernel counts what comes back: on a busy machine
+    ping itself ends without its last answers."""
+
+    def __init__(self, namespace, address, count=600, interval=0.005):
+        self.namespace, self.before = namespace, self._echoes(namespace)
+        self.process = namespace.start("ping", "-n", "-q", "-i", interval, "-c", count, address, stdout=subprocess.DEVNULL)
+
+    @staticmethod
+    def _echoes(namespace):
+        return counters(namespace, "IcmpOutEchos", "IcmpInEchoReps")
+
+    def _missing(self):
+        (sent_before, got_before), (sent, got) = self.before, self._echoes(self.namespace)
+        return sent - sent_before - (got - got_before)
+
+    def lost(self):
+        """Waits for its end; how many were not answered."""
+        assert self.process.wait(60) in (0, 1)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: self._missing() == 0, 2)
+        return self._missing()
 
 
 def can_ping(namespace, address, timeout=10):

@@ -17,7 +17,7 @@ from scapy.utils import wrpcap
 
 from lab.appliance import CLIENT, KEY, connect, host, key_file
 from lab.netns import run, wait_until
-from lab.peers import can_ping, curl, iperf3, is_listening, nginx, ping
+from lab.peers import PingFlood, can_ping, curl, iperf3, is_listening, nginx, ping
 from tests.scenario import odd_frames
 from tests.scenario.test_odd_frames import SENDERS, compare, unguarded
 
@@ -184,12 +184,12 @@ def test_other_key_is_refused_and_a_key_is_replaced_in_traffic(lab, pair):
     ips = pair()
     keys = lab.folder / "keys"
     second = "2 ffeeddccbbaa99887766554433221100\n"
-    flood = lab.outside.start("ping", "-n", "-i", "0.02", "-c", "150", "-W", "1", ADDRESS, stdout=-1, text=True)
+    flood = PingFlood(lab.outside, ADDRESS, 150, 0.02)
     for daemon, name, text in [(ips, "ips", KEY + second), (lab.daemon, "hv1", second + KEY),
                                (lab.daemon, "hv1", second), (ips, "ips", second)]:
         key_file(keys / name, text)
         daemon.apply(lambda config: None)
-    assert " 0% packet loss" in flood.communicate(timeout=30)[0]
+    assert flood.lost() == 0
     key_file(keys / "ips", "2 00000000000000000000000000000000\n")
     ips.apply(lambda config: None)
     wait_until(lambda: engine(lab.daemon)["state"] == "down", 5, what="the other key to be noticed")

@@ -10,7 +10,6 @@ import contextlib
 import pathlib
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -19,7 +18,7 @@ import pytest
 from lab.daemon import Daemon, make_run_folder
 from lab.inspector import Inspector
 from lab.netns import wait_until
-from lab.peers import can_ping, curl, iperf3, nginx, ping
+from lab.peers import PingFlood, can_ping, curl, iperf3, nginx, ping
 
 PASSWD = ('drop tcp any any -> $HOME_NET 80 (msg:"passwd"; flow:to_server,established; '
           'content:"/etc/passwd"; classtype:web-application-attack; '
@@ -141,8 +140,7 @@ def test_rules_are_reloaded_without_losing_a_packet(lab, start):
     start(PASSWD)
     with connect(lab) as connection:
         connection.sendall(b"GET /forb")
-        flood = lab.outside.start("ping", "-n", "-q", "-i", "0.005", "-c", "600", ADDRESS,
-                                  stdout=subprocess.PIPE, text=True)
+        flood = PingFlood(lab.outside, ADDRESS)
         await_flood(lab)
         lab.write("rules/lab.rules", PASSWD + FORBIDDEN)
         answer = lab.daemon.cli("inspect", "reload")
@@ -152,7 +150,7 @@ def test_rules_are_reloaded_without_losing_a_packet(lab, start):
         wait_until(lambda: alerts(lab, 1000002), what="the alert of the new rule")
         for _ in range(5):
             assert lab.daemon.command("inspect", "reload").returncode == 0
-        assert " 0% packet loss" in flood.communicate(timeout=30)[0]
+        assert flood.lost() == 0
     assert curl(lab.outside, url("index.html")) == (0, PAGE)
 
 
@@ -170,14 +168,13 @@ def test_wrong_rules_are_refused_and_the_old_ones_stay(lab, start):
 def test_engines_are_swapped_with_traffic_flowing(lab, start):
     """I5: none and builtin in turn, under a ping flood."""
     start(PASSWD)
-    flood = lab.outside.start("ping", "-n", "-q", "-i", "0.005", "-c", "800", ADDRESS,
-                              stdout=subprocess.PIPE, text=True)
+    flood = PingFlood(lab.outside, ADDRESS, 800)
     for engine in ("none", "builtin", "none", "builtin"):
         def change(config, engine=engine):
             config["inspection"]["engines"] = [engine]
         lab.daemon.apply(change)
         await_flood(lab)
-    assert " 0% packet loss" in flood.communicate(timeout=30)[0]
+    assert flood.lost() == 0
     assert curl(lab.outside, "--path-as-is", url("../../etc/passwd"), timeout=2)[0] != 0
 
 

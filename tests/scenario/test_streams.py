@@ -17,7 +17,7 @@ import pytest
 
 from lab.lossy import far_host
 from lab.netns import wait_until
-from lab.peers import can_ping
+from lab.peers import can_ping, counters
 
 FAR = "192.0.2.110"
 ADDRESS = "192.0.2.10"
@@ -124,14 +124,6 @@ def partial_acknowledgements(acknowledgements):
         count += any(left <= number for left, right in told)
         told |= set(blocks)
     return count
-
-
-def counters(namespace, *names):
-    """Of the namespace's kernel (nstat)."""
-    lines = namespace.run("nstat", "-asz", *names).splitlines()
-    found = {fields[0]: int(fields[1]) for line in lines if len(fields := line.split()) >= 2
-             and fields[0] in names}
-    return [found[name] for name in names]
 
 
 class Sink:

@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import pathlib
 import socket
 import struct
 import subprocess
@@ -29,8 +30,9 @@ class CommandFailed(Exception):
 
 def run(*command, check=True, timeout=30, **options):
     """Runs a command and returns what it printed to stdout (both streams are in the exception)."""
-    done = subprocess.run([str(part) for part in command], text=True, timeout=timeout,
-                          stdin=subprocess.DEVNULL, capture_output=True, **options)
+    if "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    done = subprocess.run([str(part) for part in command], text=True, timeout=timeout, capture_output=True, **options)
     if check and done.returncode != 0:
         raise CommandFailed(f"{' '.join(map(str, command))}: exit {done.returncode}\n"
                             f"{done.stdout}{done.stderr}")
@@ -59,15 +61,20 @@ class Namespace:
         run("ip", "netns", "add", name)
         self.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
         self.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
-        self.run("ip", "link", "set", "lo", "up")
+        self.ip("link set lo up")
 
     def sysctl(self, key, value):
         """Sets one network sysctl of this namespace; what this kernel lacks is left."""
-        path = "/proc/sys/" + key.replace(".", "/")
-        self.run("sh", "-c", f"[ ! -e {path} ] || echo {value} > {path}")
+        path = pathlib.Path("/proc/sys", key.replace(".", "/"))
+        self.inside(lambda: path.exists() and path.write_text(f"{value}\n"))
 
     def run(self, *command, **options):
-        return run("ip", "netns", "exec", self.name, *command, **options)
+        entry = ("ip", "-n", self.name) if command[0] == "ip" else ("ip", "netns", "exec", self.name, command[0])
+        return run(*entry, *command[1:], **options)
+
+    def ip(self, *commands):
+        """Several of ip(8) in one process: new ones are dear where many labs are built and removed."""
+        run("ip", "-n", self.name, "-batch", "-", input="".join(f"{command}\n" for command in commands))
 
     def start(self, *command, **options):
         """Starts a program that lives until close(); its output goes to a pipe unless redirected."""
@@ -78,10 +85,8 @@ class Namespace:
 
     def address(self, interface, address, mac=None):
         """Gives the interface an address and takes it up."""
-        if mac:
-            self.run("ip", "link", "set", interface, "address", mac)
-        self.run("ip", "address", "add", address, "dev", interface)
-        self.run("ip", "link", "set", interface, "up")
+        self.ip(f"link set {interface} address {mac}" if mac else "", f"address add {address} dev {interface}",
+                f"link set {interface} up")
 
     def inside(self, function):
         """Runs function in a thread that is in this namespace; a socket it makes stays there."""
@@ -197,4 +202,4 @@ def veth(first, first_interface, second, second_interface, mtu=1500):
     run("ip", "link", "add", first_interface, "netns", first.name, "mtu", mtu, "type", "veth",
         "peer", "name", second_interface, "netns", second.name, "mtu", mtu)
     for namespace, interface in ((first, first_interface), (second, second_interface)):
-        namespace.run("ip", "link", "set", interface, "up")
+        namespace.ip(f"link set {interface} up")

@@ -89,7 +89,8 @@ class PingFlood:
 
     def __init__(self, namespace, address, count=600, interval=0.005):
         self.namespace, self.before = namespace, self._echoes(namespace)
-        self.process = namespace.start("ping", "-n", "-q", "-i", interval, "-c", count, address, stdout=subprocess.DEVNULL)
+        self.process = namespace.start("ping", "-n", "-q", "-i", interval, "-c", count, address,
+                                       stdout=subprocess.DEVNULL)
 
     @staticmethod
     def _echoes(namespace):

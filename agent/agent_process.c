@@ -186,6 +186,7 @@ static void process_is_gone(struct agent_process *process)
 	process->fd = -1;
 }
 
+/* As the role does on a host (channel/agent.c). */
 static bool is_from_owner(const struct agent_process *process, struct msghdr *header)
 {
 	const struct cmsghdr *control = CMSG_FIRSTHDR(header);
@@ -194,8 +195,7 @@ static bool is_from_owner(const struct agent_process *process, struct msghdr *he
 	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_CREDENTIALS)
 		return false;
 	memcpy(&credentials, CMSG_DATA(control), sizeof(credentials));
-	return credentials.pid == process->credentials.pid
-		&& credentials.uid == process->credentials.uid;
+	return credentials.pid == process->credentials.pid;
 }
 
 /* 1: a request is on its way, 0: none, -ECONNRESET: it is gone, -EPROTO: it is to be turned out. */

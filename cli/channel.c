@@ -137,34 +137,48 @@ static int end_of_channel(const struct end *end, int code)
 
 /* --- send --- */
 
-static int read_lines(struct end *end, char *buffer, size_t size)
+static int send_line(const struct end *end, const char *line, size_t size)
 {
-	struct bulkhead_channel_stats stats;
+	int code = bulkhead_channel_send(end->channel, line, size, -1);
 
-	bulkhead_channel_get_stats(end->channel, &stats);
-	while (fgets(buffer, (int)(size < stats.message_max ? size : stats.message_max), stdin)) {
-		size_t length = strcspn(buffer, "\n");
-		int code = bulkhead_channel_send(end->channel, buffer, length, -1);
+	if (code == -EMSGSIZE)
+		return cli_fail("a line of %zu bytes is longer than a message of this channel "
+				"may be: see message-max of its rule",
+			size);
+	return code < 0 ? end_of_channel(end, code) : CLI_OK;
+}
 
-		if (code < 0)
-			return end_of_channel(end, code);
+static int send_lines(const struct end *end)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
+	int code = CLI_OK;
+
+	while (code == CLI_OK && (length = getline(&line, &room, stdin)) >= 0) {
+		size_t size = (size_t)length;
+
+		code = send_line(end, line, line[size - 1] == '\n' ? size - 1 : size);
 	}
-	return CLI_OK;
+	free(line);
+	return code;
+}
+
+/* What was sent before a failure arrives, too. */
+static int flush_lines(const struct end *end, int code)
+{
+	int status = bulkhead_channel_flush(end->channel, -1);
+
+	return status < 0 && code == CLI_OK ? end_of_channel(end, status) : code;
 }
 
 int send_messages(struct cli *cli)
 {
-	static char buffer[LINE_SIZE];
 	struct end end;
 	int code = open_end(cli, &end, BULKHEAD_CHANNEL_SEND);
 
 	if (code == CLI_OK)
-		code = read_lines(&end, buffer, sizeof(buffer));
-	if (code == CLI_OK) {
-		int status = bulkhead_channel_flush(end.channel, -1);
-
-		code = status < 0 ? end_of_channel(&end, status) : CLI_OK;
-	}
+		code = flush_lines(&end, send_lines(&end));
 	bulkhead_channels_detach(end.channels);
 	return code;
 }

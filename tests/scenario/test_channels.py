@@ -40,6 +40,18 @@ def test_lines_of_a_shell_go_to_another_partition(host):
     assert channels.stats(host.daemon)["messages"] == 4
 
 
+def test_a_line_is_one_message_whatever_it_is(host):
+    """C8: a line with a NUL in it, one as long as a message may be; and one that is longer, which is not cut."""
+    longest = "x" * 65536
+    receiver = command(host, "db", "recv", "web:5", "--endpoint", "6")
+    sender = command(host, "web", "send", "db:6", "--endpoint", "5", stdin=subprocess.PIPE)
+    out, err = sender.communicate(f"one\0and its rest\n{longest}\nx{longest}\nbehind", timeout=30)
+    assert (sender.returncode, out) == (1, "")
+    assert "a line of 65537 bytes" in err
+    assert channels.finish(receiver) == (0, f"one\0and its rest\n{longest}\n", "")
+    assert channels.stats(host.daemon)["messages"] == 2
+
+
 def test_figure_5_step_by_step(host):
     """C1 to C5: rows of both sides (502, 503), a key at the receiver's (504, 506), the request that is
     verified and only then stored (508 to 514), a message (516 to 524)."""

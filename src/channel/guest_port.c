@@ -164,7 +164,8 @@ static void drop_peer(struct guest_port *port, int why)
 			log_errno(why),
 			log_str("hint",
 				why == -EACCES ? "its memory has to be a sealed memfd "
-						 "(memory-backend-memfd,share=on)"
+						 "(memory-backend-memfd,share=on) without huge "
+						 "pages"
 					       : ""));
 	log_info("guest_gone", log_str("partition", port->owner.partition));
 	unwatch_kicks(port);

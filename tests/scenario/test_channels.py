@@ -511,6 +511,20 @@ def test_a_dialogue_of_shells(host):
     assert channels.finish(web)[0] == channels.finish(db)[0] == 0
 
 
+def test_a_dialogue_does_not_cut_lines(host):
+    """Also a line that comes in several parts through a pipe is one message, and the last needs no newline."""
+    web = command(host, "web", "open", "db:6", "--endpoint", "5", stdin=subprocess.PIPE)
+    db = command(host, "db", "open", "web:5", "--endpoint", "6", stdin=subprocess.PIPE)
+    wait_up(host.daemon, 4)
+    text = "".join(f"{letter * 50000}\n" for letter in "abc") + "the last"
+    web.stdin.write(text)
+    web.stdin.close()
+    web.stdin = None
+    # It ends when web does, whose own end comes with that.
+    assert db.stdout.read() == text + "\n"
+    assert channels.finish(db)[0] == channels.finish(web)[0] == 0
+
+
 def test_the_examples(host):
     """An echo, a request/response service, and a log collector with two sources."""
     inside = channels.inside_socket(host)

@@ -11,6 +11,7 @@
  * what is behind it there (sessions, mirrored rings, keys, lanes) is not here. A process that does
  * not read holds up its guest, so bytes may flow one way, or one way after the other. Trusts all.
  */
+#include "base/descriptors.h"
 #include "channel/vsock/vhost_user.h"
 
 #include <err.h>
@@ -104,35 +105,21 @@ static const struct vsock_ops ops = {
 
 /* --- QEMU --- */
 
-static void take_descriptors(struct vhost_message *message, struct msghdr *header)
-{
-	struct cmsghdr *control = CMSG_FIRSTHDR(header);
-
-	message->descriptor_count = 0;
-	if (!control || control->cmsg_type != SCM_RIGHTS)
-		return;
-	message->descriptor_count =
-		(uint32_t)((control->cmsg_len - CMSG_LEN(0)) / sizeof(message->descriptors[0]));
-	memcpy(message->descriptors, CMSG_DATA(control), control->cmsg_len - CMSG_LEN(0));
-}
-
 /* Descriptors come with the head. QEMU's end is the program's. */
 static void read_message(struct relay *relay, struct vhost_message *message)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(message->descriptors))];
-	} control;
+	DESCRIPTORS_ROOM(VHOST_DESCRIPTORS_MAX) room;
 	uint8_t head[VHOST_HEAD_SIZE];
 	struct iovec part = {head, sizeof(head)};
 	struct msghdr header = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_control = &room,
+		.msg_controllen = sizeof(room)};
 
 	if (recvmsg(relay->qemu, &header, MSG_WAITALL) != sizeof(head))
 		exit(0);
-	take_descriptors(message, &header);
+	message->descriptor_count =
+		(uint32_t)descriptors_take(&header, message->descriptors, VHOST_DESCRIPTORS_MAX);
 	if (vhost_message_read_head(head, message) < 0)
 		errx(1, "QEMU says %u", message->request);
 	if (message->size > 0

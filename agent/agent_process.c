@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "agent/agent_process.h"
 
+#include "base/descriptors.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
@@ -62,21 +64,11 @@ static int watch(struct agent_process *process, int fd, uint32_t *watched, uint3
 static int tell_process(
 	int fd, const struct attach_notice *notice, const int *descriptors, size_t count)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int) * ATTACH_DESCRIPTORS)];
-	} control = {0};
 	struct iovec part = {(void *)notice, sizeof(*notice)};
 	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+	DESCRIPTORS_ROOM(ATTACH_DESCRIPTORS) room;
 
-	if (count > 0) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
-	}
+	descriptors_attach(&header, &room, descriptors, count);
 	/* Who does not read what it has to know is gone. */
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -ECONNRESET : 0;
 }
@@ -186,6 +178,7 @@ static void process_is_gone(struct agent_process *process)
 	process->fd = -1;
 }
 
+/* As the role does on a host (channel/agent.c). */
 static bool is_from_owner(const struct agent_process *process, struct msghdr *header)
 {
 	const struct cmsghdr *control = CMSG_FIRSTHDR(header);
@@ -194,8 +187,7 @@ static bool is_from_owner(const struct agent_process *process, struct msghdr *he
 	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_CREDENTIALS)
 		return false;
 	memcpy(&credentials, CMSG_DATA(control), sizeof(credentials));
-	return credentials.pid == process->credentials.pid
-		&& credentials.uid == process->credentials.uid;
+	return credentials.pid == process->credentials.pid;
 }
 
 /* 1: a request is on its way, 0: none, -ECONNRESET: it is gone, -EPROTO: it is to be turned out. */

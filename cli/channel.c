@@ -15,7 +15,6 @@
 #define ATTACH_SECONDS_MS 5000
 #define SOCKET_VARIABLE   "BULKHEAD_CHANNEL_SOCKET"
 #define SOCKET_DEFAULT    "/run/bulkhead/channel.sock"
-#define LINE_SIZE         65536
 
 struct end {
 	struct bulkhead_channels *channels;
@@ -137,34 +136,48 @@ static int end_of_channel(const struct end *end, int code)
 
 /* --- send --- */
 
-static int read_lines(struct end *end, char *buffer, size_t size)
+static int fail_send(const struct end *end, int code, size_t size)
 {
-	struct bulkhead_channel_stats stats;
+	if (code == -EMSGSIZE)
+		return cli_fail("a line of %zu bytes is longer than a message of this channel "
+				"may be: see message-max of its rule",
+			size);
+	return end_of_channel(end, code);
+}
 
-	bulkhead_channel_get_stats(end->channel, &stats);
-	while (fgets(buffer, (int)(size < stats.message_max ? size : stats.message_max), stdin)) {
-		size_t length = strcspn(buffer, "\n");
-		int code = bulkhead_channel_send(end->channel, buffer, length, -1);
+static int send_lines(const struct end *end)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
+	int status = CLI_OK;
+
+	while (status == CLI_OK && (length = getline(&line, &room, stdin)) >= 0) {
+		size_t size = (size_t)length - (line[length - 1] == '\n');
+		int code = bulkhead_channel_send(end->channel, line, size, -1);
 
 		if (code < 0)
-			return end_of_channel(end, code);
+			status = fail_send(end, code, size);
 	}
-	return CLI_OK;
+	free(line);
+	return status;
+}
+
+/* What was sent before a failure arrives, too. */
+static int flush_lines(const struct end *end, int code)
+{
+	int status = bulkhead_channel_flush(end->channel, -1);
+
+	return status < 0 && code == CLI_OK ? end_of_channel(end, status) : code;
 }
 
 int send_messages(struct cli *cli)
 {
-	static char buffer[LINE_SIZE];
 	struct end end;
 	int code = open_end(cli, &end, BULKHEAD_CHANNEL_SEND);
 
 	if (code == CLI_OK)
-		code = read_lines(&end, buffer, sizeof(buffer));
-	if (code == CLI_OK) {
-		int status = bulkhead_channel_flush(end.channel, -1);
-
-		code = status < 0 ? end_of_channel(&end, status) : CLI_OK;
-	}
+		code = flush_lines(&end, send_lines(&end));
 	bulkhead_channels_detach(end.channels);
 	return code;
 }
@@ -221,6 +234,8 @@ struct dialogue {
 	struct end end; /* channel: of what is received */
 	struct bulkhead_channel *sender;
 	bool is_input_over;
+	char *input;       /* a line that is not whole yet */
+	size_t kept, room; /* bytes of it; what there may be: one more than a message may have */
 };
 
 /* All that is there; CLI_OK: go on, -1: the other end is through. */
@@ -250,27 +265,58 @@ static int end_input(struct dialogue *dialogue)
 	return CLI_OK;
 }
 
-/* A line of a terminal, or as much as came through a pipe: each line of it is a message. */
+static int send_line(struct dialogue *dialogue, const char *line, size_t size)
+{
+	int code = bulkhead_channel_send(dialogue->sender, line, size, -1);
+
+	if (code == -EPIPE)
+		return end_input(dialogue);
+	return code < 0 ? fail_send(&dialogue->end, code, size) : CLI_OK;
+}
+
+/* Those that are whole; what is behind them stays. */
+static int send_whole_lines(struct dialogue *dialogue)
+{
+	char *line = dialogue->input, *newline;
+	int code = CLI_OK;
+
+	while (code == CLI_OK && !dialogue->is_input_over
+		&& (newline = memchr(line, '\n', dialogue->kept))) {
+		size_t size = (size_t)(newline - line);
+
+		code = send_line(dialogue, line, size);
+		dialogue->kept -= size + 1;
+		line = newline + 1;
+	}
+	memmove(dialogue->input, line, dialogue->kept);
+	return code;
+}
+
+/* A line of a terminal, or as much as came through a pipe. */
 static int send_input(struct dialogue *dialogue)
 {
-	static char buffer[LINE_SIZE];
-	ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
-	char *line = buffer, *end = buffer + (got > 0 ? got : 0);
+	ssize_t got = read(
+		STDIN_FILENO, dialogue->input + dialogue->kept, dialogue->room - dialogue->kept);
+	int code;
 
-	if (got <= 0)
-		return end_input(dialogue);
-	while (line < end) {
-		char *newline = memchr(line, '\n', (size_t)(end - line));
-		size_t size = (size_t)((newline ? newline : end) - line);
-		int code = bulkhead_channel_send(dialogue->sender, line, size, -1);
+	dialogue->kept += got > 0 ? (size_t)got : 0;
+	code = send_whole_lines(dialogue);
+	if (code != CLI_OK || dialogue->is_input_over)
+		return code;
+	/* The last one, without newline; or one that is too long, which is told. */
+	if (dialogue->kept > 0 && (got <= 0 || dialogue->kept == dialogue->room))
+		code = send_line(dialogue, dialogue->input, dialogue->kept);
+	return code == CLI_OK && got <= 0 && !dialogue->is_input_over ? end_input(dialogue) : code;
+}
 
-		if (code == -EPIPE)
-			return end_input(dialogue);
-		if (code < 0)
-			return end_of_channel(&dialogue->end, code);
-		line += size + 1;
-	}
-	return CLI_OK;
+static int make_room(struct dialogue *dialogue)
+{
+	struct bulkhead_channel_stats stats;
+
+	bulkhead_channel_get_stats(dialogue->sender, &stats);
+	dialogue->room = stats.message_max + (size_t)1;
+	dialogue->input = malloc(dialogue->room);
+	return dialogue->input ? CLI_OK : cli_fail("no memory for a line");
 }
 
 static int talk(struct dialogue *dialogue)
@@ -278,7 +324,7 @@ static int talk(struct dialogue *dialogue)
 	struct pollfd fds[2] = {
 		{.fd = bulkhead_channel_descriptor(dialogue->end.channel), .events = POLLIN},
 		{.fd = STDIN_FILENO, .events = POLLIN}};
-	int code = CLI_OK;
+	int code = make_room(dialogue);
 
 	while (code == CLI_OK) {
 		int timeout_ms = bulkhead_channel_arm(dialogue->end.channel) ? 0 : -1;
@@ -312,6 +358,7 @@ int open_dialogue(struct cli *cli)
 			status = bulkhead_channel_wait(dialogue.sender, end->timeout_ms);
 		code = status < 0 ? fail_open(end, status) : talk(&dialogue);
 	}
+	free(dialogue.input);
 	bulkhead_channels_detach(end->channels);
 	return code;
 }

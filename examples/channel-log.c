@@ -7,9 +7,9 @@
  *	channel-log ship SOCKET OUR-ENDPOINT PARTITION ENDPOINT <log
  *	channel-log collect SOCKET OUR-ENDPOINT PARTITION:ENDPOINT…
  *
- * The collector waits for all its channels in one poll(2). A shipper is never held up by a
- *collector that is slow or away: it counts the lines that find no room and says so with the next
- *one.
+ * The collector waits for all its channels in one poll(2). A shipper is never held up by a slow
+ * collector, or one that is away: it counts the lines that find no room, and says so with the next
+ * one.
  */
 #include <bulkhead/channel.h>
 #include <err.h>

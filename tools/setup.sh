@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs what a set of make targets needs, and nothing when it is there: tools/setup.sh run|build|plugin|test|bench
 # Packages only, from the distribution. No service of an installed package is started, and the guests'
-# kernel (set test) is unpacked into out/guest, not installed.
+# kernel (sets test and bench) is unpacked into out/guest, not installed.
 set -eu
 
 tree=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,7 +17,7 @@ test_set="$run_set libcmocka-dev python3-pytest python3-pytest-xdist python3-sca
 	libcharon-extra-plugins
 	clang libclang-rt-dev clang-format cppcheck shellcheck mandoc python3-jsonschema bind9-dnsutils dnsmasq-base"
 plugin_set="$build_set dpkg-dev"
-bench_set="$run_set openvswitch-switch openvswitch-switch-dpdk libzmq3-dev dpdk-doc"
+bench_set="$run_set openvswitch-switch openvswitch-switch-dpdk libzmq3-dev dpdk-doc qemu-system-x86 busybox-static cpio"
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() {
@@ -188,6 +188,7 @@ test)
 bench)
 	install_packages "$bench_set"
 	install_suricata
+	fetch_guest_kernel
 	;;
 *) fail "usage: tools/setup.sh run|build|plugin|test|bench" ;;
 esac

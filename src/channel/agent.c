@@ -88,7 +88,9 @@ void agent_send(struct session *session, const struct attach_notice *notice, con
 		shutdown(client->fd, SHUT_RDWR);
 }
 
-/* Whether the packet is of the process that has attached, and of no heir of its socket. */
+/* Whether the packet is of the process that has attached, and of no heir of its socket. Its users
+ * do not matter: a packet bears the real one, a socket the effective one at its beginning, and a
+ * process may change both. */
 static bool is_from_owner(const struct session *session, struct msghdr *header)
 {
 	const struct cmsghdr *control = CMSG_FIRSTHDR(header);
@@ -97,7 +99,7 @@ static bool is_from_owner(const struct session *session, struct msghdr *header)
 	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_CREDENTIALS)
 		return false;
 	memcpy(&credentials, CMSG_DATA(control), sizeof(credentials));
-	return credentials.pid == session->pid && credentials.uid == session->uid;
+	return credentials.pid == session->pid;
 }
 
 /* 1: go on, 0: nothing more, -ECONNRESET: it is gone, -EPROTO, -EPERM. */

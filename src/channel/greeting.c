@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define GREETING_TIMEOUT_NS (10 * CLOCK_NS_PER_S)
-/* Of those that were accepted: nobody who only connects can have more of us. */
+/* Of those that were accepted: all together cannot have more of us. */
 #define GREETING_STRANGERS_MAX 32
 
 /* A network that is cut is found out within this, also when there is nothing to say. */
@@ -273,13 +273,23 @@ static void set_options(int fd)
 	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 }
 
-static uint32_t count_strangers(void)
+/* The one that has had the most time to prove who it is goes: who needs a place has it long enough,
+ * and silent ones keep nobody out. */
+static void make_place(void)
 {
+	struct greeting *oldest = NULL;
 	uint32_t count = 0;
 
-	list_foreach (node, &greetings)
-		count += !list_entry(node, struct greeting, node)->is_dialled;
-	return count;
+	list_foreach (node, &greetings) {
+		struct greeting *greeting = list_entry(node, struct greeting, node);
+
+		if (greeting->is_dialled)
+			continue;
+		oldest = oldest ? oldest : greeting;
+		count++;
+	}
+	if (count >= GREETING_STRANGERS_MAX)
+		greeting_fail(oldest, false, "it has not said who it is, and others have come");
 }
 
 int greeting_open(uv_loop_t *loop, struct cmm *cmm, struct tls *tls, int fd, const char *peer,
@@ -290,10 +300,8 @@ int greeting_open(uv_loop_t *loop, struct cmm *cmm, struct tls *tls, int fd, con
 	struct greeting *greeting;
 	int status;
 
-	if (!peer && count_strangers() >= GREETING_STRANGERS_MAX) {
-		close(fd);
-		return -EBUSY;
-	}
+	if (!peer)
+		make_place();
 	greeting = calloc(1, sizeof(*greeting));
 	if (!greeting) {
 		close(fd);

@@ -14,8 +14,8 @@
 struct greeting;
 
 /* Takes fd: a socket on its way to the peer's address, or (peer NULL) one that was accepted from
- * address. A connection that gets so far is the peer's (cmm_peer_connect()); one that does not is
- * told to people. -EBUSY: there are too many that have not said who they are. */
+ * address: where there are many of those, the oldest goes. A connection that gets so far is the
+ * peer's (cmm_peer_connect()); one that does not is told to people. */
 int greeting_open(uv_loop_t *loop, struct cmm *cmm, struct tls *tls, int fd, const char *peer,
 	const char *address);
 /* Whether one is on its way to this peer. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/guest_port.h"
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/signal_bell.h"
 #include "channel/vsock/vhost_user.h"
@@ -164,7 +165,8 @@ static void drop_peer(struct guest_port *port, int why)
 			log_errno(why),
 			log_str("hint",
 				why == -EACCES ? "its memory has to be a sealed memfd "
-						 "(memory-backend-memfd,share=on)"
+						 "(memory-backend-memfd,share=on) without huge "
+						 "pages"
 					       : ""));
 	log_info("guest_gone", log_str("partition", port->owner.partition));
 	unwatch_kicks(port);
@@ -175,45 +177,25 @@ static void drop_peer(struct guest_port *port, int why)
 	port->peer = -1;
 }
 
-static void take_descriptors(struct vhost_message *message, struct msghdr *header)
-{
-	for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control;
-		control = CMSG_NXTHDR(header, control)) {
-		size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-			if (message->descriptor_count < VHOST_DESCRIPTORS_MAX)
-				message->descriptors[message->descriptor_count++] = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
 /* A part of a message: 1, 0: nothing now, or a negative errno. */
 static int read_part(struct guest_port *port, void *out, size_t size)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int) * VHOST_DESCRIPTORS_MAX)];
-	} control;
+	DESCRIPTORS_ROOM(VHOST_DESCRIPTORS_MAX) room;
 	struct iovec part = {out, size};
 	struct msghdr header = {.msg_iov = &part,
 		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_control = &room,
+		.msg_controllen = sizeof(room)};
+	struct vhost_message *message = &port->message;
 	ssize_t got = recvmsg(port->peer, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -ECONNRESET;
 	if (got == 0)
 		return -ECONNRESET;
-	take_descriptors(&port->message, &header);
+	message->descriptor_count += (uint32_t)descriptors_take(&header,
+		message->descriptors + message->descriptor_count,
+		VHOST_DESCRIPTORS_MAX - message->descriptor_count);
 	port->got += (size_t)got;
 	return header.msg_flags & MSG_CTRUNC ? -EPROTO : 1;
 }

@@ -20,8 +20,7 @@
  *	GONE      role → agent   row: it is not there any more, as its process has wished
  *	BYTES     both           row; of its ring. value 1: all up to here is published
  *	TAKEN     both           row; position up to which was consumed
- *	ALIVE     both           asks for the same: a guest's kernel does not tell of a role that
- *died
+ *	ALIVE     both           asks for the same: no guest's kernel tells of a role that died
  *
  * One thread.
  */

@@ -240,16 +240,24 @@ int tls_session_handshake(struct tls_session *session, bool *wants_write, struct
 	return say_why(session, error);
 }
 
+/* A subject alternative name, as it is written: no pattern, of neither, and no name of a subject,
+ * which an authority need not have checked. */
+static bool has_name(X509 *certificate, const char *identity)
+{
+	const unsigned int flags =
+		X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+
+	/* To OpenSSL a dot in front is any name below. */
+	return identity[0] != '.' && X509_check_host(certificate, identity, 0, flags, NULL) == 1;
+}
+
 bool tls_session_is_of(const struct tls_session *session, const struct policy_peer *peer)
 {
 	X509 *certificate = SSL_get0_peer_certificate(session->ssl);
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	unsigned int size = 0;
 
-	if (!certificate
-		|| X509_check_host(
-			   certificate, peer->identity, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL)
-			!= 1)
+	if (!certificate || !has_name(certificate, peer->identity))
 		return false;
 	if (!peer->has_fingerprint)
 		return true;

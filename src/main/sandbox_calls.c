@@ -106,6 +106,8 @@ static const struct sandbox_call channel_calls[] = {
 	ANY(sched_setaffinity), ANY(sched_getaffinity),
 	/* the interrupts of guests (signal_bell.h) */
 	ANY(io_setup), ANY(io_submit), ANY(io_getevents), ANY(io_destroy),
+	/* of what a guest's memory is */
+	ANY(fstatfs),
 	/* libuv, of each descriptor that it polls */
 	ONLY(ioctl, 1, EXACTLY, FIONBIO),
 	/* the log: is there a journal? */

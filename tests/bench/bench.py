@@ -503,7 +503,8 @@ def distributor():
 
 
 def channels():
-    """Messages between two processes (C5): channels, Unix sockets, POSIX queues, ZeroMQ, bare shared memory"""
+    """Messages between two processes (C5): channels, Unix sockets, POSIX queues, ZeroMQ, bare shared memory;
+    between hosts beside a bare TLS stream, and between a guest and its host beside plain vsock"""
     bench_channels.run(table, SECONDS, RUNS)
 
 

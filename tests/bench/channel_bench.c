@@ -17,6 +17,7 @@
  * Prints a line of JSON.
  */
 #include "bulkhead/channel.h"
+#include "measuring.h"
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -66,20 +67,6 @@ static bool is_polled;
 static size_t message_size;
 static int channel_count = 1;
 static char *sockets[2], *names[2] = {"a", "b"};
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
-static void check(int status, const char *what)
-{
-	if (status < 0)
-		errx(1, "%s: %s", what, strerror(-status));
-}
 
 /* --- Channels --- */
 
@@ -516,33 +503,14 @@ static long receive_latencies(const struct transport *transport, uint64_t *laten
 	return got;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const uint64_t *left = a, *right = b;
-
-	return *left < *right ? -1 : *left > *right;
-}
-
-static void print_latencies(uint64_t *latencies, long count)
-{
-	if (count == 0)
-		errx(1, "nothing was received");
-	qsort(latencies, (size_t)count, sizeof(*latencies), compare);
-	printf("{\"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f}\n",
-		(double)latencies[count / 2] / 1e3, (double)latencies[count * 99 / 100] / 1e3,
-		(double)latencies[count * 999 / 1000] / 1e3);
-}
-
 static void receive_and_print(const struct transport *transport, bool is_rate, long count)
 {
 	uint64_t elapsed_ns, *latencies;
 
 	if (is_rate) {
 		uint64_t got = receive_all(transport, &elapsed_ns);
-		double rate = (double)got * 1e9 / (double)elapsed_ns;
 
-		printf("{\"messages_per_s\": %.0f, \"bytes_per_s\": %.0f}\n", rate,
-			rate * (double)message_size);
+		print_rate(got, message_size, elapsed_ns);
 		return;
 	}
 	latencies = calloc((size_t)count, sizeof(*latencies));

@@ -3,7 +3,8 @@
 
     sender (partition a) ═ ring ═► channel role ═ ring ═► receiver (partition b)
 
-ZeroMQ uses ipc, queues are POSIX's, `ring` is shared memory without any check: the limit.
+ZeroMQ uses ipc, queues are POSIX's, `ring` is shared memory without any check: the limit. What is between
+hosts is below, and what is between a guest and its host in channel_guests.py.
 """
 
 import json
@@ -16,6 +17,7 @@ from lab.daemon import BUILD, Daemon, make_run_folder
 from lab.links import Hosts
 from lab.netns import Namespace
 from lab.topology import Lab
+from tests.bench import channel_guests
 
 BENCH = BUILD / "tests/bench/channel-bench"
 TRANSPORTS = ("channel", "seqpacket", "mq", "zeromq", "ring")
@@ -152,3 +154,6 @@ def run(table, seconds, runs):
                     for count in COUNTS]
             table("Millions of messages of 64 B a second, polled", ("channels", "all together"), rows)
     run_hosts(table, seconds, runs)
+    rows = [(f"{name_of(size)}, {what}", text(channel, digits=3), text(plain, digits=3), text(ratio))
+            for size, what, channel, plain, ratio in channel_guests.measure(SIZES, seconds, runs)]
+    table("A guest (TCG) and its host", ("size", "channel", "plain vsock", "ratio"), rows)

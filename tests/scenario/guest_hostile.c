@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Somebody in a guest who speaks vsock without the agent, for the scenarios. Prints what came of
- *it: "refused", "connected", or how the host ended what he had said.
+ * it: "refused", "connected", or how the host ended what he had said.
  *
  *	guest-hostile connect FROM-PORT TO-PORT    from 0: any, as those that have no right have
  *	guest-hostile say SEED                     garbage, from a privileged port

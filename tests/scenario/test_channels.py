@@ -40,6 +40,18 @@ def test_lines_of_a_shell_go_to_another_partition(host):
     assert channels.stats(host.daemon)["messages"] == 4
 
 
+def test_a_line_is_one_message_whatever_it_is(host):
+    """C8: a line with a NUL in it, one as long as a message may be; and one that is longer, which is not cut."""
+    longest = "x" * 65536
+    receiver = command(host, "db", "recv", "web:5", "--endpoint", "6")
+    sender = command(host, "web", "send", "db:6", "--endpoint", "5", stdin=subprocess.PIPE)
+    out, err = sender.communicate(f"one\0and its rest\n{longest}\nx{longest}\nbehind", timeout=30)
+    assert (sender.returncode, out) == (1, "")
+    assert "a line of 65537 bytes" in err
+    assert channels.finish(receiver) == (0, f"one\0and its rest\n{longest}\n", "")
+    assert channels.stats(host.daemon)["messages"] == 2
+
+
 def test_figure_5_step_by_step(host):
     """C1 to C5: rows of both sides (502, 503), a key at the receiver's (504, 506), the request that is
     verified and only then stored (508 to 514), a message (516 to 524)."""
@@ -497,6 +509,20 @@ def test_a_dialogue_of_shells(host):
         process.stdin.close()
         process.stdin = None
     assert channels.finish(web)[0] == channels.finish(db)[0] == 0
+
+
+def test_a_dialogue_does_not_cut_lines(host):
+    """Also a line that comes in several parts through a pipe is one message, and the last needs no newline."""
+    web = command(host, "web", "open", "db:6", "--endpoint", "5", stdin=subprocess.PIPE)
+    db = command(host, "db", "open", "web:5", "--endpoint", "6", stdin=subprocess.PIPE)
+    wait_up(host.daemon, 4)
+    text = "".join(f"{letter * 50000}\n" for letter in "abc") + "the last"
+    web.stdin.write(text)
+    web.stdin.close()
+    web.stdin = None
+    # It ends when web does, whose own end comes with that.
+    assert db.stdout.read() == text + "\n"
+    assert channels.finish(db)[0] == channels.finish(web)[0] == 0
 
 
 def test_the_examples(host):

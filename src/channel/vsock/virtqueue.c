@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* virtio 1.2, 2.7.5, 2.7.6 */
 #define DESCRIPTOR_NEXT        1
@@ -48,18 +50,27 @@ uint8_t *guest_memory_at_user(const struct guest_memory *memory, uint64_t addres
 	return NULL;
 }
 
+/* The seals come first: only memory of the kernel's own has any, so that what follows cannot wait
+ * for somebody's file system. */
+static bool is_lasting(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs system;
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstatfs(fd, &system) == 0
+		&& system.f_type == TMPFS_MAGIC;
+}
+
 static int check_region(const struct guest_region *region, int fd)
 {
 	uint64_t end;
 	struct stat info;
-	int seals;
 
 	if (region->size == 0 || __builtin_add_overflow(region->offset, region->size, &end)
 		|| region->guest_address + region->size < region->guest_address
 		|| region->user_address + region->size < region->user_address)
 		return -EINVAL;
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+	if (!is_lasting(fd))
 		return -EACCES;
 	if (fstat(fd, &info) < 0)
 		return -errno;

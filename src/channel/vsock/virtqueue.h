@@ -29,8 +29,9 @@ struct guest_memory {
  * are in one piece there; NULL: nowhere. */
 uint8_t *guest_memory_at(const struct guest_memory *memory, uint64_t address, uint64_t *size);
 uint8_t *guest_memory_at_user(const struct guest_memory *memory, uint64_t address, uint64_t size);
-/* Maps one more region; fd is borrowed. -EACCES: its file could be cut off under us, which would
- * end the role: it has to be sealed against that (memfd); -EINVAL; -ENOSPC; -errno. */
+/* Maps one more region; fd is borrowed. -EACCES: its pages could be taken from under us, which
+ * would end the role: it has to be a memfd that is sealed against that, and without huge pages, of
+ * which one that was punched out may have no successor; -EINVAL; -ENOSPC; -errno. */
 int guest_memory_add(struct guest_memory *memory, const struct guest_region *region, int fd);
 void guest_memory_unmap(struct guest_memory *memory);
 

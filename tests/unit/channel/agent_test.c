@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
@@ -177,6 +178,21 @@ static void a_descriptor_that_a_process_sends_is_not_taken(void **state)
 	close(web);
 }
 
+/* As a program that runs with the rights of its file's owner. */
+static void whose_rights_a_process_has_does_not_change_who_it_is(void **state)
+{
+	int web;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(world.paths[0], 0666), 0);
+	assert_int_equal(seteuid(65534), 0);
+	web = come(0);
+	assert_int_equal(seteuid(0), 0);
+	assert_string_equal(ask(web, &hello).partition, "web");
+	close(web);
+}
+
 static void a_packet_of_another_size_ends_the_session(void **state)
 {
 	static const char bytes[2 * sizeof(struct attach_request)];
@@ -250,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		AGENT_TEST(who_one_is_follows_from_the_socket),
 		AGENT_TEST(a_descriptor_that_a_process_sends_is_not_taken),
+		AGENT_TEST(whose_rights_a_process_has_does_not_change_who_it_is),
 		AGENT_TEST(a_packet_of_another_size_ends_the_session),
 		AGENT_TEST(who_does_not_read_is_gone),
 		AGENT_TEST(who_finds_no_descriptor_waits_for_one),

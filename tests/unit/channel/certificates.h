@@ -40,9 +40,11 @@ static inline void identity_extend(X509 *certificate, int nid, const char *value
 	X509_EXTENSION_free(extension);
 }
 
-/* Valid for days from yesterday on, signed by issuer; NULL: an authority of its own. */
-static inline struct identity identity_open(
-	const char *name, const struct identity *issuer, int days)
+/* Whether its name is a subject alternative name, too. */
+enum identity_kind { IDENTITY_BY_DNS, IDENTITY_BY_SUBJECT };
+
+static inline struct identity identity_open_as(
+	enum identity_kind kind, const char *name, const struct identity *issuer, int days)
 {
 	struct identity identity = {EVP_EC_gen("P-256"), X509_new()};
 	X509 *certificate = identity.certificate;
@@ -59,12 +61,19 @@ static inline struct identity identity_open(
 		subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(
 		certificate, issuer ? X509_get_subject_name(issuer->certificate) : subject);
-	if (issuer)
-		identity_extend(certificate, NID_subject_alt_name, alternative);
-	else
+	if (!issuer)
 		identity_extend(certificate, NID_basic_constraints, "critical,CA:TRUE");
+	else if (kind == IDENTITY_BY_DNS)
+		identity_extend(certificate, NID_subject_alt_name, alternative);
 	assert_true(X509_sign(certificate, issuer ? issuer->key : identity.key, EVP_sha256()) > 0);
 	return identity;
+}
+
+/* Valid for days from yesterday on, signed by issuer; NULL: an authority of its own. */
+static inline struct identity identity_open(
+	const char *name, const struct identity *issuer, int days)
+{
+	return identity_open_as(IDENTITY_BY_DNS, name, issuer, days);
 }
 
 static inline void identity_fingerprint(

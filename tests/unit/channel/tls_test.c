@@ -107,17 +107,40 @@ static void a_fingerprint_tells_two_of_the_same_name(void **state)
 	identity_close(&other);
 }
 
-static void a_name_is_no_pattern(void **state)
+/* Whether who has this certificate is taken for the peer of this identity. */
+static bool is_taken_for(struct identity shown, const char *identity)
 {
-	struct identity wild = identity_open("*.example", &world.authority, CERTIFICATE_DAYS);
-	struct tls *tls = identity_tls(&wild, &world.authority);
-	struct policy_peer peer = peer_of("hv2.example");
+	struct tls *tls = identity_tls(&shown, &world.authority);
+	struct policy_peer peer = peer_of(identity);
+	bool is_taken;
 
 	shake_hands(world.tls_one, tls);
 	assert_int_equal(world.client_status, 0);
-	assert_false(tls_session_is_of(world.client, &peer));
+	is_taken = tls_session_is_of(world.client, &peer);
+	tls_session_close(world.client);
+	tls_session_close(world.server);
+	world.client = world.server = NULL;
 	tls_destroy(tls);
-	identity_close(&wild);
+	identity_close(&shown);
+	return is_taken;
+}
+
+static void a_name_is_no_pattern(void **state)
+{
+	assert_false(is_taken_for(
+		identity_open("*.example", &world.authority, CERTIFICATE_DAYS), "hv2.example"));
+	assert_false(is_taken_for(
+		identity_open("hv2.example", &world.authority, CERTIFICATE_DAYS), ".example"));
+	assert_true(is_taken_for(
+		identity_open("hv2.example", &world.authority, CERTIFICATE_DAYS), "hv2.example"));
+}
+
+/* Authorities check names of hosts; what a subject is called they may not. */
+static void the_name_of_a_subject_is_no_identity(void **state)
+{
+	assert_false(is_taken_for(
+		identity_open_as(IDENTITY_BY_SUBJECT, "hv2", &world.authority, CERTIFICATE_DAYS),
+		"hv2"));
 }
 
 /* As client, it believes to be done before it is refused; so it is told by its first read. */
@@ -237,6 +260,7 @@ int main(void)
 		TLS_TEST(both_of_one_authority_know_each_other),
 		TLS_TEST(a_fingerprint_tells_two_of_the_same_name),
 		TLS_TEST(a_name_is_no_pattern),
+		TLS_TEST(the_name_of_a_subject_is_no_identity),
 		TLS_TEST(a_stranger_s_certificate_is_refused),
 		TLS_TEST(a_certificate_that_has_run_out_is_refused),
 		TLS_TEST(who_has_no_certificate_is_refused),

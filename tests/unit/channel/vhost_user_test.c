@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #define MEMORY    (1024 * 1024)
+#define HUGE_PAGE (2 * 1024 * 1024)
 #define USER_BASE 0x7f0000000000ULL
 
 static struct vsock_device device;
@@ -59,13 +61,18 @@ static int say2(uint32_t request, uint32_t first, uint32_t second, int fd)
 	return say(request, words, 2, fd);
 }
 
-static int make_memory(int seals)
+static int make_memory_of(unsigned int flags, off_t size, int seals)
 {
-	int fd = memfd_create("guest", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	int fd = memfd_create("guest", MFD_ALLOW_SEALING | MFD_CLOEXEC | flags);
 
-	assert_int_equal(ftruncate(fd, MEMORY), 0);
+	assert_int_equal(ftruncate(fd, size), 0);
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
 	return fd;
+}
+
+static int make_memory(int seals)
+{
+	return make_memory_of(0, MEMORY, seals);
 }
 
 static int set_memory(int fd, uint64_t size, uint64_t offset)
@@ -141,6 +148,11 @@ static void takes_only_memory_that_stays(void **state)
 {
 	assert_int_equal(set_memory(make_memory(0), MEMORY, 0), -EACCES);
 	assert_int_equal(set_memory(eventfd(0, 0), MEMORY, 0), -EACCES);
+	/* A huge page that was punched out may have no successor. */
+	assert_int_equal(
+		set_memory(make_memory_of(MFD_HUGETLB | MFD_HUGE_2MB, HUGE_PAGE, F_SEAL_SHRINK),
+			MEMORY, 0),
+		-EACCES);
 	assert_int_equal(set_memory(make_memory(F_SEAL_SHRINK), MEMORY + 1, 0), -EINVAL);
 	assert_int_equal(set_memory(make_memory(F_SEAL_SHRINK), MEMORY, 4096), -EINVAL);
 	assert_int_equal(set_memory(make_memory(F_SEAL_SHRINK), MEMORY, UINT64_MAX - 10), -EINVAL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/agent.h"
 
+#include "base/accept.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 
@@ -14,12 +15,10 @@
 #define AGENT_READ_BURST 16
 
 struct agent {
-	struct list node; /* in agents */
 	uv_poll_t poll;
 	struct cmm *cmm;
 	char partition[ATTACH_NAME_SIZE];
 	int fd;
-	bool is_waiting; /* for a descriptor to become free */
 };
 
 struct client {
@@ -30,10 +29,7 @@ struct client {
 };
 
 /* All of it belongs to the loop's thread. */
-static struct list agents = {&agents, &agents};
 static struct list clients = {&clients, &clients};
-
-static void on_connection(uv_poll_t *poll, int status, int events);
 
 /* --- Processes --- */
 
@@ -47,13 +43,6 @@ static void client_close(struct client *client)
 	list_remove(&client->node);
 	uv_close((uv_handle_t *)&client->poll, on_client_closed);
 	close(client->fd);
-	list_foreach (node, &agents) {
-		struct agent *agent = list_entry(node, struct agent, node);
-
-		if (agent->is_waiting)
-			uv_poll_start(&agent->poll, UV_READABLE, on_connection);
-		agent->is_waiting = false;
-	}
 }
 
 void agent_forget(struct session *session)
@@ -213,16 +202,10 @@ static void agent_accept(struct agent *agent, int fd)
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct agent *agent = poll->data;
-	int fd = accept4(agent->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept_connection(agent->fd, NULL, NULL);
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		agent_accept(agent, fd);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-		log_warning("processes_wait", log_str("partition", agent->partition),
-			log_errno(-errno));
-		agent->is_waiting = true;
-		uv_poll_stop(&agent->poll);
-	}
 }
 
 int agent_open(uv_loop_t *loop, struct cmm *cmm, const char *partition, int fd, struct agent **out)
@@ -244,7 +227,6 @@ int agent_open(uv_loop_t *loop, struct cmm *cmm, const char *partition, int fd, 
 	agent->cmm = cmm;
 	agent->poll.data = agent;
 	snprintf(agent->partition, sizeof(agent->partition), "%s", partition);
-	list_append(&agents, &agent->node);
 	uv_poll_start(&agent->poll, UV_READABLE, on_connection);
 	*out = agent;
 	return 0;
@@ -259,7 +241,6 @@ void agent_close(struct agent *agent)
 {
 	if (!agent)
 		return;
-	list_remove(&agent->node);
 	uv_close((uv_handle_t *)&agent->poll, on_agent_closed);
 	close(agent->fd);
 }

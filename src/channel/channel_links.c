@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/channel_links.h"
 
+#include "base/accept.h"
 #include "base/log.h"
 #include "channel/channel_private.h"
 #include "channel/greeting.h"
@@ -124,7 +125,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	} from = {0};
 	socklen_t size = sizeof(from);
 	char address[INET6_ADDRSTRLEN] = "";
-	int fd = accept4(role->links.now.listen_fd, &from.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept_connection(role->links.now.listen_fd, &from.any, &size);
 
 	if (fd < 0)
 		return;

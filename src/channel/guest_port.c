@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/guest_port.h"
 
+#include "base/accept.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/signal_bell.h"
@@ -281,7 +282,7 @@ bool guest_port_has_peer(const struct guest_port *port)
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct guest_port *port = poll->data;
-	int fd = accept4(port->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept_connection(port->fd, NULL, NULL);
 
 	if (fd < 0)
 		return;

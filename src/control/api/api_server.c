@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/api/api_server.h"
 
+#include "base/accept.h"
 #include "base/log.h"
 #include "control/api/api_session.h"
 
@@ -80,27 +81,14 @@ static void admit_client(struct api_server *server, int fd)
 static void on_connect(uv_poll_t *poll, int status, int events)
 {
 	struct api_server *server = poll->data;
-	int fd;
 
 	for (int i = 0; i < ACCEPT_BURST; i++) {
-		fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept_connection(server->listen_fd, NULL, NULL);
+
 		if (fd < 0)
 			break;
 		admit_client(server, fd);
 	}
-	/* Out of descriptors: the client waits in the backlog; a try in a second is enough. */
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-		log_error("api_accept_failed", log_errno(-errno));
-		uv_poll_stop(&server->poll);
-		uv_timer_start(&server->accept_timer, server->resume_accept, 1000, 0);
-	}
-}
-
-static void resume_accept(uv_timer_t *timer)
-{
-	struct api_server *server = timer->data;
-
-	uv_poll_start(&server->poll, UV_READABLE, on_connect);
 }
 
 int api_server_open(uv_loop_t *loop, int listen_fd, const struct api_server_ops *ops, void *context,
@@ -115,14 +103,12 @@ int api_server_open(uv_loop_t *loop, int listen_fd, const struct api_server_ops 
 	server->listen_fd = listen_fd;
 	server->ops = ops;
 	server->context = context;
-	server->resume_accept = resume_accept;
 	list_init(&server->sessions);
 	code = uv_poll_init(loop, &server->poll, listen_fd);
 	if (code < 0)
 		goto free_server;
 	uv_timer_init(loop, &server->drop_timer);
-	uv_timer_init(loop, &server->accept_timer);
-	server->poll.data = server->drop_timer.data = server->accept_timer.data = server;
+	server->poll.data = server->drop_timer.data = server;
 	uv_poll_start(&server->poll, UV_READABLE, on_connect);
 	*out = server;
 	return 0;
@@ -148,10 +134,9 @@ void api_server_close(struct api_server *server)
 		return;
 	list_foreach_safe (node, &server->sessions)
 		api_session_close(list_entry(node, struct api_session, node));
-	server->handles_open = 3;
+	server->handles_open = 2;
 	uv_close((uv_handle_t *)&server->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&server->drop_timer, on_handle_closed);
-	uv_close((uv_handle_t *)&server->accept_timer, on_handle_closed);
 	close(server->listen_fd);
 }
 

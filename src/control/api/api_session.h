@@ -9,8 +9,7 @@
 struct api_server {
 	uv_loop_t *loop;
 	uv_poll_t poll;
-	uv_timer_t drop_timer, accept_timer;
-	uv_timer_cb resume_accept;
+	uv_timer_t drop_timer;
 	int listen_fd;
 	int handles_open; /* while closing */
 	const struct api_server_ops *ops;

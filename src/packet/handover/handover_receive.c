@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The taker's socket: one giver at a time; others wait until it is gone. Whoever does not prove
  * that it has the secret, in time, is nobody. */
+#include "base/accept.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "packet/handover/handover.h"
@@ -188,7 +189,7 @@ static void on_end(void *context, const char *why)
 static void on_connect(uv_poll_t *poll, int status, int events)
 {
 	static const struct handover_link_ops ops = {.message = on_message, .end = on_end};
-	int fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept_connection(listener.fd, NULL, NULL);
 
 	if (fd < 0)
 		return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/ipsec/kmp_unix.h"
 
+#include "base/accept.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -186,7 +187,7 @@ static void on_connect(uv_poll_t *poll, int status, int events)
 	struct kmp_unix *listener = poll->data;
 
 	for (int i = 0; i < ACCEPT_BURST; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept_connection(listener->fd, NULL, NULL);
 
 		if (fd < 0)
 			break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/memif.h"
 
+#include "base/accept.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/list.h"
@@ -33,7 +34,6 @@ struct memif_socket {
 	uint32_t stranger_count;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
-	bool is_paused; /* there was no descriptor for who came: they wait for the next refresh */
 	uv_poll_t poll;
 };
 
@@ -305,16 +305,12 @@ static struct connection *make_connection(uv_loop_t *loop, int fd)
 static void on_arrival(uv_poll_t *poll, int status, int events)
 {
 	struct memif_socket *socket = poll->data;
-	int fd = accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept_connection(socket->fd, NULL, NULL);
 	struct connection *connection;
 	struct memif_message hello;
 
-	if (fd < 0) {
-		socket->is_paused = errno == EMFILE || errno == ENFILE;
-		if (socket->is_paused)
-			uv_poll_stop(poll);
+	if (fd < 0)
 		return;
-	}
 	if (socket->stranger_count == STRANGERS_MAX)
 		end(list_entry(socket->strangers.next, struct connection, siblings),
 			"others came, and this one said nothing");
@@ -491,10 +487,6 @@ bool memif_refresh(struct memif *memif)
 
 	if (fault)
 		refuse(memif->connection, fault);
-	if (memif->socket && memif->socket->is_paused) {
-		memif->socket->is_paused = false;
-		uv_poll_start(&memif->socket->poll, UV_READABLE, on_arrival);
-	}
 	if (memif->setup.is_client && !memif->connection
 		&& clock_monotonic_ns() >= memif->closed_until_ns)
 		connect_client(memif);

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -221,28 +220,6 @@ static void who_does_not_read_is_gone(void **state)
 	close(db);
 }
 
-/* Without a descriptor nobody can be let in; who waits is, when somebody goes. */
-static void who_finds_no_descriptor_waits_for_one(void **state)
-{
-	int first = come(0), second, free_fd;
-	struct rlimit before, limit;
-
-	assert_string_equal(ask(first, &hello).partition, "web");
-	second = come(1);
-	free_fd = dup(second);
-	close(free_fd);
-	getrlimit(RLIMIT_NOFILE, &before);
-	limit = (struct rlimit){(rlim_t)free_fd, before.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	for (int i = 0; i < 10; i++)
-		uv_run(&world.loop, UV_RUN_NOWAIT);
-	assert_int_equal(sessions("db"), 0);
-	close(first);
-	assert_string_equal(ask(second, &hello).partition, "db");
-	setrlimit(RLIMIT_NOFILE, &before);
-	close(second);
-}
-
 static void who_is_in_stays_when_nobody_is_let_in_any_more(void **state)
 {
 	const struct attach_request bind_any = {.operation = ATTACH_BIND, .serial = 2};
@@ -269,7 +246,6 @@ int main(void)
 		AGENT_TEST(whose_rights_a_process_has_does_not_change_who_it_is),
 		AGENT_TEST(a_packet_of_another_size_ends_the_session),
 		AGENT_TEST(who_does_not_read_is_gone),
-		AGENT_TEST(who_finds_no_descriptor_waits_for_one),
 		AGENT_TEST(who_is_in_stays_when_nobody_is_let_in_any_more),
 	};
 

@@ -52,6 +52,7 @@ class Vpn:
         self.secret = key_file(lab.folder / "kmp.secret", SECRET)
         self.socket = lab.folder / "run/kmp.sock"
         self.targets, self.charons = [], []
+        self.access_logs = {}  # of the targets' web servers, by name
         self.certificates = self.nat = None
         self.home = lab.outside  # of the client
         self.gateway = self.client = None
@@ -70,8 +71,9 @@ class Vpn:
             target.namespace.run("ip", "route", "add", f"{INNER}/32", "dev", "gre1", "src", VIPA)
             target.namespace.run("ip", "-6", "route", "add", f"{INNER6}/128", "dev", "gre1", "src", VIPA6)
             target.echo()
-            nginx(lab, target.name, {"index.html": page, "name": target.name.encode()}, ipv6=True,
-                  tls=(self.certificates / "vipa.pem", self.certificates / "vipa.key"))
+            self.access_logs[target.name] = nginx(
+                lab, target.name, {"index.html": page, "name": target.name.encode()}, ipv6=True,
+                tls=(self.certificates / "vipa.pem", self.certificates / "vipa.key"))
         for vipa in lab.config["distributor"]["vipas"].values():
             vipa["services"]["https"] = {"port": 443}
         self.prepare_ike(security, grace)

@@ -27,16 +27,21 @@ pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
 
 PAGE = bytes(i * 31 % 251 for i in range(200_000))
 
+ATTACK = (f'drop tcp any any -> {VIPA} 80 (msg:"passwd"; flow:to_server,established; content:"/etc/passwd"; '
+          'sid:1000001; rev:1;)\n')
+SECRET = (f'alert tcp {VIPA} 80 -> any any (msg:"secret"; flow:to_client,established; content:"secret"; '
+          'replace:"XXXXXX"; sid:1000002; rev:1;)\n')
+
 
 @pytest.fixture
 def vpn(lab, request):
     """vpn.start(): the daemon with a VIPA that demands IPsec, a target, and a charon at each end."""
     made = Vpn(lab)
 
-    def start(targets=1, has_nat=False, **options):
+    def start(targets=1, has_nat=False, page=PAGE, **options):
         if has_nat:
             made.put_behind_nat()
-        made.prepare(PAGE, targets)
+        made.prepare(page, targets)
         lab.start()
         made.begin(**options)
     made.start = start
@@ -62,6 +67,31 @@ def test_client_gets_a_page_by_ipsec_and_the_target_sees_no_ipsec(vpn):
     assert any(b"GET /index.html" in bytes(packet) for packet in inner)
     assert curl(vpn.lab.outside, f"http://{VIPA}/index.html", "--interface", "eth0", timeout=2)[0] != 0
     assert vpn.lab.daemon.drops()["vipa_plain"] > 0
+
+
+def test_attack_inside_of_esp_is_stopped(vpn):
+    """D12 I1 I3: what was decrypted is inspected before a target sees it, and answers before they are encrypted: the
+    client reads the page as a rule has changed it."""
+    lab = vpn.lab
+    rules = lab.write("rules/lab.rules", ATTACK + SECRET)
+    lab.config["inspection"] = {"engines": ["builtin"], "rules": [str(rules)]}
+    vpn.start(page=b"the secret word\n")
+    assert vpn.page() == (0, b"the XXXXXX word\n")
+    code, body = vpn.fetch("etc/passwd", timeout=3)
+    assert code != 0 and not body
+    assert vpn.fetch("etc/group")[0] == 0 and vpn.page() == (0, b"the XXXXXX word\n")
+    log = vpn.access_logs["t1"].read_text()
+    assert "passwd" not in log and "/etc/group" in log
+    event, = wait_until(lambda: alerts(lab, 1000001), what="the alert")
+    assert (event["src_ip"], event["dest_ip"], event["dest_port"]) == (INNER, VIPA, 80)
+    assert event["origin"] == "decrypted" and event["alert"]["action"] == "blocked"
+    assert "/etc/passwd" in event["payload_printable"]
+    assert {event["origin"] for event in alerts(lab, 1000002)} == {"target"}
+    assert lab.daemon.drops()["inspect_rule"] >= 1
+
+
+def alerts(lab, sid):
+    return [event for event in lab.daemon.events(event_type="alert") if event["alert"]["signature_id"] == sid]
 
 
 @pytest.mark.parametrize("ipv6", [False, True])

@@ -28,6 +28,7 @@ CONNECTION = """
 connections {{ vipa {{
     local_addrs = {local}
     {remote_addrs}
+    {connection}
     local {{ auth = psk
         id = {local_id} }}
     remote {{ auth = psk
@@ -108,28 +109,31 @@ class Vpn:
         self.home.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
         self.home.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
 
-    def begin(self, proposals="aes256gcm16", has_certificates=False, has_trap=False):
+    def begin(self, proposals="aes256gcm16", has_certificates=False, has_trap=False, connection="", child="",
+              options=""):
         """Both charons, and the client's SAs: a secret tells who they are, or certificates do. has_trap: the
-        gateway negotiates, too, when a packet needs it."""
+        gateway negotiates, too, when a packet needs it. connection, child, options: more of the gateway's connection,
+        of its child, and of its charon."""
         lab = self.lab
         wait_ready(lab, self.targets)
         self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, local_id="vipa", remote_id="client",
                                     remote_addrs=f"remote_addrs = {OUTSIDE_ADDRESS}" if has_trap else "",
-                                    child="start_action = trap" if has_trap else "",
+                                    child="start_action = trap" if has_trap else child,
+                                    connection=connection, options=options,
                                     local_ts=self.outer, remote_ts=self.inner,
                                     proposals=proposals, has_certificates=has_certificates)
         own, other = (BEHIND_NAT, NAT_INSIDE) if self.nat else (OUTSIDE_ADDRESS, VIPA)
         self.client = self._charon(self.home, "client", local=own, remote_addrs=f"remote_addrs = {other}",
-                                   child="", local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
+                                   connection="", child="", local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
                                    proposals=proposals, has_certificates=has_certificates)
         self.client.initiate("net")
 
-    def _charon(self, namespace, name, plugin=False, has_certificates=False, **arguments):
+    def _charon(self, namespace, name, plugin=False, has_certificates=False, options="", **arguments):
         connections, own = CONNECTION.format(**arguments), arguments["local_id"]
         if has_certificates:
             connections = with_certificates(connections, own)
         made = Charon(namespace, self.folder / name, connections, plugin=plugin, kmp_socket=self.socket,
-                      secret=self.secret)
+                      secret=self.secret, options=options)
         if has_certificates:
             made.install(self.certificates, own)
         self.charons.append(made)

@@ -8,6 +8,7 @@
 strongSwan is unmodified on both sides; on hv1 our plugin hands its SAs to the daemon.
 """
 
+import contextlib
 import signal
 import socket
 
@@ -18,6 +19,7 @@ from scapy.layers.l2 import ARP, GRE, Ether
 from lab import strongswan
 from lab.distributor import VIPA, Connection
 from lab.netns import wait_until
+from lab.numbered import Numbered
 from lab.peers import curl
 from lab.topology import OUTSIDE_ADDRESS
 from lab.vpn import INNER, NAT_T, Vpn
@@ -25,6 +27,7 @@ from lab.vpn import INNER, NAT_T, Vpn
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
                                 reason=f"not there: {' '.join(strongswan.missing())}")
 
+SILENCE = 2  # seconds after which charon asks who says nothing
 PAGE = bytes(i * 31 % 251 for i in range(200_000))
 
 ATTACK = (f'drop tcp any any -> {VIPA} 80 (msg:"passwd"; flow:to_server,established; content:"/etc/passwd"; '
@@ -114,17 +117,62 @@ def test_algorithms(vpn, proposals):
 
 
 def test_rekeying_under_load_loses_nothing(vpn):
-    """D17: a connection echoes on while its SAs are replaced several times."""
+    """D17: numbered datagrams go on while their SAs are replaced, by the one end or by the other: each comes, and comes
+    back, exactly once. So does a connection."""
     vpn.start()
-    with Connection(vpn.lab.outside, source=INNER) as connection:
-        for _ in range(3):
-            before = vpn.client.children()
-            vpn.client.swanctl("--rekey", "--child", "net")
-            wait_until(lambda old=before: connection.echo() and vpn.client.children() not in ([], old),
-                       what="new SAs at the client")
-            assert connection.echo(bytes(100_000))
+    with stream(vpn) as numbers, Connection(vpn.home, source=INNER) as connection:
+        for initiator in (vpn.client, vpn.gateway, vpn.client, vpn.gateway):
+            with numbers.flowing():
+                before = vpn.client.children()
+                initiator.swanctl("--rekey", "--child", "net")
+                wait_until(lambda old=before: len(vpn.client.children()) == 1 and vpn.client.children() != old,
+                           what="new SAs at the client")
+                assert connection.echo(bytes(100_000))
     drops = vpn.lab.daemon.drops()
-    assert drops["ipsec_unknown_spi"] == drops["ipsec_no_sa"] == 0
+    assert drops["ipsec_unknown_spi"] == drops["ipsec_no_sa"] == drops["ipsec_replay"] == 0
+
+
+@contextlib.contextmanager
+def stream(vpn):
+    """A stream of numbered datagrams; at the end all of them have come back, once."""
+    with contextlib.closing(Numbered(vpn.home, INNER)) as numbers:
+        yield numbers
+        numbers.exchange(16)
+        assert sorted(numbers.answers) == list(range(numbers.sent))
+
+
+def test_volume_and_silence_are_the_daemons_to_count(vpn):
+    """D16 D17: the daemon counts packets, bytes and seconds since the last use for charon, which negotiates new SAs in
+    time, without a loss, asks no client that is heard whether it lives, and takes away what one that vanished had."""
+    vpn.start(child="rekey_time = 0s\n rekey_packets = 1500\n life_packets = 1000000\n rand_packets = 0\n"
+                    "rekey_bytes = 400000\n life_bytes = 1000000000\n rand_bytes = 0",
+              connection=f"dpd_delay = {SILENCE}s",
+              options="retransmit_timeout = 1\n retransmit_base = 1\n retransmit_tries = 4")
+    with stream(vpn) as numbers:
+        for count, size in ((1600, 0), (800, 1000)):  # too many packets of few bytes; too many bytes
+            before = vpn.client.children()
+            numbers.exchange(count, size)
+            wait_until(lambda old=before: len(vpn.client.children()) == 1 and vpn.client.children() != old,
+                       what="new SAs at the client")
+        wait_until(lambda: numbers.exchange(50) and vpn.gateway.age() > 2 * SILENCE, 30,
+                   what="charon to have had two occasions to ask")
+        # Seconds are rounded: charon may find a silence a second longer than it was.
+        assert asked(vpn) <= sum(silence >= SILENCE - 1 for silence in numbers.silences)
+        used, = vpn.gateway.usage()
+        rows = {row["spi"]: row for row in vpn.lab.daemon.cli("ipsec", "sas")["sas"]}
+        for direction in ("in", "out"):
+            row = rows[used[f"spi-{direction}"]]
+            assert (used[f"packets-{direction}"], used[f"bytes-{direction}"]) == (row["packets"], row["bytes"])
+            assert row["direction"] == direction and row["packets"] and row["bytes"]
+    vpn.client.kill()
+    wait_until(lambda: not vpn.lab.daemon.cli("ipsec", "sas")["sas"], 40, what="the end of the SAs")
+    assert asked(vpn) and "giving up after 4 retransmits" in vpn.gateway.log()
+    assert not vpn.lab.daemon.cli("ipsec", "policies")["policies"]
+
+
+def asked(vpn):
+    """How often the gateway's charon has asked the client whether it lives."""
+    return vpn.gateway.log().count("sending DPD request")
 
 
 def test_client_behind_a_nat_that_forgets(vpn):

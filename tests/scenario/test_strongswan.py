@@ -14,20 +14,22 @@ import socket
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, GRE, Ether
 
 from lab import strongswan
-from lab.distributor import VIPA, Connection
+from lab.distributor import OUTSIDE6, VIPA, VIPA6, Connection
 from lab.netns import wait_until
 from lab.numbered import Numbered
-from lab.peers import curl
-from lab.topology import OUTSIDE_ADDRESS
-from lab.vpn import INNER, NAT_T, Vpn
+from lab.peers import curl, nginx
+from lab.topology import HOST_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_MAC
+from lab.vpn import INNER, INNER6, NAT_T, Vpn
 
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
                                 reason=f"not there: {' '.join(strongswan.missing())}")
 
 SILENCE = 2  # seconds after which charon asks who says nothing
+ROUTER6 = "fe80::1"  # of a partition
 PAGE = bytes(i * 31 % 251 for i in range(200_000))
 
 ATTACK = (f'drop tcp any any -> {VIPA} 80 (msg:"passwd"; flow:to_server,established; content:"/etc/passwd"; '
@@ -173,6 +175,92 @@ def test_volume_and_silence_are_the_daemons_to_count(vpn):
 def asked(vpn):
     """How often the gateway's charon has asked the client whether it lives."""
     return vpn.gateway.log().count("sending DPD request")
+
+
+def test_two_workers_carry_the_connections_of_one_association(vpn):
+    """D2 D18: what one SA brings and takes is worked on by two workers: each connection's datagrams come, and come
+    back, once and in order, and neither end finds a replay. Also while new SAs take the old one's place."""
+    lab = vpn.lab
+    lab.config["packet"] = {"workers": 2}
+    vpn.inner = "203.0.113.0/28"
+    vpn.start(targets=2)
+    clients = [f"203.0.113.{number}" for number in range(1, 13)]
+    for address in set(clients) - {INNER}:
+        vpn.home.run("ip", "address", "add", f"{address}/32", "dev", "lo")
+    for target in vpn.targets:
+        target.namespace.run("ip", "route", "add", vpn.inner, "dev", "gre1", "src", VIPA)
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(contextlib.closing(Numbered(vpn.home, address))) for address in clients]
+        with contextlib.ExitStack() as flowing:
+            for numbers in streams:
+                flowing.enter_context(numbers.flowing())
+            before = vpn.client.children()
+            vpn.client.swanctl("--rekey", "--child", "net")
+            wait_until(lambda: len(vpn.client.children()) == 1 and vpn.client.children() != before,
+                       what="new SAs at the client")
+            for address in clients:
+                with Connection(vpn.home, source=address) as connection:
+                    assert connection.echo(bytes(100_000))
+        for numbers in streams:
+            assert numbers.answers == list(range(numbers.sent))
+        rows = lab.daemon.cli("distributor", "connections")["connections"]
+        assert {row["worker"] for row in rows if row["client"] in clients} == {0, 1}
+    assert all(row["packets"] > 100 for row in lab.daemon.cli("api", "call", "engine.status")["workers"])
+    drops = lab.daemon.drops()
+    assert drops["ipsec_replay"] == drops["ipsec_unknown_spi"] == drops["ipsec_no_sa"] == drops["handoff_full"] == 0
+
+
+def test_partition_of_this_host_serves_clients_of_ipsec(vpn):
+    """D4 D5 D11 D13: a partition as target, asked by IPsec over IPv4 and over IPv6, with either inside: it sees no ESP,
+    and outside nobody sees anything else."""
+    lab, web = vpn.lab, vpn.lab["web"]
+    put_vipas_on(lab, web)
+    log = nginx(lab, "web", {"index.html": PAGE}, ipv6=True)
+    vpn.prepare_ike()
+    let_ike_use_ipv6(lab)
+    lab.start()
+    for outer in (False, True):
+        vpn.begin(ipv6=outer)
+        outside = lab.outside.wire("eth0")
+        for inner in (False, True):
+            assert vpn.fetch("index.html", ipv6=inner) == (0, PAGE)
+        seen = [Ether(frame) for frame in outside.drain()]
+        sealed = [packet for packet in seen if UDP in packet and NAT_T in (packet[UDP].sport, packet[UDP].dport)]
+        assert len(sealed) > 2 * len(PAGE) / 1500 and all((IPv6 in packet) == outer for packet in sealed)
+        assert not [packet for packet in seen if TCP in packet]
+        vpn.stop()
+    assert [line.split()[0] for line in log.read_text().splitlines()] == [INNER, INNER6] * 2
+    rows = lab.daemon.cli("distributor", "connections")["connections"]
+    assert rows and all(row["is_secure"] and row["target"] == "local" for row in rows)
+
+
+def put_vipas_on(lab, partition):
+    """The partition is the target of both virtual addresses, and reaches clients by a router."""
+    row = lab.config["partitions"]["web"]["adapters"]["eth0"]
+    row["addresses"] += [VIPA, VIPA6]
+    lab.config["distributor"] = {
+        "vipas": {name: {"address": address, "vlan": 10, "services": {"http": {"port": 80}}}
+                  for name, address in (("web", f"{VIPA}/24"), ("web6", f"{VIPA6}/64"))},
+        "targets": {"local": {"partition": "web.eth0"}}}
+    partition.sysctl("net.ipv4.conf.all.arp_ignore", 1)
+    partition.sysctl("net.ipv4.conf.all.arp_announce", 2)
+    for interface in ("all", "lo", "eth0"):
+        partition.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
+    for vipa, inner, router in ((VIPA, INNER, HOST_ADDRESS), (VIPA6, INNER6, ROUTER6)):
+        partition.run("ip", "address", "add", vipa, "dev", "lo")
+        partition.run("ip", "neighbour", "add", router, "lladdr", OUTSIDE_MAC, "dev", "eth0")
+        partition.run("ip", "route", "add", inner, "via", router, "dev", "eth0", "src", vipa, "onlink")
+
+
+def let_ike_use_ipv6(lab):
+    """charon answers on the IPv6 address, too, by the host's interface."""
+    for interface in ("default", "lo"):
+        lab.hv1.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
+    lab.hv1.sysctl("net.ipv6.conf.default.accept_dad", 0)
+    lab.hv1.run("ip", "address", "add", f"{VIPA6}/128", "dev", "lo")
+    lab.config["gateway"]["host"]["addresses"].append("2001:db8:2::1/64")
+    lab.outside.sysctl("net.ipv6.conf.eth0.disable_ipv6", 0)
+    lab.outside.run("ip", "address", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
 
 
 def test_client_behind_a_nat_that_forgets(vpn):

@@ -23,6 +23,7 @@ from lab.netns import wait_until
 from lab.numbered import Numbered
 from lab.peers import curl, nginx
 from lab.topology import HOST_ADDRESS, OUTSIDE_ADDRESS, OUTSIDE_MAC
+from lab.udp_nat import CLASS
 from lab.vpn import INNER, INNER6, NAT_T, Vpn
 
 pytestmark = pytest.mark.skipif(bool(strongswan.missing()),
@@ -265,9 +266,10 @@ def let_ike_use_ipv6(lab):
 
 def test_client_behind_a_nat_that_forgets(vpn):
     """D4: ESP in UDP from a port that a NAT chose, and, when that has forgotten all under traffic, from another one:
-    authentic ESP from there makes MAPPING_CHANGED, charon moves the SAs, and answers go where the client is now."""
+    authentic ESP from there makes MAPPING_CHANGED, charon moves the SAs, and answers go where the client is now. The
+    traffic class, which the NAT has changed on the way and nobody can prove, does not come inside."""
     vpn.start(has_nat=True)
-    outside = vpn.lab.outside.wire("eth0")
+    outside, uplink, link = vpn.lab.outside.wire("eth0"), vpn.lab.hv1.wire("eth1"), vpn.lab["link"].wire("hv1")
     with Connection(vpn.home, source=INNER, timeout=20) as connection:
         assert connection.echo()
         first = client_port(vpn)
@@ -281,6 +283,10 @@ def test_client_behind_a_nat_that_forgets(vpn):
         answers = [Ether(frame)[UDP].dport for frame in outside.drain()
                    if UDP in Ether(frame) and Ether(frame)[IP].dst == OUTSIDE_ADDRESS]
         assert answers[-1] == second
+    sealed = [Ether(frame) for frame in uplink.drain()]
+    assert {packet[IP].tos for packet in sealed if UDP in packet and packet[UDP].sport == second} == {CLASS}
+    inner = [Ether(frame)[GRE].payload for frame in link.drain() if GRE in Ether(frame)]
+    assert {packet.tos for packet in inner if TCP in packet} == {0}
     assert vpn.page() == (0, PAGE)
     assert "queuing update job" in vpn.gateway.log() and "bulkhead: update" not in vpn.gateway.log()
     assert len(vpn.client.children()) == 1

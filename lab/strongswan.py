@@ -86,7 +86,7 @@ def with_certificates(conf, name):
 
 
 class Charon:
-    """charon-systemd in a namespace."""
+    """charon-systemd in a namespace. plugin: whether it hands its SAs over, by the plugin that was built, or by which."""
 
     def __init__(self, namespace, folder, connections, plugin=False, kmp_socket="", secret="", roams=False,
                  options=""):
@@ -108,7 +108,7 @@ class Charon:
             # In place of the installed folder, in this charon's view alone.
             self.plugins = self.folder / "plugins"
             shutil.copytree(PLUGINS, self.plugins)
-            shutil.copy(build_plugin(), self.plugins)
+            shutil.copy(build_plugin() if plugin is True else plugin, self.plugins)
 
     def install(self, certificates, name):
         """Gives it the certificate of make_certificates() for the host `name`; before it starts."""

@@ -4,6 +4,7 @@
 The daemon's side is in the section `ipsec` of its configuration; both come from the same Agreement.
 """
 
+import contextlib
 import copy
 import os
 
@@ -106,14 +107,32 @@ class EspClient:
                                    crypt_key=own.cipher_key, auth_algo=INTEGRITIES[own.integrity][0],
                                    auth_key=own.integrity_key, **options)
 
-    def seal(self, packet, **options):
-        """ESP around an IP packet, as IP packet."""
-        sealed = self.outbound.encrypt(copy.deepcopy(packet), **options)
+    def seal(self, packet, tail=None, **options):
+        """ESP around an IP packet, as IP packet. tail: {field: value} of what is behind the payload, other than right:
+        padding, padlen, nh."""
+        with self._writing(tail or {}):
+            sealed = self.outbound.encrypt(copy.deepcopy(packet), **options)
         if not self.agreement.port:
             return sealed
         # scapy's own UDP around ESP has a wrong length.
         esp = bytes(sealed[ESP])
         return bare(sealed) / UDP(sport=self.agreement.port, dport=4500, chksum=0) / Raw(esp)
+
+    @contextlib.contextmanager
+    def _writing(self, tail):
+        right = self.outbound.crypt_algo  # all associations have it together
+        own = self.outbound.crypt_algo = copy.copy(right)
+
+        def pad(esp):
+            esp = right.pad(esp)
+            for field, value in tail.items():
+                setattr(esp, field, value)
+            return esp
+        own.pad = pad
+        try:
+            yield
+        finally:
+            self.outbound.crypt_algo = right
 
     def send(self, packet, **options):
         sealed = self.seal(packet, **options)

@@ -26,6 +26,7 @@ CONF = """
 charon-systemd {{
     load = {load}
     install_routes = no
+    {options}
     journal {{ default = -1 }}
     filelog {{ main {{ path = {folder}/charon.log
         time_format = %T
@@ -85,9 +86,10 @@ def with_certificates(conf, name):
 
 
 class Charon:
-    """charon-systemd in a namespace."""
+    """charon-systemd in a namespace. plugin: whether it hands its SAs over, by the plugin that was built, or by which."""
 
-    def __init__(self, namespace, folder, connections, plugin=False, kmp_socket="", secret="", roams=False):
+    def __init__(self, namespace, folder, connections, plugin=False, kmp_socket="", secret="", roams=False,
+                 options=""):
         self.namespace = namespace
         self.folder = pathlib.Path(folder)
         self.plugins = None
@@ -99,14 +101,14 @@ class Charon:
         ipsec = "bulkhead" if plugin else "kernel-libipsec"
         (self.folder / "strongswan.conf").write_text(CONF.format(
             folder=self.folder, load=LOAD.format(ipsec=ipsec), kmp_socket=kmp_socket, secret=secret,
-            roams="yes" if roams else "no", mark="" if plugin else "fwmark = !0x42",
+            options=options, roams="yes" if roams else "no", mark="" if plugin else "fwmark = !0x42",
             own_mark="" if plugin else "fwmark = 0x42"))
         (self.folder / "swanctl.conf").write_text(connections)
         if plugin:
             # In place of the installed folder, in this charon's view alone.
             self.plugins = self.folder / "plugins"
             shutil.copytree(PLUGINS, self.plugins)
-            shutil.copy(build_plugin(), self.plugins)
+            shutil.copy(build_plugin() if plugin is True else plugin, self.plugins)
 
     def install(self, certificates, name):
         """Gives it the certificate of make_certificates() for the host `name`; before it starts."""
@@ -140,13 +142,22 @@ class Charon:
 
     def children(self):
         """The CHILD_SAs that are in use, as charon has them: [(SPI in, SPI out)], as numbers."""
+        return [(row["spi-in"], row["spi-out"]) for row in self.usage()]
+
+    def usage(self):
+        """As children(), with what has gone through them: [{name of vici: number}]."""
         text = self.swanctl("--list-sas", "--raw").stdout
         found = []
         for state, body in re.findall(r"state=(INSTALLED|REKEYED|REKEYING) (.*?)(?=state=|$)", text, re.DOTALL):
-            spis = re.search(r"spi-in=([0-9a-f]+) spi-out=([0-9a-f]+)", body)
-            if spis and state != "REKEYED":
-                found.append((int(spis[1], 16), int(spis[2], 16)))
+            row = {name: int(value, 16 if name.startswith("spi") else 10) for name, value in
+                   re.findall(r"\b((?:spi|bytes|packets)-(?:in|out))=([0-9a-f]+)", body)}
+            if "spi-in" in row and state != "REKEYED":
+                found.append(row)
         return found
+
+    def age(self):
+        """Of its only IKE_SA, in seconds."""
+        return int(re.search(r"\bestablished=(\d+)", self.swanctl("--list-sas", "--raw").stdout)[1])
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

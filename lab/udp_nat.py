@@ -3,7 +3,8 @@
 
     /usr/bin/python3 lab/udp_nat.py LISTEN SERVER
 
-For each client and port it takes a port for outside, as a NAT does. SIGHUP lets it forget them: what comes then comes
+For each client and port it takes a port for outside, as a NAT does, and gives what goes there a traffic class of its
+own, as any router may. SIGHUP lets it forget them: what comes then comes
 from other ports. Prints one line when it is ready.
 """
 
@@ -14,6 +15,7 @@ import sys
 
 PORTS = (500, 4500)
 SIZE = 65535
+CLASS = 0xb8
 
 
 class Nat:
@@ -31,6 +33,7 @@ class Nat:
         outside = self.outside.get((port, client))
         if not outside:
             outside = self.outside[port, client] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            outside.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CLASS)
             outside.connect((self.server, port))
             self.selector.register(outside, selectors.EVENT_READ, (self.from_server, outside, inside, client))
         outside.send(data)

@@ -14,7 +14,7 @@ or, behind a NAT, the same client in a namespace of its own:
 import pathlib
 
 from lab.appliance import key_file
-from lab.distributor import SECURE, VIPA, VIPA6, connect, wait_ready
+from lab.distributor import OUTSIDE6, SECURE, VIPA, VIPA6, connect, wait_ready
 from lab.netns import veth
 from lab.peers import curl, nginx
 from lab.strongswan import Charon, make_certificates, with_certificates
@@ -28,6 +28,7 @@ CONNECTION = """
 connections {{ vipa {{
     local_addrs = {local}
     {remote_addrs}
+    {connection}
     local {{ auth = psk
         id = {local_id} }}
     remote {{ auth = psk
@@ -52,7 +53,9 @@ class Vpn:
         self.secret = key_file(lab.folder / "kmp.secret", SECRET)
         self.socket = lab.folder / "run/kmp.sock"
         self.targets, self.charons = [], []
-        self.certificates = self.nat = None
+        self.access_logs = {}  # of the targets' web servers, by name
+        self.certificates = self.folder / "certificates"
+        self.nat = None
         self.home = lab.outside  # of the client
         self.gateway = self.client = None
         # Traffic selectors of the client's end and of the VIPAs.
@@ -62,7 +65,6 @@ class Vpn:
         """Targets that serve the page, in clear and by TLS, over both versions of IP, and their place in the
         configuration. Each serves its name, too. options: of connect()."""
         lab = self.lab
-        self.certificates = self.folder / "certificates"
         self.certificates.mkdir()
         make_certificates(self.certificates, "vipa", "client")
         self.targets = connect(lab, targets, vipas=(VIPA, VIPA6), kind=SECURE, **options)
@@ -70,8 +72,9 @@ class Vpn:
             target.namespace.run("ip", "route", "add", f"{INNER}/32", "dev", "gre1", "src", VIPA)
             target.namespace.run("ip", "-6", "route", "add", f"{INNER6}/128", "dev", "gre1", "src", VIPA6)
             target.echo()
-            nginx(lab, target.name, {"index.html": page, "name": target.name.encode()}, ipv6=True,
-                  tls=(self.certificates / "vipa.pem", self.certificates / "vipa.key"))
+            self.access_logs[target.name] = nginx(
+                lab, target.name, {"index.html": page, "name": target.name.encode()}, ipv6=True,
+                tls=(self.certificates / "vipa.pem", self.certificates / "vipa.key"))
         for vipa in lab.config["distributor"]["vipas"].values():
             vipa["services"]["https"] = {"port": 443}
         self.prepare_ike(security, grace)
@@ -106,28 +109,33 @@ class Vpn:
         self.home.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
         self.home.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
 
-    def begin(self, proposals="aes256gcm16", has_certificates=False, has_trap=False):
+    def begin(self, proposals="aes256gcm16", has_certificates=False, has_trap=False, connection="", child="",
+              options="", ipv6=False):
         """Both charons, and the client's SAs: a secret tells who they are, or certificates do. has_trap: the
-        gateway negotiates, too, when a packet needs it."""
+        gateway negotiates, too, when a packet needs it. connection, child, options: more of the gateway's connection,
+        of its child, and of its charon. ipv6: of the tunnel's ends."""
         lab = self.lab
         wait_ready(lab, self.targets)
-        self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=VIPA, local_id="vipa", remote_id="client",
+        local, own, other = (VIPA6, OUTSIDE6, VIPA6) if ipv6 else (VIPA, OUTSIDE_ADDRESS, VIPA)
+        if self.nat:
+            own, other = BEHIND_NAT, NAT_INSIDE
+        self.gateway = self._charon(lab.hv1, "gateway", plugin=True, local=local, local_id="vipa", remote_id="client",
                                     remote_addrs=f"remote_addrs = {OUTSIDE_ADDRESS}" if has_trap else "",
-                                    child="start_action = trap" if has_trap else "",
+                                    child="start_action = trap" if has_trap else child,
+                                    connection=connection, options=options,
                                     local_ts=self.outer, remote_ts=self.inner,
                                     proposals=proposals, has_certificates=has_certificates)
-        own, other = (BEHIND_NAT, NAT_INSIDE) if self.nat else (OUTSIDE_ADDRESS, VIPA)
         self.client = self._charon(self.home, "client", local=own, remote_addrs=f"remote_addrs = {other}",
-                                   child="", local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
+                                   connection="", child="", local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
                                    proposals=proposals, has_certificates=has_certificates)
         self.client.initiate("net")
 
-    def _charon(self, namespace, name, plugin=False, has_certificates=False, **arguments):
+    def _charon(self, namespace, name, plugin=False, has_certificates=False, options="", **arguments):
         connections, own = CONNECTION.format(**arguments), arguments["local_id"]
         if has_certificates:
             connections = with_certificates(connections, own)
-        made = Charon(namespace, self.folder / name, connections, plugin=plugin, kmp_socket=self.socket,
-                      secret=self.secret)
+        made = Charon(namespace, self.folder / f"{name}{len(self.charons)}", connections, plugin=plugin, kmp_socket=self.socket,
+                      secret=self.secret, options=options)
         if has_certificates:
             made.install(self.certificates, own)
         self.charons.append(made)
@@ -144,5 +152,6 @@ class Vpn:
         return self.fetch("index.html", timeout=timeout)
 
     def stop(self):
+        """Ends both charons; begin() may follow."""
         for charon in self.charons:
             charon.stop()

@@ -5,6 +5,8 @@
     192.0.2.100 (ESP)      VIPA 192.0.2.80          GRE, with the key of secure connections
 """
 
+import copy
+
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, defragment6,
@@ -112,8 +114,15 @@ def test_target_answers_through_esp(lab, secure):
 
 
 def test_wrong_packets_are_dropped_for_their_own_reasons(lab, secure):
-    """D3 D4 D16: replayed, forged, unknown, not meant, in the clear; and nothing is answered."""
-    client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))
+    """D3 D4 D16: replayed, forged, unknown, not meant, in the clear, authentic with a wrong end, for an address that is
+    without IPsec; and nothing is answered."""
+    other = VIPA.replace("80", "81")
+
+    def add_vipa(config):
+        vipas = config["distributor"]["vipas"]
+        vipas["other"] = {**copy.deepcopy(vipas["web"]), "address": f"{other}/24", "security": "off"}
+    own = Agreement(OUTSIDE_ADDRESS, VIPA)
+    client, = secure(own, change=add_vipa, policies={"both": own.policy(local=f"{VIPA}/31")})
     sealed = client.send(echo(client, 1))
     assert is_echoed(client, 1)
     client.send_sealed(sealed)
@@ -134,8 +143,15 @@ def test_wrong_packets_are_dropped_for_their_own_reasons(lab, secure):
     wait_dropped(lab, "ipsec_policy")
     client.send_sealed(IP(src=OUTSIDE_ADDRESS, dst=VIPA, proto=50) / Raw(b"short"))
     wait_dropped(lab, "ipsec_malformed")
-    client.send(echo(client, 7))
-    assert is_echoed(client, 7)
+    for tail, reason in (({"padding": b"\2"}, "ipsec_padding"), ({"padlen": 200}, "ipsec_padding"),
+                         ({"nh": 6}, "ipsec_next_header"), ({"nh": 41}, "ipsec_inner"), ({"nh": 59}, "ipsec_dummy")):
+        before = drops(lab, reason)
+        client.send(echo(client, 8, 57), tail=tail)  # with one byte of padding
+        wait_dropped(lab, reason, before + 1)
+    client.send(IP(src=OUTSIDE_ADDRESS, dst=other) / ICMP(id=7, seq=9))
+    wait_dropped(lab, "vipa_no_ipsec")
+    client.send(echo(client, 10, 57))
+    assert is_echoed(client, 10) and lab.daemon.cli("ipsec", "sas")["sas"][1]["packets"] == 2
     errors = {row["reason"]: row["packets"] for row in lab.daemon.cli("ipsec")["errors"]}
     assert errors["ipsec_replay"] == errors["ipsec_icv"] == 1
 

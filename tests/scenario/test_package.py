@@ -7,9 +7,12 @@
 import base64
 import pathlib
 import re
+import shutil
 
 import pytest
 
+from lab import strongswan
+from lab.appliance import key_file
 from lab.guest import GuestUnavailable, kernel
 from lab.machine import Machine, base
 from lab.netns import run, wait_until
@@ -126,6 +129,42 @@ def test_the_agents_package_serves_its_socket(service):
     service.run("dpkg --purge bulkhead-agent")
     assert service.run("pidof bulkhead-agent", check=False) == ""
     assert service.run("getent passwd bulkhead-agent", check=False) == ""
+
+
+@pytest.fixture
+def plugin_root(tmp_path):
+    """bulkhead-strongswan, built and installed by dpkg into a root that has the packages of this system."""
+    if strongswan.missing():
+        pytest.skip(f"not there: {' '.join(strongswan.missing())}")
+    done = run(TREE / "plugins/strongswan/package.sh", timeout=BUILD_TIMEOUT)
+    package = TREE / re.search(r"'(out/\S+\.deb)'", done)[1]
+    for folder in ("updates", "info"):
+        (tmp_path / "var/lib/dpkg" / folder).mkdir(parents=True)
+    shutil.copy("/var/lib/dpkg/status", tmp_path / "var/lib/dpkg")
+    run("dpkg", "--root", tmp_path, "--install", package)
+    yield tmp_path
+    run("dpkg", "--root", tmp_path, "--purge", "bulkhead-strongswan")
+    assert not list(tmp_path.glob("**/*bulkhead*"))
+
+
+def test_plugins_package_is_installed_and_loaded_by_charon(lab, plugin_root):
+    """D4 bulkhead-strongswan: the installed strongSwan is what it depends on; charon loads the plugin, with the package's
+    own configuration, and finds the daemon."""
+    configuration = plugin_root / "etc/strongswan.d/charon/bulkhead.conf"
+    configuration.write_text(configuration.read_text().replace("# name = charon", "name = packaged"))
+    kmp = {"socket": str(lab.folder / "run/kmp.sock"), "secret-file": str(key_file(lab.folder / "secret", "5c" * 32))}
+    lab.config["ipsec"] = {"kmp": kmp}
+    lab.start()
+    charon = strongswan.Charon(
+        lab.hv1, lab.folder / "charon", "connections {}", kmp_socket=kmp["socket"], secret=kmp["secret-file"],
+        plugin=plugin_root / strongswan.PLUGINS.relative_to("/") / "libstrongswan-bulkhead.so",
+        options=f"plugins {{ include {configuration}\n }}")
+    try:
+        charon.start()
+        session = wait_until(lambda: lab.daemon.cli("kmp")["sessions"], what="charon's session")[0]
+    finally:
+        charon.stop()
+    assert session["name"] == "packaged" and session["is_connected"], charon.log()
 
 
 def test_log_is_in_the_journal_with_its_fields(service):

@@ -179,6 +179,7 @@ static enum drop_reason outcome_of(const struct wrong *wrong)
 	lab_walk(LAB_INPUT);
 	assert_int_equal(lab.got_count[LAB_DROP] + lab.got_count[LAB_ORIGIN_TAG], 1);
 	reason = lab_dropped();
+	sa_flush_owner(wrong->parameters.owner);
 	forget(NULL);
 	return reason;
 }
@@ -213,6 +214,7 @@ static void refuses_each_wrong_packet_for_its_own_reason(void **state)
 	OUTCOME(DROP_ipsec_selector,
 		(wrong.parameters.selectors = &elsewhere, wrong.parameters.selector_count = 1));
 	OUTCOME(DROP_ipsec_selector, wrong.parameters.request = 2);
+	OUTCOME(DROP_ipsec_selector, wrong.parameters.owner = 8);
 	OUTCOME(DROP_ipsec_selector, wrong.parameters.mode = SA_TRANSPORT);
 	OUTCOME(DROP_ipsec_selector, wrong.action = POLICY_BYPASS);
 	OUTCOME(DROP_ipsec_selector, wrong.action = POLICY_DISCARD);

@@ -481,13 +481,13 @@ const struct config_option config_options[] = {
 	OPTION("distributor.timeouts", SECTION, LIVE,
 		HELP("After how long without packets a connection is forgotten"))
 	OPTION("distributor.timeouts.opening", DURATION, LIVE, RANGE(1000, 300000), .unit = "ms",
-		DEFAULT("10s"), HELP("Until the client has answered the target"))
+		DEFAULT("10s"), HELP("Until the client has sent a second packet that goes on with the first one"))
 	OPTION("distributor.timeouts.established", DURATION, LIVE, RANGE(1000, 604800000),
 		.unit = "ms", DEFAULT("1h"), HELP("From then on"))
 	OPTION("distributor.timeouts.closing", DURATION, LIVE, RANGE(1000, 300000), .unit = "ms",
 		DEFAULT("10s"), HELP("When its ends have closed or reset it"))
 	OPTION("distributor.timeouts.datagram", DURATION, LIVE, RANGE(1000, 3600000), .unit = "ms",
-		DEFAULT("60s"), HELP("Of UDP"))
+		DEFAULT("60s"), HELP("Of UDP, from its second packet on"))
 	OPTION("distributor.heartbeat-interval", DURATION, LIVE, RANGE(50, 60000), .unit = "ms",
 		DEFAULT("250ms"), HELP("Time between a target's reports; with the third that is missing it "
 				       "is down. The same on the targets"))

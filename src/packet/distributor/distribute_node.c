@@ -118,7 +118,6 @@ static enum drop_reason begin(const struct job *job, const struct connection_key
 	const struct vipa *vipa = &job->table->vipas[key->vipa];
 	const struct vipa_service *service =
 		vipa_find_service(job->table, vipa, key->protocol, key->port);
-	bool is_datagram = key->protocol == IPPROTO_UDP;
 	struct connection *connection;
 	uint16_t target;
 
@@ -132,8 +131,7 @@ static enum drop_reason begin(const struct job *job, const struct connection_key
 		refused_by(job);
 		return DROP_target_none;
 	}
-	connection = connection_add(job->own->connections, key,
-		is_datagram ? CONNECTION_DATAGRAM : CONNECTION_EMBRYONIC, target,
+	connection = connection_add(job->own->connections, key, CONNECTION_EMBRYONIC, target,
 		job->table->targets[target].generation, job->own->now);
 	if (!connection) {
 		refused_by(job);

@@ -518,7 +518,8 @@ const struct config_option config_options[] = {
 		.default_note = "what the distributors say fits; 1280 until then", EXAMPLE("1400"),
 		HELP("Largest packet that is sent from the virtual addresses; the distributors may ask for less"))
 	OPTION("target.services", MAP, LIVE, RANGE(0, 48), .key_type = "name",
-		HELP("What this host serves, by name, at each of the virtual addresses"))
+		HELP("What this host serves, by name, at each of the virtual addresses. The host's own "
+		     "datagrams leave from other ports; without a service there are none"))
 	OPTION("target.services.*", SECTION, LIVE, HELP("One service"))
 	OPTION("target.services.*.protocol", ENUM, LIVE, .values = "tcp|udp|sctp", DEFAULT("tcp"),
 		HELP("Protocol"))

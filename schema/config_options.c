@@ -338,7 +338,9 @@ const struct config_option config_options[] = {
 		EXAMPLE("/etc/bulkhead/ipsec.keys"),
 		HELP("Keys of ipsec.sas, a line each: its name, the cipher's key with its salt, the "
 		     "integrity's key, in hexadecimal digits (- for none). Not readable by others; "
-		     "read again with each change"))
+		     "read again with each change. Refused while the clock is earlier than its last "
+		     "change: IVs begin with the clock's time, which must not be set back between "
+		     "two starts of the daemon"))
 	OPTION("ipsec.sas", MAP, LIVE, RANGE(0, 65536), .key_type = "name",
 		HELP("Static security associations: for tests and simple sites, since keys stay the same"))
 	OPTION("ipsec.sas.*", SECTION, LIVE, HELP("One association, of one direction"))

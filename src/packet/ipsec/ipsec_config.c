@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/ipsec/ipsec_config.h"
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include "packet/ipsec/sa_crypto.h"
 #include "schema/json.h"
@@ -11,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MS_PER_S 1000
 
@@ -345,6 +347,20 @@ static int read_key_line(struct ipsec_config *config, struct text line)
 	parameters->integrity_key_size = (uint16_t)integrity_size;
 	sa->has_keys = true;
 	return 0;
+}
+
+int ipsec_config_check_clock(int fd, struct error *error)
+{
+	struct stat info;
+
+	if (fstat(fd, &info) < 0)
+		return error_set(error, -errno, "%s", strerror(errno));
+	if ((uint64_t)info.st_mtim.tv_sec * CLOCK_NS_PER_S + (uint64_t)info.st_mtim.tv_nsec
+		<= clock_wall_ns())
+		return 0;
+	return error_set(error, -ESTALE,
+		"the clock is earlier than the file's last change, and a clock that is set back "
+		"lets IVs come again; set it, or put new keys into the file if it was wrong then");
 }
 
 int ipsec_config_read_keys(

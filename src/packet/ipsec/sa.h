@@ -173,6 +173,11 @@ int sa_put(const struct sa_parameters *parameters, struct error *error);
 /* Of an SA, for the state that is kept; pointers are borrowed. */
 void sa_describe(const struct sa *sa, struct sa_parameters *out);
 
+/* Beyond all IVs of counter modes that an association which is gone can have used, if its key may
+ * come again (RFC 4106 section 2: never twice with a key). To be kept for the next life. */
+uint64_t sa_iv_edge(void);
+void sa_raise_iv_edge(uint64_t edge);
+
 /* Lifetimes, reservations and news from workers: what a timer has to do. now_ns: monotonic. */
 void sa_tick(uint64_t now_ns);
 /* Only the news: workers asked for it. */

@@ -6,7 +6,7 @@
 """
 
 import pytest
-from scapy.layers.inet import ICMP, IP, UDP, fragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, defragment6,
                                 fragment6)
 from scapy.layers.ipsec import ESP
@@ -96,6 +96,26 @@ def test_ipv6_inside_and_outside(lab, secure):
         client.send(echo(client))
         return is_echoed(client, timeout=1)
     wait_until(answers, 20, what="an answer, when the client's kernel is known")
+
+
+def test_segments_fit_into_what_is_outside(lab, secure):
+    """D13: IPv4 in a tunnel of IPv6: the MSS of SYNs leaves room for the larger header, in both directions."""
+    agreement = Agreement(OUTSIDE6, VIPA6)
+    client, = secure(agreement, vipas=(VIPA, VIPA6), policies={
+        "inner": agreement.policy(local=VIPA, remote=OUTSIDE_ADDRESS)})
+    link = lab["link"].wire("hv1")
+    outer, esp = 40 + 8, 8 + 16 + 17 + 32  # at most
+    fits = 1500 - outer - esp - 40
+
+    def mss(packet):
+        return dict(packet[TCP].options)["MSS"]
+
+    def answer():
+        client.send(IP(src=OUTSIDE_ADDRESS, dst=VIPA) / TCP(sport=5000, dport=7, flags="S", options=[("MSS", 1460)]))
+        return client.expect(lambda packet: TCP in packet and packet[TCP].flags == "SA", 1)
+    assert mss(wait_until(answer, 20, what="an answer, when the client's kernel is known")) <= fits
+    asked_with = [Ether(frame) for frame in link.drain()]
+    assert {mss(packet) for packet in asked_with if GRE in packet and TCP in packet and packet[TCP].flags == "S"} == {fits}
 
 
 def test_target_answers_through_esp(lab, secure):

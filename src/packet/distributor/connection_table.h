@@ -44,6 +44,7 @@ enum connection_flag {
 	CONNECTION_IS_SECURE = 1 << 1, /* came by IPsec: so come all of its packets (D3) */
 	CONNECTION_CLIENT_DONE = 1 << 2,
 	CONNECTION_TARGET_DONE = 1 << 3,
+	CONNECTION_OUTER_IPV6 = 1 << 4, /* secure: of its last packet, around ESP */
 };
 
 struct connection {

@@ -38,14 +38,14 @@ static uint32_t target_mtu(const struct vipa_target *target)
 }
 
 uint32_t distribute_path_mtu(
-	const struct vipa_table *table, uint16_t target, bool is_secure, uint8_t ip_version)
+	const struct vipa_table *table, uint16_t target, bool is_secure, bool is_outer_ipv6)
 {
 	uint32_t inside = target_mtu(&table->targets[target]);
 	uint32_t outside = distribute_port_mtu(table->physical_port);
 
 	if (is_secure && outside)
-		outside -= ip_version == 4 ? DISTRIBUTE_ESP_OVERHEAD_IPV4
-					   : DISTRIBUTE_ESP_OVERHEAD_IPV6;
+		outside -=
+			is_outer_ipv6 ? DISTRIBUTE_ESP_OVERHEAD_IPV6 : DISTRIBUTE_ESP_OVERHEAD_IPV4;
 	return RTE_MIN(inside, outside);
 }
 

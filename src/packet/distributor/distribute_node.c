@@ -167,6 +167,14 @@ static bool is_as_secure(const struct job *job, const struct connection *connect
 	return is_secure == (job->metadata->origin.kind == ORIGIN_DECRYPTED);
 }
 
+static void note_outside(const struct service_tag *service, struct connection *connection)
+{
+	connection->sa = service->sa;
+	connection->flags &= (uint8_t)~CONNECTION_OUTER_IPV6;
+	if (service->is_outer_ipv6)
+		connection->flags |= CONNECTION_OUTER_IPV6;
+}
+
 static void follow(const struct job *job, struct connection *connection, bool is_from_client)
 {
 	enum connection_state next =
@@ -177,7 +185,7 @@ static void follow(const struct job *job, struct connection *connection, bool is
 		if (job->decoded.protocol == IPPROTO_TCP && job->decoded.tcp_flags & TCP_ACK)
 			connection->acknowledged = job->decoded.tcp_acknowledgement;
 		if (connection->flags & CONNECTION_IS_SECURE)
-			connection->sa = job->metadata->service.sa;
+			note_outside(&job->metadata->service, connection);
 	}
 	connection_touch(job->own->connections, connection, next, job->own->now);
 }
@@ -216,12 +224,13 @@ static rte_edge_t give_to_target(const struct job *job, const struct connection 
 	return DISTRIBUTE_EDGE_TARGET;
 }
 
-static void clamp(const struct job *job, uint16_t target, bool is_secure)
+static void clamp(const struct job *job, const struct connection *connection)
 {
 	if (job->decoded.protocol == IPPROTO_TCP && job->decoded.tcp_flags & TCP_SYN)
 		clamp_mss(job->packet, &job->decoded,
-			distribute_path_mtu(
-				job->table, target, is_secure, job->decoded.ip_version));
+			distribute_path_mtu(job->table, connection->target,
+				connection->flags & CONNECTION_IS_SECURE,
+				connection->flags & CONNECTION_OUTER_IPV6));
 }
 
 static rte_edge_t from_client(const struct job *job)
@@ -238,7 +247,7 @@ static rte_edge_t from_client(const struct job *job)
 	if (unlikely(reason))
 		return refuse(job, reason);
 	follow(job, connection, true);
-	clamp(job, connection->target, connection->flags & CONNECTION_IS_SECURE);
+	clamp(job, connection);
 	return give_to_target(job, connection);
 }
 
@@ -281,7 +290,7 @@ static rte_edge_t to_client(const struct job *job)
 	if (!connection || !may_answer(job, connection))
 		return refuse(job, DROP_gre_unknown);
 	follow(job, connection, false);
-	clamp(job, connection->target, connection->flags & CONNECTION_IS_SECURE);
+	clamp(job, connection);
 	return give_to_client(job, connection);
 }
 

@@ -50,6 +50,15 @@ static uint16_t find_target(const struct receiver *receiver, const struct ip_add
 
 /* ---- heartbeats ---- */
 
+/* ESP is addressed to a VIPA, so its version is that of one. */
+static bool has_ipv6(const struct vipa_table *table)
+{
+	for (uint16_t i = 0; i < table->vipa_count; i++)
+		if (table->vipas[i].name[0] && table->vipas[i].address.version == 6)
+			return true;
+	return false;
+}
+
 /* The report's own buffer carries the answer. */
 static rte_edge_t send_answer(const struct receiver *receiver, struct rte_mbuf *packet,
 	uint16_t target, struct heartbeat *answer)
@@ -72,8 +81,8 @@ static rte_edge_t send_answer(const struct receiver *receiver, struct rte_mbuf *
 	if (packet->nb_segs > 1 || !port || !link_peer_mac(peer, mac))
 		return refuse(packet, DROP_link_no_peer);
 	headers.source_mac = port->mac;
-	answer->mtu_bytes =
-		(uint16_t)distribute_path_mtu(receiver->table, target, true, end->local.version);
+	answer->mtu_bytes = (uint16_t)distribute_path_mtu(
+		receiver->table, target, true, has_ipv6(receiver->table));
 	body_size = heartbeat_seal(body, answer, secret->bytes, &end->local, &peer->address);
 	rte_pktmbuf_reset(packet);
 	gre_write((uint8_t *)rte_pktmbuf_append(packet, (uint16_t)size), &headers,

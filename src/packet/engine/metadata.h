@@ -75,6 +75,7 @@ struct service_tag {
 	uint16_t target; /* ORIGIN_TARGET: index of the target that sent it; behind distribute:
 			  * that it goes to */
 	bool is_secure;  /* its connection came by IPsec: as GRE's key says, and as it has to say */
+	bool is_outer_ipv6; /* ORIGIN_DECRYPTED: so was what it came in */
 };
 
 struct packet_metadata {

@@ -118,6 +118,34 @@ def test_segments_fit_into_what_is_outside(lab, secure):
     assert {mss(packet) for packet in asked_with if GRE in packet and TCP in packet and packet[TCP].flags == "S"} == {fits}
 
 
+def test_two_clients_of_transport_mode_behind_one_nat(lab, secure):
+    """D3 D5: both have the NAT's address, and the port of their ESP alone tells them apart (RFC 3948, section 5.2). Each
+    gets its own answers, by its own keys; a port that one of them has is no port of the other's."""
+    both = [Agreement(OUTSIDE_ADDRESS, VIPA, mode="transport", port=40001 + number, number=number, request=1)
+            for number in (0, 1)]
+    first, second = secure(*both, policies={"both": both[0].policy()})
+
+    def ask_from(client, port, text):
+        client.send(IP(src=OUTSIDE_ADDRESS, dst=VIPA) / UDP(sport=port, dport=7) / Raw(text))
+
+    def answer_of(client, text, timeout=5.0):
+        return client.expect(lambda packet: UDP in packet and bytes(packet[UDP].payload) == b"t1 " + text, timeout)
+    for number in range(3):
+        for client, port in ((first, 5001), (second, 5002)):
+            text = b"%d of %d" % (number, port)
+            ask_from(client, port, text)
+            assert answer_of(client, text)
+    ask_from(second, 5001, b"on the other's port")
+    wait_dropped(lab, "connection_peer")
+    ask_from(first, 5001, b"still mine")
+    assert answer_of(first, b"still mine")
+    for client in (first, second):
+        client.send(echo(client))
+        assert is_echoed(client)
+    rows = {row["spi"]: row["packets"] for row in lab.daemon.cli("ipsec", "sas")["sas"] if row["direction"] == "out"}
+    assert rows == {both[0].spi(False): 5, both[1].spi(False): 4}
+
+
 def test_target_answers_through_esp(lab, secure):
     """D4 D5 D6: what a target says leaves as ESP; on the link there is GRE, and no ESP."""
     client, = secure(Agreement(OUTSIDE_ADDRESS, VIPA))

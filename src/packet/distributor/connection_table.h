@@ -53,7 +53,7 @@ struct connection {
 	uint32_t older, newer; /* in the list of its state, by when it was seen */
 	uint32_t seen;         /* ticks */
 	uint32_t acknowledged; /* TCP: what the client expects next from the target */
-	uint32_t sa;           /* secure: that its last packet came by */
+	uint32_t peer;         /* secure: who the client is, beside its address (ipsec.h) */
 	uint32_t packets;      /* of the client */
 	uint16_t target;
 	uint8_t target_generation;

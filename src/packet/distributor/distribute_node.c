@@ -11,6 +11,7 @@
 #include "packet/distributor/standby.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
+#include "packet/ipsec/ipsec.h"
 #include "packet/port/port.h"
 #include "wire/icmp_error.h"
 
@@ -137,6 +138,7 @@ static enum drop_reason begin(const struct job *job, const struct connection_key
 		refused_by(job);
 		return DROP_connection_full;
 	}
+	connection->peer = job->metadata->service.peer;
 	if (job->metadata->origin.kind == ORIGIN_DECRYPTED)
 		connection->flags |= CONNECTION_IS_SECURE;
 	DISTRIBUTE_COUNT(job->own->vipas[key->vipa].connections, 1);
@@ -169,7 +171,9 @@ static bool is_as_secure(const struct job *job, const struct connection *connect
 
 static void note_outside(const struct service_tag *service, struct connection *connection)
 {
-	connection->sa = service->sa;
+	if (unlikely(service->peer == IPSEC_PEER_UNKNOWN))
+		return; /* an inspector's, in the client's name */
+	connection->peer = service->peer;
 	connection->flags &= (uint8_t)~CONNECTION_OUTER_IPV6;
 	if (service->is_outer_ipv6)
 		connection->flags |= CONNECTION_OUTER_IPV6;
@@ -243,6 +247,9 @@ static rte_edge_t from_client(const struct job *job)
 	connection = connection_find(job->own->connections, &key);
 	if (connection && !is_as_secure(job, connection))
 		return refuse(job, DROP_vipa_plain);
+	/* Two peers behind one address chose the same port: a target cannot tell them apart. */
+	if (connection && ipsec_is_other_peer(connection->peer, job->metadata->service.peer))
+		return refuse(job, DROP_connection_peer);
 	reason = connection ? check_target(job, &connection) : begin(job, &key, false, &connection);
 	if (unlikely(reason))
 		return refuse(job, reason);
@@ -258,7 +265,7 @@ static rte_edge_t give_to_client(const struct job *job, const struct connection 
 	uint16_t index = connection->target;
 
 	job->metadata->service.is_secure = connection->flags & CONNECTION_IS_SECURE;
-	job->metadata->service.sa = connection->sa;
+	job->metadata->service.peer = connection->peer;
 	DISTRIBUTE_COUNT(job->own->vipas[connection->key.vipa].answers, 1);
 	DISTRIBUTE_COUNT(job->own->targets[index].answers, 1);
 	trace_step(job->packet, "distribute", "of target %s, to the client",

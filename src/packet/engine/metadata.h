@@ -70,7 +70,7 @@ struct remote_tag {
 
 /* What a packet to or from a virtual address (VIPA) carries through inspection. */
 struct service_tag {
-	uint32_t sa;     /* ORIGIN_DECRYPTED: index of the SA that it came in by */
+	uint32_t peer;   /* secure: who the client is, beside its address (ipsec.h) */
 	uint16_t vipa;   /* index of the virtual address */
 	uint16_t target; /* ORIGIN_TARGET: index of the target that sent it; behind distribute:
 			  * that it goes to */

@@ -226,7 +226,7 @@ static enum drop_reason finish(struct sa *sa, struct esp_work *work, struct arou
 	work->packet->pkt_len = around->decoded.l3_end;
 	metadata->origin.kind = ORIGIN_DECRYPTED;
 	metadata->origin.vlan = metadata->vlan;
-	metadata->service.sa = sa->index;
+	metadata->service.peer = sa->peer;
 	metadata->service.is_outer_ipv6 = is_outer_ipv6;
 	if (likely(!(metadata->flags & (PACKET_IS_OF_STATION | PACKET_IS_OF_LINK))))
 		metadata->flags |= PACKET_IS_FOR_VIPA;

@@ -391,6 +391,7 @@ static struct sa *create_sa(
 	sa->integrity = parameters->integrity;
 	sa->lifetime = parameters->lifetime;
 	sa->request = parameters->request;
+	sa->peer = sa_peer_of(parameters);
 	sa->window = (struct replay_window){
 		.size = window, .mask = words ? words - 1 : 0, .bits = sa->bits};
 	id_random_bytes(sa->iv_key, sizeof(sa->iv_key));
@@ -488,6 +489,7 @@ int sa_add_with_past(
 	if (reserved)
 		forget_reserved((uint32_t)(reserved - table.reserved));
 	link_sa(sa);
+	sa_peer_link(sa);
 	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, false);
 	sa_note_changed();
@@ -646,6 +648,7 @@ static void remove_sa(struct sa *sa)
 	table.past[sa->direction].packets += sa->counters.packets;
 	table.past[sa->direction].bytes += sa->counters.bytes;
 	unlink_sa(sa);
+	sa_peer_unlink(sa);
 	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, true);
 	publish_retire(sa, destroy_sa);

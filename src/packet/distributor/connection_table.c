@@ -2,6 +2,7 @@
 #include "packet/distributor/connection_table.h"
 
 #include "base/siphash.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -12,11 +13,6 @@
 #define REFRESH_TICKS 10 /* the lists are in order to this: a packet mostly writes one line */
 
 #define HUGE_PAGE (2u << 20)
-
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
 
 /* RFC 9260 section 3.2 */
 enum sctp_chunk {

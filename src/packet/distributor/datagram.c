@@ -19,8 +19,7 @@ uint32_t distribute_clock(void)
 
 uint32_t distribute_port_mtu(uint16_t index)
 {
-	const struct port_table *ports = publish_read(&port_table);
-	const struct port *port = index < ports->count ? ports->ports[index] : NULL;
+	const struct port *port = port_at(index);
 
 	/* Relaxed: a device may change it at any time. */
 	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : 0;

@@ -14,12 +14,9 @@
 #include "packet/ipsec/ipsec.h"
 #include "packet/port/port.h"
 #include "wire/icmp_error.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
-
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
 
 #define ICMP_ECHO   8
 #define ICMPV6_ECHO 128

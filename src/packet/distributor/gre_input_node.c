@@ -13,8 +13,6 @@
 #include "packet/engine/pool.h"
 #include "packet/port/port.h"
 
-#define CONTIGUOUS_SIZE 512 /* of a chain: headers of both packets, as nodes behind expect it */
-
 enum gre_input_edge {
 	GRE_INPUT_EDGE_ORIGIN_TAG,
 	GRE_INPUT_EDGE_ANSWER,
@@ -207,21 +205,6 @@ static rte_edge_t take(const struct receiver *receiver, struct rte_mbuf *packet)
 	return take_answer(receiver, packet, &gre, target, (enum gre_kind)kind);
 }
 
-/* Of a chain so much is in one piece that no header is cut when the outer ones are off. */
-static struct rte_mbuf *gather(struct rte_mbuf *packet)
-{
-	struct rte_mbuf *copy;
-
-	if (likely(packet->nb_segs == 1 || packet->data_len >= CONTIGUOUS_SIZE))
-		return packet;
-	copy = rte_pktmbuf_copy(packet, packet_pool, 0, UINT32_MAX);
-	if (!copy)
-		return NULL;
-	*packet_metadata(copy) = *packet_metadata(packet);
-	rte_pktmbuf_free(packet);
-	return copy;
-}
-
 static uint16_t gre_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
@@ -232,7 +215,7 @@ static uint16_t gre_input_process(
 	if (!receiver.table)
 		receiver.end = NULL;
 	for (uint16_t i = 0; i < count; i++) {
-		struct rte_mbuf *packet = gather(objects[i]);
+		struct rte_mbuf *packet = pool_gather(objects[i]);
 		rte_edge_t edge;
 
 		if (unlikely(!packet)) {

@@ -16,11 +16,10 @@
 #include "packet/port/port.h"
 #include "wire/decode.h"
 #include "wire/icmp_error.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
 
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
 #define PIECE_LIMIT_S                                                                              \
 	30 /* RFC 8200 section 4.5 says 60 of the receiver; our host sends at once                 \
 	    */

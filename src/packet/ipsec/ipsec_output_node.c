@@ -173,8 +173,7 @@ static struct sa *choose(
 
 static uint32_t port_mtu(uint16_t index)
 {
-	const struct port_table *ports = publish_read(&port_table);
-	const struct port *port = ports && index < ports->count ? ports->ports[index] : NULL;
+	const struct port *port = port_at(index);
 
 	/* Without a way out the nodes behind drop all. */
 	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : IPSEC_SIZE_MAX;

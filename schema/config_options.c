@@ -338,7 +338,9 @@ const struct config_option config_options[] = {
 		EXAMPLE("/etc/bulkhead/ipsec.keys"),
 		HELP("Keys of ipsec.sas, a line each: its name, the cipher's key with its salt, the "
 		     "integrity's key, in hexadecimal digits (- for none). Not readable by others; "
-		     "read again with each change"))
+		     "read again with each change. Refused while the clock is earlier than its last "
+		     "change: IVs begin with the clock's time, which must not be set back between "
+		     "two starts of the daemon"))
 	OPTION("ipsec.sas", MAP, LIVE, RANGE(0, 65536), .key_type = "name",
 		HELP("Static security associations: for tests and simple sites, since keys stay the same"))
 	OPTION("ipsec.sas.*", SECTION, LIVE, HELP("One association, of one direction"))
@@ -481,13 +483,13 @@ const struct config_option config_options[] = {
 	OPTION("distributor.timeouts", SECTION, LIVE,
 		HELP("After how long without packets a connection is forgotten"))
 	OPTION("distributor.timeouts.opening", DURATION, LIVE, RANGE(1000, 300000), .unit = "ms",
-		DEFAULT("10s"), HELP("Until the client has answered the target"))
+		DEFAULT("10s"), HELP("Until the client has sent a second packet that goes on with the first one"))
 	OPTION("distributor.timeouts.established", DURATION, LIVE, RANGE(1000, 604800000),
 		.unit = "ms", DEFAULT("1h"), HELP("From then on"))
 	OPTION("distributor.timeouts.closing", DURATION, LIVE, RANGE(1000, 300000), .unit = "ms",
 		DEFAULT("10s"), HELP("When its ends have closed or reset it"))
 	OPTION("distributor.timeouts.datagram", DURATION, LIVE, RANGE(1000, 3600000), .unit = "ms",
-		DEFAULT("60s"), HELP("Of UDP"))
+		DEFAULT("60s"), HELP("Of UDP, from its second packet on"))
 	OPTION("distributor.heartbeat-interval", DURATION, LIVE, RANGE(50, 60000), .unit = "ms",
 		DEFAULT("250ms"), HELP("Time between a target's reports; with the third that is missing it "
 				       "is down. The same on the targets"))
@@ -518,7 +520,8 @@ const struct config_option config_options[] = {
 		.default_note = "what the distributors say fits; 1280 until then", EXAMPLE("1400"),
 		HELP("Largest packet that is sent from the virtual addresses; the distributors may ask for less"))
 	OPTION("target.services", MAP, LIVE, RANGE(0, 48), .key_type = "name",
-		HELP("What this host serves, by name, at each of the virtual addresses"))
+		HELP("What this host serves, by name, at each of the virtual addresses. The host's own "
+		     "datagrams leave from other ports; without a service there are none"))
 	OPTION("target.services.*", SECTION, LIVE, HELP("One service"))
 	OPTION("target.services.*.protocol", ENUM, LIVE, .values = "tcp|udp|sctp", DEFAULT("tcp"),
 		HELP("Protocol"))

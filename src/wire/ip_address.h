@@ -25,5 +25,16 @@ bool ip_address_parse(const char *text, struct ip_address *out);
 /* The same for "192.0.2.0/24"; without a length all bits count. *length is in bits. */
 bool ip_address_parse_prefix(const char *text, struct ip_address *out, uint8_t *length);
 
+/* Whether the address, of the same version, is within the network of which that many bits count. */
+static inline bool ip_address_is_within(
+	const struct ip_address *address, const struct ip_address *network, uint8_t length)
+{
+	uint8_t bytes = length / 8, bits = length % 8;
+	uint8_t mask = (uint8_t)(0xff00 >> bits);
+
+	return memcmp(network->bytes, address->bytes, bytes) == 0
+		&& (!bits || !((network->bytes[bytes] ^ address->bytes[bytes]) & mask));
+}
+
 /* As people write it; "" of none. */
 void ip_address_text(const struct ip_address *address, char text[IP_ADDRESS_TEXT_SIZE]);

@@ -395,25 +395,30 @@ def test_gre_on_another_link_is_refused(lab, serve):
     assert not [each for each in seen if each.src == "52:54:00:00:99:01"]
 
 
-def test_flood_of_syns_evicts_no_connection_and_no_other_virtual_address(lab, serve):
-    """D2: thousands of half-open connections to one VIPA, more than the table has; established ones go on, new
-    ones get in there and at the other VIPA."""
+@pytest.mark.parametrize("scheduling,layer", [("wlc", TCP(flags="S")), ("maglev", TCP(flags="A")),
+                                              ("maglev", TCP(flags="SF")), ("wlc", UDP() / b"flood")],
+                         ids=["syns", "acknowledgements", "odd", "datagrams"])
+def test_flood_evicts_no_connection_and_no_other_virtual_address(lab, serve, scheduling, layer):
+    """D2: thousands of addresses send one packet each to one VIPA, more than the table has; established connections
+    go on, new ones get in there and at the other VIPA."""
     other = "192.0.2.81"
 
     def add_vipa(config):
         section = config["distributor"]
         section["vipas"]["other"] = {**copy.deepcopy(section["vipas"]["web"]), "address": f"{other}/24"}
-    targets = serve(2, add_vipa, **{"connections-max": 1024})
+    targets = serve(2, add_vipa, scheduling=scheduling, **{"connections-max": 1024})
     for target in targets:
         target.namespace.run("ip", "address", "add", other, "dev", "lo")
     opened = [Connection(lab.outside) for _ in range(30)]
     mac = lab.daemon.cli("distributor")["vipas"][0]["mac"]
     wire = lab.outside.wire("eth0")
-    syn = bytes(Ether(src=OUTSIDE_MAC, dst=mac) / IP(src="203.0.113.1", dst=VIPA) / TCP(sport=1, dport=7, flags="S"))
+    kind = type(layer)
+    layer.dport = 7
+    one = bytes(Ether(src=OUTSIDE_MAC, dst=mac) / IP(src="203.0.113.1", dst=VIPA) / layer)
     for i in range(5000):
-        packet = Ether(syn)
-        packet[IP].src, packet[TCP].sport = f"203.0.{i // 250}.{i % 250 + 1}", 1024 + i
-        del packet[IP].chksum, packet[TCP].chksum
+        packet = Ether(one)
+        packet[IP].src, packet[kind].sport = f"203.0.{i // 250}.{i % 250 + 1}", 1024 + i
+        del packet[IP].chksum, packet[kind].chksum
         wire.send(packet)
 
     def begun():

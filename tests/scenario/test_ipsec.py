@@ -8,7 +8,7 @@
 import copy
 
 import pytest
-from scapy.layers.inet import ICMP, IP, UDP, fragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment, defragment6,
                                 fragment6)
 from scapy.layers.ipsec import ESP
@@ -98,6 +98,54 @@ def test_ipv6_inside_and_outside(lab, secure):
         client.send(echo(client))
         return is_echoed(client, timeout=1)
     wait_until(answers, 20, what="an answer, when the client's kernel is known")
+
+
+def test_segments_fit_into_what_is_outside(lab, secure):
+    """D13: IPv4 in a tunnel of IPv6: the MSS of SYNs leaves room for the larger header, in both directions."""
+    agreement = Agreement(OUTSIDE6, VIPA6)
+    client, = secure(agreement, vipas=(VIPA, VIPA6), policies={
+        "inner": agreement.policy(local=VIPA, remote=OUTSIDE_ADDRESS)})
+    link = lab["link"].wire("hv1")
+    outer, esp = 40 + 8, 8 + 16 + 17 + 32  # at most
+    fits = 1500 - outer - esp - 40
+
+    def mss(packet):
+        return dict(packet[TCP].options)["MSS"]
+
+    def answer():
+        client.send(IP(src=OUTSIDE_ADDRESS, dst=VIPA) / TCP(sport=5000, dport=7, flags="S", options=[("MSS", 1460)]))
+        return client.expect(lambda packet: TCP in packet and packet[TCP].flags == "SA", 1)
+    assert mss(wait_until(answer, 20, what="an answer, when the client's kernel is known")) <= fits
+    asked_with = [Ether(frame) for frame in link.drain()]
+    assert {mss(packet) for packet in asked_with if GRE in packet and TCP in packet and packet[TCP].flags == "S"} == {fits}
+
+
+def test_two_clients_of_transport_mode_behind_one_nat(lab, secure):
+    """D3 D5: both have the NAT's address, and the port of their ESP alone tells them apart (RFC 3948, section 5.2). Each
+    gets its own answers, by its own keys; a port that one of them has is no port of the other's."""
+    both = [Agreement(OUTSIDE_ADDRESS, VIPA, mode="transport", port=40001 + number, number=number, request=1)
+            for number in (0, 1)]
+    first, second = secure(*both, policies={"both": both[0].policy()})
+
+    def ask_from(client, port, text):
+        client.send(IP(src=OUTSIDE_ADDRESS, dst=VIPA) / UDP(sport=port, dport=7) / Raw(text))
+
+    def answer_of(client, text, timeout=5.0):
+        return client.expect(lambda packet: UDP in packet and bytes(packet[UDP].payload) == b"t1 " + text, timeout)
+    for number in range(3):
+        for client, port in ((first, 5001), (second, 5002)):
+            text = b"%d of %d" % (number, port)
+            ask_from(client, port, text)
+            assert answer_of(client, text)
+    ask_from(second, 5001, b"on the other's port")
+    wait_dropped(lab, "connection_peer")
+    ask_from(first, 5001, b"still mine")
+    assert answer_of(first, b"still mine")
+    for client in (first, second):
+        client.send(echo(client))
+        assert is_echoed(client)
+    rows = {row["spi"]: row["packets"] for row in lab.daemon.cli("ipsec", "sas")["sas"] if row["direction"] == "out"}
+    assert rows == {both[0].spi(False): 5, both[1].spi(False): 4}
 
 
 def test_target_answers_through_esp(lab, secure):

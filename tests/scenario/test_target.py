@@ -364,6 +364,22 @@ def test_answer_of_unknown_connection_goes_nowhere(lab, python_peer):
     assert not [frame for frame in outside.drain() if b"lost-answer" in frame or b"known-answer" in frame]
 
 
+def test_without_services_no_datagram_is_the_hosts_own(lab, python_peer):
+    """D9 D3: nobody has said from which ports clients are answered, so none leaves in clear without a question."""
+    distributor = python_peer(services={})
+    outside = lab.outside.wire("eth0")
+    wait_until(lambda: distributor.receive(0.3) or distributor.target_mac, 5)
+    send = ("import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((sys.argv[1],53));"
+            f"s.sendto(sys.argv[2].encode(),('{CLIENT}',5353))")
+    lab.hv1.run("python3", "-c", send, VIPA, "lost-answer")
+    wait_until(lambda: lab.daemon.drops()["target_flow"] == 1, 5)
+    distributor.send(udp(), PLAIN)
+    assert outside.expect(lambda frame: ICMP in Ether(frame)), "nobody listens, and the client is told"
+    lab.hv1.run("python3", "-c", send, VIPA, "known-answer")
+    assert outside.expect(lambda frame: b"known-answer" in frame)
+    assert lab.daemon.drops()["target_flow"] == 1
+
+
 def test_filters_are_asked_once(lab, python_peer):
     """D8: a rule that drops is not asked for what comes by GRE, since the distributor has asked; it is for what
     goes straight out."""

@@ -3,10 +3,10 @@
 #include "packet/distributor/distributor.h"
 #include "packet/port/offload.h"
 #include "wire/network.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
 
-#define TCP_SYN         0x02
 #define TCP_HEADER_SIZE 20
 #define OPTION_END      0
 #define OPTION_NOP      1

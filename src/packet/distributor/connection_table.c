@@ -2,6 +2,7 @@
 #include "packet/distributor/connection_table.h"
 
 #include "base/siphash.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -12,11 +13,6 @@
 #define REFRESH_TICKS 10 /* the lists are in order to this: a packet mostly writes one line */
 
 #define HUGE_PAGE (2u << 20)
-
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
 
 /* RFC 9260 section 3.2 */
 enum sctp_chunk {
@@ -297,15 +293,6 @@ void connection_touch(struct connection_table *table, struct connection *connect
 	append(table, connection);
 }
 
-void connection_move(struct connection_table *table, struct connection *connection, uint16_t target,
-	uint8_t target_generation)
-{
-	count_target(table, connection->target, UINT32_MAX);
-	count_target(table, target, 1);
-	connection->target = target;
-	connection->target_generation = target_generation;
-}
-
 /* ---- time ---- */
 
 static uint32_t expire_list(struct connection_table *table, struct connection_list *list,
@@ -336,9 +323,24 @@ uint32_t connection_expire(struct connection_table *table, uint32_t now, uint32_
 	return done;
 }
 
+/* Whether a packet that is not the one to begin with shows that there is a client. The first one
+ * shows nothing, whatever it is: its sender may have made up all of it, and targets answer it. */
+static bool is_proof(const struct connection *connection, bool is_from_client)
+{
+	return is_from_client && connection->packets > 0;
+}
+
 static enum connection_state next_tcp(
 	struct connection *connection, uint8_t flags, bool is_from_client)
 {
+	if (flags & TCP_FIN)
+		connection->flags |=
+			is_from_client ? CONNECTION_CLIENT_DONE : CONNECTION_TARGET_DONE;
+	/* Until then it may be evicted, even when it seems to be closed. */
+	if (connection->state == CONNECTION_EMBRYONIC
+		&& !((flags & (TCP_SYN | TCP_RST | TCP_ACK)) == TCP_ACK
+			&& is_proof(connection, is_from_client)))
+		return CONNECTION_EMBRYONIC;
 	if (flags & TCP_RST)
 		return CONNECTION_CLOSING;
 	/* The same ports again: only what is closed may begin anew. */
@@ -346,23 +348,22 @@ static enum connection_state next_tcp(
 		connection->flags &= (uint8_t) ~(CONNECTION_CLIENT_DONE | CONNECTION_TARGET_DONE);
 		return CONNECTION_EMBRYONIC;
 	}
-	if (flags & TCP_FIN)
-		connection->flags |=
-			is_from_client ? CONNECTION_CLIENT_DONE : CONNECTION_TARGET_DONE;
 	/* Of a connection in clear the target's end is not seen. */
 	if (connection->flags & CONNECTION_CLIENT_DONE
 		&& (connection->flags & CONNECTION_TARGET_DONE
 			|| !(connection->flags & CONNECTION_IS_SECURE)))
 		return CONNECTION_CLOSING;
-	if (connection->state == CONNECTION_EMBRYONIC && is_from_client && !(flags & TCP_SYN)
-		&& flags & TCP_ACK)
-		return CONNECTION_ESTABLISHED;
-	return connection->state;
+	return connection->state == CONNECTION_EMBRYONIC ? CONNECTION_ESTABLISHED
+							 : connection->state;
 }
 
 static enum connection_state next_sctp(
 	struct connection *connection, uint8_t chunk, bool is_from_client)
 {
+	if (connection->state == CONNECTION_EMBRYONIC
+		&& (chunk == SCTP_INIT || chunk == SCTP_ABORT
+			|| !is_proof(connection, is_from_client)))
+		return CONNECTION_EMBRYONIC;
 	switch (chunk) {
 	case SCTP_INIT:
 		return connection->state == CONNECTION_CLOSING ? CONNECTION_EMBRYONIC
@@ -374,7 +375,8 @@ static enum connection_state next_sctp(
 	case SCTP_COOKIE_ECHO:
 		return is_from_client ? CONNECTION_ESTABLISHED : connection->state;
 	default:
-		return connection->state;
+		return connection->state == CONNECTION_EMBRYONIC ? CONNECTION_ESTABLISHED
+								 : connection->state;
 	}
 }
 
@@ -385,5 +387,5 @@ enum connection_state connection_next_state(
 		return next_tcp(connection, flags, is_from_client);
 	if (connection->key.protocol == IPPROTO_SCTP)
 		return next_sctp(connection, flags, is_from_client);
-	return CONNECTION_DATAGRAM;
+	return is_proof(connection, is_from_client) ? CONNECTION_DATAGRAM : connection->state;
 }

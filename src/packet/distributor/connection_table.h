@@ -5,8 +5,8 @@
  *
  * Who gets in when it is full: half of the entries is divided into a reserve for each VIPA, the
  * other half is shared. A VIPA within its reserve always gets an entry; beyond it, from the shared
- * half. When that is used up, the oldest connection that is not established yet gives way: one of
- * the same VIPA, or of the one that has most of them. Established connections never give way.
+ * half. When that is used up, the oldest embryonic connection gives way: one of the same VIPA, or
+ * of the one that has most of them. Others never give way.
  *
  * Thread: the worker that it belongs to, alone.
  */
@@ -32,10 +32,10 @@ struct connection_key {
 static_assert(sizeof(struct connection_key) == 24, "has no padding");
 
 enum connection_state {
-	CONNECTION_EMBRYONIC,   /* TCP and SCTP: the client has not answered the target yet */
-	CONNECTION_ESTABLISHED, /* it has */
+	CONNECTION_EMBRYONIC,   /* however it was begun: nothing has come behind that packet yet */
+	CONNECTION_ESTABLISHED, /* TCP and SCTP: the client has gone on with it */
 	CONNECTION_CLOSING,     /* both ends, or one by a reset, have said that they are done */
-	CONNECTION_DATAGRAM,    /* UDP */
+	CONNECTION_DATAGRAM,    /* UDP: likewise */
 	CONNECTION_STATE_COUNT,
 };
 
@@ -44,6 +44,7 @@ enum connection_flag {
 	CONNECTION_IS_SECURE = 1 << 1, /* came by IPsec: so come all of its packets (D3) */
 	CONNECTION_CLIENT_DONE = 1 << 2,
 	CONNECTION_TARGET_DONE = 1 << 3,
+	CONNECTION_OUTER_IPV6 = 1 << 4, /* secure: of its last packet, around ESP */
 };
 
 struct connection {
@@ -52,7 +53,7 @@ struct connection {
 	uint32_t older, newer; /* in the list of its state, by when it was seen */
 	uint32_t seen;         /* ticks */
 	uint32_t acknowledged; /* TCP: what the client expects next from the target */
-	uint32_t sa;           /* secure: that its last packet came by */
+	uint32_t peer;         /* secure: who the client is, beside its address (ipsec.h) */
 	uint32_t packets;      /* of the client */
 	uint16_t target;
 	uint8_t target_generation;
@@ -103,22 +104,19 @@ void connection_table_divide(struct connection_table *table, uint32_t vipa_count
 /* NULL: not known. */
 struct connection *connection_find(
 	struct connection_table *table, const struct connection_key *key);
-/* An entry for a key that is not there, in its first state; NULL: the VIPA has its share, and
- * nothing may give way. */
+/* An entry for a key that is not there; NULL: the VIPA has its share, and nothing may give way.
+ * What a packet begins is embryonic; other states are for what is known from elsewhere. */
 struct connection *connection_add(struct connection_table *table, const struct connection_key *key,
 	enum connection_state state, uint16_t target, uint8_t target_generation, uint32_t now);
 void connection_remove(struct connection_table *table, struct connection *connection);
 /* It was seen, and is in that state from now on. */
 void connection_touch(struct connection_table *table, struct connection *connection,
 	enum connection_state state, uint32_t now);
-/* Another target. */
-void connection_move(struct connection_table *table, struct connection *connection, uint16_t target,
-	uint8_t target_generation);
 /* Removes up to max connections whose time is over; returns how many. */
 uint32_t connection_expire(struct connection_table *table, uint32_t now, uint32_t max);
 
 /* A client's state machine, as far as it is seen (RFC 9293 section 3.3.2; RFC 9260 section 4): of a
- * packet from the client, or from the target. flags are TCP's; of SCTP the type of the first
- * chunk. */
+ * packet from the client, not counted yet, or from the target. flags are TCP's; of SCTP the type of
+ * the first chunk. */
 enum connection_state connection_next_state(
 	struct connection *connection, uint8_t flags, bool is_from_client);

@@ -19,8 +19,7 @@ uint32_t distribute_clock(void)
 
 uint32_t distribute_port_mtu(uint16_t index)
 {
-	const struct port_table *ports = publish_read(&port_table);
-	const struct port *port = index < ports->count ? ports->ports[index] : NULL;
+	const struct port *port = port_at(index);
 
 	/* Relaxed: a device may change it at any time. */
 	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : 0;
@@ -38,14 +37,14 @@ static uint32_t target_mtu(const struct vipa_target *target)
 }
 
 uint32_t distribute_path_mtu(
-	const struct vipa_table *table, uint16_t target, bool is_secure, uint8_t ip_version)
+	const struct vipa_table *table, uint16_t target, bool is_secure, bool is_outer_ipv6)
 {
 	uint32_t inside = target_mtu(&table->targets[target]);
 	uint32_t outside = distribute_port_mtu(table->physical_port);
 
 	if (is_secure && outside)
-		outside -= ip_version == 4 ? DISTRIBUTE_ESP_OVERHEAD_IPV4
-					   : DISTRIBUTE_ESP_OVERHEAD_IPV6;
+		outside -=
+			is_outer_ipv6 ? DISTRIBUTE_ESP_OVERHEAD_IPV6 : DISTRIBUTE_ESP_OVERHEAD_IPV4;
 	return RTE_MIN(inside, outside);
 }
 

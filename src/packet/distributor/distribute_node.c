@@ -11,14 +11,12 @@
 #include "packet/distributor/standby.h"
 #include "packet/engine/node.h"
 #include "packet/engine/nodes.h"
+#include "packet/ipsec/ipsec.h"
 #include "packet/port/port.h"
 #include "wire/icmp_error.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
-
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
 
 #define ICMP_ECHO   8
 #define ICMPV6_ECHO 128
@@ -118,7 +116,6 @@ static enum drop_reason begin(const struct job *job, const struct connection_key
 	const struct vipa *vipa = &job->table->vipas[key->vipa];
 	const struct vipa_service *service =
 		vipa_find_service(job->table, vipa, key->protocol, key->port);
-	bool is_datagram = key->protocol == IPPROTO_UDP;
 	struct connection *connection;
 	uint16_t target;
 
@@ -132,13 +129,13 @@ static enum drop_reason begin(const struct job *job, const struct connection_key
 		refused_by(job);
 		return DROP_target_none;
 	}
-	connection = connection_add(job->own->connections, key,
-		is_datagram ? CONNECTION_DATAGRAM : CONNECTION_EMBRYONIC, target,
+	connection = connection_add(job->own->connections, key, CONNECTION_EMBRYONIC, target,
 		job->table->targets[target].generation, job->own->now);
 	if (!connection) {
 		refused_by(job);
 		return DROP_connection_full;
 	}
+	connection->peer = job->metadata->service.peer;
 	if (job->metadata->origin.kind == ORIGIN_DECRYPTED)
 		connection->flags |= CONNECTION_IS_SECURE;
 	DISTRIBUTE_COUNT(job->own->vipas[key->vipa].connections, 1);
@@ -169,6 +166,16 @@ static bool is_as_secure(const struct job *job, const struct connection *connect
 	return is_secure == (job->metadata->origin.kind == ORIGIN_DECRYPTED);
 }
 
+static void note_outside(const struct service_tag *service, struct connection *connection)
+{
+	if (unlikely(service->peer == IPSEC_PEER_UNKNOWN))
+		return; /* an inspector's, in the client's name */
+	connection->peer = service->peer;
+	connection->flags &= (uint8_t)~CONNECTION_OUTER_IPV6;
+	if (service->is_outer_ipv6)
+		connection->flags |= CONNECTION_OUTER_IPV6;
+}
+
 static void follow(const struct job *job, struct connection *connection, bool is_from_client)
 {
 	enum connection_state next =
@@ -179,7 +186,7 @@ static void follow(const struct job *job, struct connection *connection, bool is
 		if (job->decoded.protocol == IPPROTO_TCP && job->decoded.tcp_flags & TCP_ACK)
 			connection->acknowledged = job->decoded.tcp_acknowledgement;
 		if (connection->flags & CONNECTION_IS_SECURE)
-			connection->sa = job->metadata->service.sa;
+			note_outside(&job->metadata->service, connection);
 	}
 	connection_touch(job->own->connections, connection, next, job->own->now);
 }
@@ -218,12 +225,13 @@ static rte_edge_t give_to_target(const struct job *job, const struct connection 
 	return DISTRIBUTE_EDGE_TARGET;
 }
 
-static void clamp(const struct job *job, uint16_t target, bool is_secure)
+static void clamp(const struct job *job, const struct connection *connection)
 {
 	if (job->decoded.protocol == IPPROTO_TCP && job->decoded.tcp_flags & TCP_SYN)
 		clamp_mss(job->packet, &job->decoded,
-			distribute_path_mtu(
-				job->table, target, is_secure, job->decoded.ip_version));
+			distribute_path_mtu(job->table, connection->target,
+				connection->flags & CONNECTION_IS_SECURE,
+				connection->flags & CONNECTION_OUTER_IPV6));
 }
 
 static rte_edge_t from_client(const struct job *job)
@@ -236,11 +244,14 @@ static rte_edge_t from_client(const struct job *job)
 	connection = connection_find(job->own->connections, &key);
 	if (connection && !is_as_secure(job, connection))
 		return refuse(job, DROP_vipa_plain);
+	/* Two peers behind one address chose the same port: a target cannot tell them apart. */
+	if (connection && ipsec_is_other_peer(connection->peer, job->metadata->service.peer))
+		return refuse(job, DROP_connection_peer);
 	reason = connection ? check_target(job, &connection) : begin(job, &key, false, &connection);
 	if (unlikely(reason))
 		return refuse(job, reason);
 	follow(job, connection, true);
-	clamp(job, connection->target, connection->flags & CONNECTION_IS_SECURE);
+	clamp(job, connection);
 	return give_to_target(job, connection);
 }
 
@@ -251,7 +262,7 @@ static rte_edge_t give_to_client(const struct job *job, const struct connection 
 	uint16_t index = connection->target;
 
 	job->metadata->service.is_secure = connection->flags & CONNECTION_IS_SECURE;
-	job->metadata->service.sa = connection->sa;
+	job->metadata->service.peer = connection->peer;
 	DISTRIBUTE_COUNT(job->own->vipas[connection->key.vipa].answers, 1);
 	DISTRIBUTE_COUNT(job->own->targets[index].answers, 1);
 	trace_step(job->packet, "distribute", "of target %s, to the client",
@@ -283,7 +294,7 @@ static rte_edge_t to_client(const struct job *job)
 	if (!connection || !may_answer(job, connection))
 		return refuse(job, DROP_gre_unknown);
 	follow(job, connection, false);
-	clamp(job, connection->target, connection->flags & CONNECTION_IS_SECURE);
+	clamp(job, connection);
 	return give_to_client(job, connection);
 }
 

@@ -67,7 +67,7 @@ static void reset(struct tick *tick, const struct connection *connection)
 	*packet_metadata(packet) = (struct packet_metadata){.vlan = vipa->vlan,
 		.origin = {.kind = ORIGIN_TARGET, .vlan = vipa->vlan, .ingress_port = PORT_NONE},
 		.service = {.vipa = connection->key.vipa,
-			.sa = connection->sa,
+			.peer = connection->peer,
 			.target = connection->target,
 			.is_secure = connection->flags & CONNECTION_IS_SECURE}};
 	emit(tick, DISTRIBUTE_TICK_EDGE_CLIENT, packet);

@@ -92,9 +92,10 @@ void distributor_worker_destroy(struct distributor_worker *own);
 extern uint64_t distribute_announce[VIPAS_MAX / 64];
 
 /* Largest packet of a connection that fits everywhere on its way: with GRE around (target), and
- * with ESP around (is_secure). 0: a port is not there. Worker. */
+ * with ESP around (is_secure), in a packet of IPv6 or IPv4, whatever is inside. 0: a port is not
+ * there. Worker. */
 uint32_t distribute_path_mtu(
-	const struct vipa_table *table, uint16_t target, bool is_secure, uint8_t ip_version);
+	const struct vipa_table *table, uint16_t target, bool is_secure, bool is_outer_ipv6);
 /* Of a port, or 0 when it is not there. */
 uint32_t distribute_port_mtu(uint16_t port);
 

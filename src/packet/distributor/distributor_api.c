@@ -6,16 +6,12 @@
 #include "packet/distributor/health.h"
 #include "packet/distributor/standby.h"
 #include "schema/api_schema.h"
+#include "wire/ip_protocol.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define PAGE_SIZE_MAX (32 * 1024)
-
-static const char *protocol_name(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : "sctp";
-}
 
 static uint16_t find_target(const char *name)
 {
@@ -111,7 +107,7 @@ static json_t *service_json(const struct vipa_service *service)
 		ready += service->weights[i] > 0;
 	}
 	return json_pack("{s:s, s:s, s:i, s:s, s:b, s:I, s:o}", "name", service->name, "protocol",
-		protocol_name(service->protocol), "port", service->port, "scheduling",
+		ip_protocol_name(service->protocol), "port", service->port, "scheduling",
 		schedulings[service->scheduling], "is_persistent", service->is_persistent, "ready",
 		(json_int_t)ready, "targets", targets);
 }
@@ -234,7 +230,7 @@ static json_t *connection_json(const struct connection *connection, uint32_t now
 	memcpy(client.bytes, connection->key.client, sizeof(client.bytes));
 	ip_address_text(&client, address);
 	return json_pack("{s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:i}", "protocol",
-		protocol_name(connection->key.protocol), "client", address, "client_port",
+		ip_protocol_name(connection->key.protocol), "client", address, "client_port",
 		connection->key.client_port, "vipa", vipa->name, "port", connection->key.port,
 		"target", vipa_table->targets[connection->target].name, "state",
 		states[connection->state], "is_secure",

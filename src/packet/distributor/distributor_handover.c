@@ -5,6 +5,7 @@
  */
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/distributor_control.h"
+#include "packet/ipsec/ipsec.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -72,6 +73,7 @@ int distributor_add_connection(const struct connection *connection)
 	if (!added)
 		return -ENOSPC;
 	added->flags = connection->flags | CONNECTION_IS_USED;
+	added->peer = IPSEC_PEER_UNKNOWN; /* they have other numbers here */
 	added->acknowledged = connection->acknowledged;
 	added->packets = connection->packets;
 	return 0;

@@ -4,6 +4,7 @@
 #include "packet/distributor/filter_key.h"
 #include "schema/json.h"
 #include "wire/ip_address.h"
+#include "wire/ip_protocol.h"
 #include "wire/network.h"
 
 #include <errno.h>
@@ -109,22 +110,6 @@ static bool prefix_at(const json_t *row, const char *key, size_t i, struct prefi
 	const char *text = json_string_value(json_array_get(json_object_get(row, key), i));
 
 	return ip_address_parse_prefix(text, &out->address, &out->length);
-}
-
-/* 0: any. */
-static uint8_t protocol_of(const json_t *row)
-{
-	static const struct {
-		const char *name;
-		uint8_t protocol;
-	} protocols[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP},
-		{"icmp", IPPROTO_ICMP}, {"icmpv6", IPPROTO_ICMPV6}};
-	const char *name = text_of(row, "protocol");
-
-	for (size_t i = 0; name && i < sizeof(protocols) / sizeof(protocols[0]); i++)
-		if (strcmp(protocols[i].name, name) == 0)
-			return protocols[i].protocol;
-	return 0;
 }
 
 /* ---- entries ---- */
@@ -265,7 +250,7 @@ static int add_rule(struct compiler *compiler, const struct filter_rule *rule, u
 	size_t sources = alternatives(rule->row, "source");
 	size_t destinations = alternatives(rule->row, "destination");
 	/* rte_acl prefers the higher priority. */
-	struct entry entry = {.protocol = protocol_of(rule->row),
+	struct entry entry = {.protocol = ip_protocol_of(text_of(rule->row, "protocol")),
 		.priority = (int32_t)(FILTER_RULES_MAX - index),
 		.rule = index + 1};
 	struct prefix source, destination;

@@ -13,8 +13,6 @@
 #include "packet/engine/pool.h"
 #include "packet/port/port.h"
 
-#define CONTIGUOUS_SIZE 512 /* of a chain: headers of both packets, as nodes behind expect it */
-
 enum gre_input_edge {
 	GRE_INPUT_EDGE_ORIGIN_TAG,
 	GRE_INPUT_EDGE_ANSWER,
@@ -50,6 +48,15 @@ static uint16_t find_target(const struct receiver *receiver, const struct ip_add
 
 /* ---- heartbeats ---- */
 
+/* ESP is addressed to a VIPA, so its version is that of one. */
+static bool has_ipv6(const struct vipa_table *table)
+{
+	for (uint16_t i = 0; i < table->vipa_count; i++)
+		if (table->vipas[i].name[0] && table->vipas[i].address.version == 6)
+			return true;
+	return false;
+}
+
 /* The report's own buffer carries the answer. */
 static rte_edge_t send_answer(const struct receiver *receiver, struct rte_mbuf *packet,
 	uint16_t target, struct heartbeat *answer)
@@ -72,8 +79,8 @@ static rte_edge_t send_answer(const struct receiver *receiver, struct rte_mbuf *
 	if (packet->nb_segs > 1 || !port || !link_peer_mac(peer, mac))
 		return refuse(packet, DROP_link_no_peer);
 	headers.source_mac = port->mac;
-	answer->mtu_bytes =
-		(uint16_t)distribute_path_mtu(receiver->table, target, true, end->local.version);
+	answer->mtu_bytes = (uint16_t)distribute_path_mtu(
+		receiver->table, target, true, has_ipv6(receiver->table));
 	body_size = heartbeat_seal(body, answer, secret->bytes, &end->local, &peer->address);
 	rte_pktmbuf_reset(packet);
 	gre_write((uint8_t *)rte_pktmbuf_append(packet, (uint16_t)size), &headers,
@@ -198,21 +205,6 @@ static rte_edge_t take(const struct receiver *receiver, struct rte_mbuf *packet)
 	return take_answer(receiver, packet, &gre, target, (enum gre_kind)kind);
 }
 
-/* Of a chain so much is in one piece that no header is cut when the outer ones are off. */
-static struct rte_mbuf *gather(struct rte_mbuf *packet)
-{
-	struct rte_mbuf *copy;
-
-	if (likely(packet->nb_segs == 1 || packet->data_len >= CONTIGUOUS_SIZE))
-		return packet;
-	copy = rte_pktmbuf_copy(packet, packet_pool, 0, UINT32_MAX);
-	if (!copy)
-		return NULL;
-	*packet_metadata(copy) = *packet_metadata(packet);
-	rte_pktmbuf_free(packet);
-	return copy;
-}
-
 static uint16_t gre_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
@@ -223,7 +215,7 @@ static uint16_t gre_input_process(
 	if (!receiver.table)
 		receiver.end = NULL;
 	for (uint16_t i = 0; i < count; i++) {
-		struct rte_mbuf *packet = gather(objects[i]);
+		struct rte_mbuf *packet = pool_gather(objects[i]);
 		rte_edge_t edge;
 
 		if (unlikely(!packet)) {

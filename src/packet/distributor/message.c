@@ -4,6 +4,7 @@
 #include "packet/engine/pool.h"
 #include "wire/checksum.h"
 #include "wire/network.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
 
@@ -13,7 +14,6 @@
 #define ICMP_NEEDS_CUTTING 4
 #define ICMPV6_TOO_BIG     2
 #define TCP_HEADER_SIZE    20
-#define TCP_RST            0x04
 /* An error and what it quotes: RFC 1812 section 4.3.2.3, RFC 4443 section 2.4 (c). */
 #define ERROR_SIZE_IPV4 576
 #define ERROR_SIZE_IPV6 1280

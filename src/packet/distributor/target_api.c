@@ -4,6 +4,7 @@
 #include "packet/distributor/target_control.h"
 #include "packet/packet_module.h"
 #include "packet/port/port.h"
+#include "wire/ip_protocol.h"
 
 #include <errno.h>
 
@@ -48,13 +49,6 @@ static json_t *list_vipas(void)
 	return list;
 }
 
-static const char *protocol_name(uint8_t protocol)
-{
-	if (protocol == IPPROTO_UDP)
-		return "udp";
-	return protocol == IPPROTO_SCTP ? "sctp" : "tcp";
-}
-
 static json_t *list_services(void)
 {
 	json_t *list = json_array();
@@ -64,8 +58,8 @@ static json_t *list_services(void)
 
 		json_array_append_new(list,
 			json_pack("{s:s, s:s, s:i, s:b}", "name", service->name, "protocol",
-				protocol_name(service->protocol), "port", service->port, "is_ready",
-				(int)target_is_ready[i]));
+				ip_protocol_name(service->protocol), "port", service->port,
+				"is_ready", (int)target_is_ready[i]));
 	}
 	return list;
 }

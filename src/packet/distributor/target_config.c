@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "packet/port/port.h"
 #include "schema/json.h"
+#include "wire/ip_protocol.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -31,15 +32,6 @@ static int read_vipas(const json_t *section, struct target_table *table, struct 
 	return 0;
 }
 
-static uint8_t protocol_of(const json_t *row)
-{
-	const char *name = text_of(row, "protocol");
-
-	if (name && strcmp(name, "udp") == 0)
-		return IPPROTO_UDP;
-	return name && strcmp(name, "sctp") == 0 ? IPPROTO_SCTP : IPPROTO_TCP;
-}
-
 static int read_services(const json_t *section, struct target_table *table, struct error *error)
 {
 	const char *name;
@@ -53,7 +45,7 @@ static int read_services(const json_t *section, struct target_table *table, stru
 				"target.services: more than %d, of all VIPAs together",
 				HEARTBEAT_SERVICES_MAX);
 		snprintf(service->name, sizeof(service->name), "%s", name);
-		service->protocol = protocol_of(row);
+		service->protocol = ip_protocol_of(text_of(row, "protocol"));
 		service->port = (uint16_t)json_integer_value(json_object_get(row, "port"));
 		table->service_count++;
 	}

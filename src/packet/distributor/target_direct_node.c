@@ -48,15 +48,6 @@ static struct ip_address destination_of(const struct rte_mbuf *packet)
 	return address;
 }
 
-static bool is_on_link(const struct target_station *station, const struct ip_address *address)
-{
-	uint8_t bytes = station->prefix / 8, bits = station->prefix % 8;
-	uint8_t mask = (uint8_t)(0xff00 >> bits);
-
-	return memcmp(station->address.bytes, address->bytes, bytes) == 0
-		&& (!bits || !((station->address.bytes[bytes] ^ address->bytes[bytes]) & mask));
-}
-
 /* Version 0: there is no way to it. */
 static struct ip_address find_hop(
 	const struct target_table *table, const struct ip_address *destination)
@@ -65,7 +56,9 @@ static struct ip_address find_hop(
 
 	if (!station->address.version)
 		return (struct ip_address){.version = 0};
-	return is_on_link(station, destination) ? *destination : station->router;
+	return ip_address_is_within(destination, &station->address, station->prefix)
+		? *destination
+		: station->router;
 }
 
 static void set_headers(const struct target_table *table, struct rte_mbuf *packet,

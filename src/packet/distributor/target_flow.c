@@ -3,6 +3,7 @@
 
 #include "base/id.h"
 #include "base/siphash.h"
+#include "wire/tcp.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -12,10 +13,6 @@
 #define SET_SIZE  4
 #define SETS      2 /* that a flow may be in */
 #define TRIES_MAX 4 /* to read an entry that is being written */
-#define TCP_FIN   0x01
-#define TCP_SYN   0x02
-#define TCP_RST   0x04
-#define TCP_ACK   0x10
 
 enum flow_state { FLOW_FREE, FLOW_NEW, FLOW_ESTABLISHED, FLOW_CLOSING, FLOW_STATE_COUNT };
 

@@ -17,8 +17,6 @@
 
 #include <netinet/in.h>
 
-#define CONTIGUOUS_SIZE 512 /* of a chain: headers of both packets in one piece */
-
 enum target_input_edge { TARGET_INPUT_EDGE_TX, TARGET_INPUT_EDGE_DROP, TARGET_INPUT_EDGE_COUNT };
 
 /* One call of the node. */
@@ -238,28 +236,6 @@ static rte_edge_t take(const struct receiver *receiver, struct rte_mbuf *packet)
 	return take_packet(receiver, packet, &gre, (enum gre_kind)kind, (uint8_t)peer);
 }
 
-/* Of a chain so much is in one piece that no header is cut when the outer ones are off. */
-static struct rte_mbuf *gather(struct rte_mbuf *packet)
-{
-	struct rte_mbuf *copy;
-
-	if (likely(packet->nb_segs == 1 || packet->data_len >= CONTIGUOUS_SIZE))
-		return packet;
-	copy = rte_pktmbuf_copy(packet, packet_pool, 0, UINT32_MAX);
-	if (!copy)
-		return NULL;
-	*packet_metadata(copy) = *packet_metadata(packet);
-	rte_pktmbuf_free(packet);
-	return copy;
-}
-
-static const struct port *port_of(uint16_t index)
-{
-	const struct port_table *ports = publish_read(&port_table);
-
-	return index < ports->count ? ports->ports[index] : NULL;
-}
-
 static uint16_t target_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count)
 {
@@ -270,10 +246,10 @@ static uint16_t target_input_process(
 
 	if (receiver.table) {
 		receiver.end = link_end_of(publish_read(&link_table), LINK_TARGET);
-		receiver.host = port_of(receiver.table->host_port);
+		receiver.host = port_at(receiver.table->host_port);
 	}
 	for (uint16_t i = 0; i < count; i++) {
-		struct rte_mbuf *packet = gather(objects[i]);
+		struct rte_mbuf *packet = pool_gather(objects[i]);
 		rte_edge_t edge;
 
 		if (unlikely(!packet)) {

@@ -16,11 +16,10 @@
 #include "packet/port/port.h"
 #include "wire/decode.h"
 #include "wire/icmp_error.h"
+#include "wire/tcp.h"
 
 #include <netinet/in.h>
 
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
 #define PIECE_LIMIT_S                                                                              \
 	30 /* RFC 8200 section 4.5 says 60 of the receiver; our host sends at once                 \
 	    */
@@ -90,7 +89,8 @@ static bool key_of_error(const struct decoded *decoded, struct target_flow_key *
 	return true;
 }
 
-/* Begun by this host: the first packet of TCP, others from ports that no client comes to. */
+/* Begun by this host: the first packet of TCP, others from ports that no client comes to. Which
+ * those are only a list of services says: without one any datagram may be a late answer. */
 static struct target_way way_of_own(const struct replier *replier, const struct decoded *decoded,
 	const struct target_flow_key *key)
 {
@@ -100,7 +100,7 @@ static struct target_way way_of_own(const struct replier *replier, const struct 
 	if (target_has_service(replier->table, decoded->protocol, decoded->source_port))
 		return unknown;
 	if (decoded->protocol != IPPROTO_TCP)
-		return own;
+		return replier->table->service_count > 0 ? own : unknown;
 	if ((decoded->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return unknown;
 	/* Remembered, so that what follows is known. */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/siphash.h"
 #include "schema/json.h"
+#include "wire/ip_protocol.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -144,15 +145,6 @@ static int read_targets(const json_t *config, const json_t *section,
 
 /* ---- VIPAs ---- */
 
-static uint8_t read_protocol(const json_t *row)
-{
-	const char *word = text_of(row, "protocol");
-
-	if (word && strcmp(word, "udp") == 0)
-		return IPPROTO_UDP;
-	return word && strcmp(word, "sctp") == 0 ? IPPROTO_SCTP : IPPROTO_TCP;
-}
-
 static int read_service_targets(const json_t *row, const char *vipa, const struct vipa_table *table,
 	struct vipa_service *service, struct error *error)
 {
@@ -187,7 +179,7 @@ static int read_service(struct vipa_table *table, uint16_t vipa, const char *nam
 	table->vipas[vipa].service_count++;
 	snprintf(service->name, sizeof(service->name), "%s", name);
 	service->vipa = vipa;
-	service->protocol = read_protocol(row);
+	service->protocol = ip_protocol_of(text_of(row, "protocol"));
 	service->port = (uint16_t)json_integer_value(json_object_get(row, "port"));
 	service->is_persistent = persistence && strcmp(persistence, "client") == 0;
 	service->scheduling = (uint8_t)read_scheduling(row, scheduling);

@@ -57,17 +57,10 @@ static rte_edge_t resolve(const struct vipa_table *table, struct distributor_wor
 
 /* ---- IPsec or not ---- */
 
-static const struct port *port_of(uint16_t index)
-{
-	const struct port_table *ports = publish_read(&port_table);
-
-	return index < ports->count ? ports->ports[index] : NULL;
-}
-
 /* The host has the VIPA among its own addresses, and its interface another hardware address. */
 static rte_edge_t give_to_host(const struct vipa_table *table, struct rte_mbuf *packet)
 {
-	const struct port *host = port_of(table->host_port);
+	const struct port *host = port_at(table->host_port);
 
 	if (!host)
 		return refuse(packet, DROP_vipa_no_host);

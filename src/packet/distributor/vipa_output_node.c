@@ -54,20 +54,11 @@ static void read_addresses(
 	}
 }
 
-static bool is_on_link(const struct vipa *vipa, const struct ip_address *address)
-{
-	uint8_t bytes = vipa->prefix / 8, bits = vipa->prefix % 8;
-	uint8_t mask = (uint8_t)(0xff00 >> bits);
-
-	return memcmp(vipa->address.bytes, address->bytes, bytes) == 0
-		&& (!bits || !((vipa->address.bytes[bytes] ^ address->bytes[bytes]) & mask));
-}
-
 /* NULL: there is no way to it. */
 static const struct ip_address *find_hop(
 	const struct vipa *vipa, const struct ip_address *destination)
 {
-	if (is_on_link(vipa, destination))
+	if (ip_address_is_within(destination, &vipa->address, vipa->prefix))
 		return destination;
 	return vipa->router.version ? &vipa->router : NULL;
 }

@@ -70,11 +70,12 @@ struct remote_tag {
 
 /* What a packet to or from a virtual address (VIPA) carries through inspection. */
 struct service_tag {
-	uint32_t sa;     /* ORIGIN_DECRYPTED: index of the SA that it came in by */
+	uint32_t peer;   /* secure: who the client is, beside its address (ipsec.h) */
 	uint16_t vipa;   /* index of the virtual address */
 	uint16_t target; /* ORIGIN_TARGET: index of the target that sent it; behind distribute:
 			  * that it goes to */
 	bool is_secure;  /* its connection came by IPsec: as GRE's key says, and as it has to say */
+	bool is_outer_ipv6; /* ORIGIN_DECRYPTED: so was what it came in */
 };
 
 struct packet_metadata {

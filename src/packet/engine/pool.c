@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/engine/pool.h"
 
+#include "packet/engine/metadata.h"
+
 #include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -68,6 +70,20 @@ void pool_close(void)
 {
 	rte_mempool_free(packet_pool);
 	packet_pool = NULL;
+}
+
+struct rte_mbuf *pool_gather(struct rte_mbuf *packet)
+{
+	struct rte_mbuf *copy;
+
+	if (likely(packet->nb_segs == 1 || packet->data_len >= POOL_CONTIGUOUS_SIZE))
+		return packet;
+	copy = rte_pktmbuf_copy(packet, packet_pool, 0, UINT32_MAX);
+	if (!copy)
+		return NULL;
+	*packet_metadata(copy) = *packet_metadata(packet);
+	rte_pktmbuf_free(packet);
+	return copy;
 }
 
 int pool_append(

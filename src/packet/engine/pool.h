@@ -25,6 +25,12 @@ void pool_close(void);
 /* Another pool of the same kind; NULL with rte_errno. Freed with rte_mempool_free(). */
 struct rte_mempool *pool_create(const char *name, uint32_t count);
 
+/* Of a chain, POOL_CONTIGUOUS_SIZE bytes at least in one piece: headers of a packet and of the one
+ * inside of it, as who takes the outer ones off needs them. Maybe another packet; NULL: no memory,
+ * and the packet is still the caller's. Worker. */
+#define POOL_CONTIGUOUS_SIZE 512
+struct rte_mbuf *pool_gather(struct rte_mbuf *packet);
+
 /* Appends bytes to a packet, in as many buffers of packet_pool as they need; *last is its last
  * segment, and moves along. -ENOMEM: a part of them was appended. Worker. */
 int pool_append(

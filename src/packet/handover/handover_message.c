@@ -53,6 +53,11 @@ enum kmp_code handover_get_past(const struct kmp_message *message, struct sa_pas
 	return flags & ~PAST_IS_SOFT_TOLD ? KMP_BAD_VALUE : KMP_OK;
 }
 
+/* What else there is the client's next packet tells anew. */
+#define SAID_FLAGS                                                                                 \
+	(CONNECTION_IS_USED | CONNECTION_IS_SECURE | CONNECTION_CLIENT_DONE                        \
+		| CONNECTION_TARGET_DONE)
+
 void handover_write_connection(uint8_t row[KMP_CONNECTION_SIZE],
 	const struct connection *connection, uint16_t vipa, uint16_t target)
 {
@@ -63,7 +68,7 @@ void handover_write_connection(uint8_t row[KMP_CONNECTION_SIZE],
 	network_store16(row + 22, target);
 	row[24] = connection->key.protocol;
 	row[25] = connection->state;
-	row[26] = connection->flags;
+	row[26] = connection->flags & SAID_FLAGS;
 	row[27] = 0;
 	network_store32(row + 28, connection->acknowledged);
 	network_store32(row + 32, connection->packets);
@@ -72,9 +77,6 @@ void handover_write_connection(uint8_t row[KMP_CONNECTION_SIZE],
 enum kmp_code handover_read_connection(
 	const uint8_t row[KMP_CONNECTION_SIZE], struct connection *out)
 {
-	const uint8_t flags = CONNECTION_IS_USED | CONNECTION_IS_SECURE | CONNECTION_CLIENT_DONE
-		| CONNECTION_TARGET_DONE;
-
 	*out = (struct connection){.acknowledged = network_load32(row + 28),
 		.packets = network_load32(row + 32),
 		.target = network_load16(row + 22),
@@ -85,7 +87,7 @@ enum kmp_code handover_read_connection(
 			.vipa = network_load16(row + 20),
 			.protocol = row[24]}};
 	memcpy(out->key.client, row, 16);
-	return out->state < CONNECTION_STATE_COUNT && !(out->flags & ~flags) && row[27] == 0
+	return out->state < CONNECTION_STATE_COUNT && !(out->flags & ~SAID_FLAGS) && row[27] == 0
 		? KMP_OK
 		: KMP_BAD_VALUE;
 }

@@ -7,7 +7,7 @@
  *
  * ipsec_input takes frames with service.vipa set and PACKET_IS_FOR_VIPA or not, also ICMP errors
  * about ESP that was sent; what it hands on has origin.kind ORIGIN_DECRYPTED, PACKET_IS_FOR_VIPA,
- * service.sa, its inner packet behind the Ethernet header, and nothing behind the inner packet.
+ * service.peer, its inner packet behind the Ethernet header, and nothing behind the inner packet.
  * ipsec_output takes frames with service.target set; one that gets too big is answered to that
  * target, by gre_output. Both replace buffers where they must.
  *
@@ -25,6 +25,14 @@
 
 #include "packet/engine/drop.h"
 #include "wire/decode.h"
+
+/* Who is meant by an address, where that does not say it: several peers of transport mode behind
+ * one NAT (sa_peer.c). Other numbers are such peers; none is used again. */
+#define IPSEC_PEER_BY_ADDRESS 0
+#define IPSEC_PEER_UNKNOWN    UINT32_MAX /* one of them: the next packet says which */
+/* Whether what is of's must not be another peer's: of is still there, and peer is not it. Worker.
+ */
+bool ipsec_is_other_peer(uint32_t of, uint32_t peer);
 
 /* What a packet is, as far as IPsec is concerned. Worker. */
 enum ipsec_traffic { TRAFFIC_PLAIN, TRAFFIC_ESP, TRAFFIC_IKE };

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/ipsec/ipsec_config.h"
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include "packet/ipsec/sa_crypto.h"
 #include "schema/json.h"
 #include "wire/esp.h"
+#include "wire/ip_protocol.h"
 #include "wire/network.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MS_PER_S 1000
 
@@ -128,20 +131,6 @@ static int read_sas(const json_t *section, struct ipsec_config *config, struct e
 
 /* ---- policies ---- */
 
-static uint8_t protocol_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		uint8_t number;
-	} protocols[] = {{"any", 0}, {"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP},
-		{"sctp", IPPROTO_SCTP}, {"icmp", IPPROTO_ICMP}, {"icmpv6", IPPROTO_ICMPV6}};
-
-	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
-		if (strcmp(protocols[i].name, name) == 0)
-			return protocols[i].number;
-	return 0;
-}
-
 static void set_ports(uint64_t port, uint16_t *first, uint16_t *last)
 {
 	*first = (uint16_t)port;
@@ -177,7 +166,7 @@ static int add_policy(struct ipsec_config *config, const char *name, const json_
 		.mode = strcmp(text_of(row, "mode"), "transport") == 0 ? SA_TRANSPORT : SA_TUNNEL,
 		.request = (uint32_t)number_of(row, "request"),
 		.owner = SA_OWNER_CONFIGURATION};
-	selector->protocol = protocol_of(text_of(row, "protocol"));
+	selector->protocol = ip_protocol_of(text_of(row, "protocol"));
 	set_ports(number_of(row, "local-port"), &selector->source_port_first,
 		&selector->source_port_last);
 	set_ports(number_of(row, "remote-port"), &selector->destination_port_first,
@@ -345,6 +334,20 @@ static int read_key_line(struct ipsec_config *config, struct text line)
 	parameters->integrity_key_size = (uint16_t)integrity_size;
 	sa->has_keys = true;
 	return 0;
+}
+
+int ipsec_config_check_clock(int fd, struct error *error)
+{
+	struct stat info;
+
+	if (fstat(fd, &info) < 0)
+		return error_set(error, -errno, "%s", strerror(errno));
+	if ((uint64_t)info.st_mtim.tv_sec * CLOCK_NS_PER_S + (uint64_t)info.st_mtim.tv_nsec
+		<= clock_wall_ns())
+		return 0;
+	return error_set(error, -ESTALE,
+		"the clock is earlier than the file's last change, and a clock that is set back "
+		"lets IVs come again; set it, or put new keys into the file if it was wrong then");
 }
 
 int ipsec_config_read_keys(

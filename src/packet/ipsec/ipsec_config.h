@@ -37,6 +37,10 @@ int ipsec_config_read(const json_t *document, struct ipsec_config **out, struct 
 /* NULL is allowed. */
 void ipsec_config_destroy(struct ipsec_config *config);
 
+/* Of the open key file: -ESTALE when it was changed later than the clock says it is, so that the
+ * clock is wrong, and IVs that begin with it may come again (docs/decisions/0017). */
+int ipsec_config_check_clock(int fd, struct error *error);
+
 /* The text of the key file: lines of `NAME CIPHER-KEY [INTEGRITY-KEY]` in hexadecimal digits, with
  * the salt behind the cipher's key; `-` for a cipher without one; # begins a comment. -EINVAL with
  * the line; no message has anything of a key. */

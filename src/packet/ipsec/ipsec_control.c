@@ -241,8 +241,10 @@ static int read_key_file(int fd, struct error *error)
 {
 	struct secret *text;
 	size_t size;
-	int status = secret_read(fd, IPSEC_KEY_FILE_SIZE_MAX, &text, &size, error);
+	int status = ipsec_config_check_clock(fd, error);
 
+	if (status == 0)
+		status = secret_read(fd, IPSEC_KEY_FILE_SIZE_MAX, &text, &size, error);
 	if (status < 0)
 		return status;
 	status = ipsec_config_read_keys(change.config, secret_bytes(text), size, error);

@@ -209,6 +209,7 @@ static bool is_what_sa_is_for(const struct sa *sa, const struct decoded *decoded
 static enum drop_reason finish(struct sa *sa, struct esp_work *work, struct around *around)
 {
 	struct packet_metadata *metadata = packet_metadata(work->packet);
+	bool is_outer_ipv6 = around->source.version == 6;
 	enum drop_reason reason;
 
 	note_mapping(sa, around, work->sequence);
@@ -225,7 +226,8 @@ static enum drop_reason finish(struct sa *sa, struct esp_work *work, struct arou
 	work->packet->pkt_len = around->decoded.l3_end;
 	metadata->origin.kind = ORIGIN_DECRYPTED;
 	metadata->origin.vlan = metadata->vlan;
-	metadata->service.sa = sa->index;
+	metadata->service.peer = sa->peer;
+	metadata->service.is_outer_ipv6 = is_outer_ipv6;
 	if (likely(!(metadata->flags & (PACKET_IS_OF_STATION | PACKET_IS_OF_LINK))))
 		metadata->flags |= PACKET_IS_FOR_VIPA;
 	return DROP_none;

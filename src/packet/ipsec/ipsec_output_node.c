@@ -102,6 +102,25 @@ static bool has_plain_headers(struct rte_mbuf *packet, const struct decoded *dec
 		decoded->ip_payload_offset - ETH_HEADER_SIZE);
 }
 
+/* Of transport mode: what goes to one of several peers behind one address never leaves by another
+ * one's SA. NULL: there is none. */
+static struct sa *choose_of_peer(
+	const struct policy *policy, struct sa *sa, const struct packet_metadata *metadata)
+{
+	uint32_t peer = metadata->service.peer;
+	uint64_t request = __atomic_load_n(&policy->request, __ATOMIC_RELAXED);
+	struct sa *own;
+
+	if (metadata->flags & (PACKET_IS_OF_LINK | PACKET_IS_OF_STATION))
+		peer = IPSEC_PEER_BY_ADDRESS;
+	if (likely(sa->peer == peer))
+		return sa;
+	own = sa_find_of_peer(peer, (uint32_t)(request >> 32), (uint32_t)request);
+	if (own || (peer != IPSEC_PEER_BY_ADDRESS && peer != IPSEC_PEER_UNKNOWN))
+		return own;
+	return __atomic_load_n(&policy->has_many_peers, __ATOMIC_RELAXED) ? NULL : sa;
+}
+
 /* NULL: the packet is done with. */
 static struct sa *choose(
 	const struct output *output, struct rte_mbuf *packet, const struct decoded *decoded)
@@ -135,6 +154,12 @@ static struct sa *choose(
 	if (unlikely(!sa)) {
 		policy_ask(policy, &wanted);
 		drop(output, packet, DROP_ipsec_no_sa);
+		return NULL;
+	}
+	if (sa->mode == SA_TRANSPORT)
+		sa = choose_of_peer(policy, sa, packet_metadata_const(packet));
+	if (unlikely(!sa)) {
+		drop(output, packet, DROP_ipsec_peer);
 	} else if (unlikely(sa->mode == SA_TRANSPORT
 			   && (decoded->is_fragment || !has_plain_headers(packet, decoded)))) {
 		/* RFC 4301 section 4.1: fragments are nothing for transport mode. */
@@ -148,8 +173,7 @@ static struct sa *choose(
 
 static uint32_t port_mtu(uint16_t index)
 {
-	const struct port_table *ports = publish_read(&port_table);
-	const struct port *port = ports && index < ports->count ? ports->ports[index] : NULL;
+	const struct port *port = port_at(index);
 
 	/* Without a way out the nodes behind drop all. */
 	return port ? __atomic_load_n(&port->mtu_bytes, __ATOMIC_RELAXED) : IPSEC_SIZE_MAX;

@@ -81,6 +81,12 @@ struct rte_mbuf *ipsec_make_room(
 	return copy;
 }
 
+bool ipsec_is_other_peer(uint32_t of, uint32_t peer)
+{
+	return unlikely(of != peer) && of != IPSEC_PEER_UNKNOWN && peer != IPSEC_PEER_UNKNOWN
+		&& (of == IPSEC_PEER_BY_ADDRESS || sa_peer_is_there(of));
+}
+
 void ipsec_by_sa(struct sa *const *sas, struct esp_work *works, uint16_t count, uint64_t now_s,
 	void (*run)(struct sa *, struct esp_work *const *, uint16_t, uint64_t))
 {

@@ -431,6 +431,10 @@ static void bind_policy(struct policy *policy, const struct sa *gone)
 		&policy->request, policy_request(newest->owner, newest->request), __ATOMIC_RELAXED);
 	if (policy->action == POLICY_PROTECT && policy->direction == POLICY_OUTBOUND)
 		sa = sa_find_outbound(newest->owner, newest->request, newest->spi);
+	/* Relaxed: what changes it is of another peer, who has not asked for anything yet. */
+	__atomic_store_n(&policy->has_many_peers,
+		sa && sa->mode == SA_TRANSPORT && sa_has_many_peers(newest->owner, newest->request),
+		__ATOMIC_RELAXED);
 	/* Release: pairs with publish_read(). */
 	__atomic_store_n(&policy->sa, sa == gone ? NULL : sa, __ATOMIC_RELEASE);
 }

@@ -43,6 +43,7 @@ struct policy {
 	struct policy *next; /* of the bucket: acquire, release */
 	struct sa *sa;       /* publish_read(): what to protect with; NULL: none yet */
 	uint64_t request;    /* policy_request() of the newest reference; relaxed */
+	bool has_many_peers; /* sa_has_many_peers() of it; relaxed */
 	/* Written by workers, relaxed or as said. */
 	uint64_t packets;
 	uint8_t acquire; /* enum acquire_state: compare and swap, then release */

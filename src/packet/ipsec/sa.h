@@ -11,6 +11,7 @@
 
 #include "base/secret.h"
 #include "packet/engine/publish.h"
+#include "packet/ipsec/ipsec.h"
 #include "packet/ipsec/replay.h"
 #include "packet/ipsec/sa_control.h"
 #include "packet/ipsec/sa_crypto.h"
@@ -62,11 +63,13 @@ struct sa {
 	uint64_t iv_base;   /* of counter modes: IV of sequence number 0 */
 	struct sa_lifetime lifetime;
 	uint32_t request;
+	uint32_t peer; /* with whom, as in ipsec.h */
 	uint16_t selector_count;
 	struct sa_selector *selectors;
 	struct sa_record *record; /* what is in it outlives the process */
 	/* Written by the control thread, read by workers. */
 	struct sa *next;        /* of the bucket; acquire, release */
+	struct sa *peer_next;   /* of the bucket of its peer; likewise */
 	struct sa_outer *outer; /* publish_read() */
 	bool is_over;           /* hard lifetime; relaxed */
 	uint64_t sequence_max;  /* outbound: the last one that may be sent; relaxed */
@@ -122,6 +125,21 @@ static inline struct sa *sa_look_up(
 	return NULL;
 }
 
+/* ---- sa_peer.c ---- */
+
+/* Worker: the outbound SA of transport mode, the newest one; NULL: there is none. Valid until the
+ * end of the walk. */
+struct sa *sa_find_of_peer(uint32_t peer, uint32_t owner, uint32_t request);
+/* Worker: whether there is one of any request; not for IPSEC_PEER_BY_ADDRESS. */
+bool sa_peer_is_there(uint32_t peer);
+/* Control thread: with whom an SA of these parameters will be; it counts as given. */
+uint32_t sa_peer_of(const struct sa_parameters *parameters);
+/* Before workers see it, and when they are to see it no more. */
+void sa_peer_link(struct sa *sa);
+void sa_peer_unlink(struct sa *sa);
+/* Whether outbound SAs of the request are with more than one. */
+bool sa_has_many_peers(uint32_t owner, uint32_t request);
+
 /* ---- control thread ---- */
 
 /* Room for so many SAs and their keys. */
@@ -172,6 +190,11 @@ int sa_add_with_past(
 int sa_put(const struct sa_parameters *parameters, struct error *error);
 /* Of an SA, for the state that is kept; pointers are borrowed. */
 void sa_describe(const struct sa *sa, struct sa_parameters *out);
+
+/* Beyond all IVs of counter modes that an association which is gone can have used, if its key may
+ * come again (RFC 4106 section 2: never twice with a key). To be kept for the next life. */
+uint64_t sa_iv_edge(void);
+void sa_raise_iv_edge(uint64_t edge);
 
 /* Lifetimes, reservations and news from workers: what a timer has to do. now_ns: monotonic. */
 void sa_tick(uint64_t now_ns);

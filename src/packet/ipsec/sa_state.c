@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define MAGIC     0x42485341 /* BHSA */
-#define FORMAT    3
+#define FORMAT    4
 #define SEALS     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define SIZE_MAX_ (64 << 20) /* what the broker keeps */
 
@@ -26,6 +26,7 @@ struct head {
 	uint32_t magic, format;
 	uint32_t sa_size, policy_size;
 	uint32_t sa_count, policy_count;
+	uint64_t iv_edge;
 	struct standby_kept standby;
 };
 
@@ -108,6 +109,7 @@ static void fill(uint8_t *bytes, struct sa_state *state)
 		.format = FORMAT,
 		.sa_size = sizeof(struct kept_sa),
 		.policy_size = sizeof(struct policy_parameters),
+		.iv_edge = sa_iv_edge(),
 		.standby = standby_keep()};
 	if (head->standby.is_on)
 		return; /* what there is was handed over, or is not handed over to us yet */
@@ -273,6 +275,7 @@ int sa_state_restore(const void *memory, size_t size)
 	if (!is_ours(&head))
 		return -EINVAL;
 	standby_restore(&head.standby);
+	sa_raise_iv_edge(head.iv_edge);
 	hold_records(bytes, head.sa_count);
 	for (uint32_t i = 0; i < head.sa_count; i++)
 		if (!restore_sa(&bytes, &restored))

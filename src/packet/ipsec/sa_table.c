@@ -34,6 +34,7 @@ static struct {
 	uint32_t reserved_count;
 	void (*changed)(void);
 	uint16_t replay_window;
+	uint64_t iv_edge;
 	struct {
 		uint64_t packets, bytes;
 	} past[2]; /* of SAs that are gone, by direction */
@@ -308,12 +309,24 @@ void sa_set_replay_window(uint16_t packets)
 	table.replay_window = packets;
 }
 
+uint64_t sa_iv_edge(void)
+{
+	return table.iv_edge;
+}
+
+void sa_raise_iv_edge(uint64_t edge)
+{
+	table.iv_edge = RTE_MAX(table.iv_edge, edge);
+}
+
 static void apply_past(struct sa *sa, const struct sa_past *past)
 {
 	/* A counter that no other life of this key has used: nanoseconds since the epoch grow
 	 * faster than a counter of packets. With it a key that is used again after a start of the
-	 * daemon, as those of the configuration are, still has new IVs. */
-	sa->iv_base = past ? past->iv_base : clock_wall_ns();
+	 * daemon, as those of the configuration are, still has new IVs. A clock that is set back
+	 * while the daemon lives changes nothing, for the edge; one that is set back between two
+	 * lives of it is ipsec_config_check_clock()'s business, as far as it can be seen. */
+	sa->iv_base = past ? past->iv_base : RTE_MAX(clock_wall_ns(), table.iv_edge);
 	sa->added_ns = past ? past->added_ns : clock_monotonic_ns();
 	sa->sequence_max = past ? past->sequence : sa_first_sequence_max(sa);
 	if (!past)
@@ -378,6 +391,7 @@ static struct sa *create_sa(
 	sa->integrity = parameters->integrity;
 	sa->lifetime = parameters->lifetime;
 	sa->request = parameters->request;
+	sa->peer = sa_peer_of(parameters);
 	sa->window = (struct replay_window){
 		.size = window, .mask = words ? words - 1 : 0, .bits = sa->bits};
 	id_random_bytes(sa->iv_key, sizeof(sa->iv_key));
@@ -475,6 +489,7 @@ int sa_add_with_past(
 	if (reserved)
 		forget_reserved((uint32_t)(reserved - table.reserved));
 	link_sa(sa);
+	sa_peer_link(sa);
 	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, false);
 	sa_note_changed();
@@ -627,9 +642,13 @@ static void remove_sa(struct sa *sa)
 {
 	sa->generation = 0;
 	table.count--;
+	/* Other keys never come again. */
+	if (sa->owner == SA_OWNER_CONFIGURATION)
+		sa_raise_iv_edge(sa->iv_base + sa->sequence_max + 1);
 	table.past[sa->direction].packets += sa->counters.packets;
 	table.past[sa->direction].bytes += sa->counters.bytes;
 	unlink_sa(sa);
+	sa_peer_unlink(sa);
 	if (sa->direction == SA_OUTBOUND)
 		policy_rebind(sa, true);
 	publish_retire(sa, destroy_sa);

@@ -2,6 +2,7 @@
 #include "packet/port/offload.h"
 
 #include "packet/engine/metadata.h"
+#include "wire/tcp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,7 +15,6 @@
 #define EXTENSIONS_MAX 8  /* IPv6 extension headers, likewise */
 #define TCP_SIZE_MIN   20 /* RFC 9293 section 3.1 */
 #define TCP_FLAGS_AT   13
-#define TCP_FIN_PSH    0x09
 #define TCP_CWR        0x80
 
 /* What segmenting one super-frame works with. */
@@ -487,7 +487,7 @@ static void edit_headers(const struct segmenter *segmenter, uint8_t *bytes, uint
 	}
 	write_u32(l4 + 4, read_u32(l4 + 4) + segmenter->offset);
 	if (!is_last)
-		l4[TCP_FLAGS_AT] &= (uint8_t)~TCP_FIN_PSH;
+		l4[TCP_FLAGS_AT] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	if (segmenter->index > 0)
 		l4[TCP_FLAGS_AT] &= (uint8_t)~TCP_CWR; /* RFC 3168 section 6.1.2: told once */
 }

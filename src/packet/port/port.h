@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "packet/engine/publish.h"
 #include "packet/engine/worker.h"
 
 #include <jansson.h>
@@ -140,6 +141,14 @@ struct port_table {
 	struct port *ports[PORTS_MAX];
 };
 extern struct port_table *port_table; /* read with publish_read(&port_table) */
+
+/* NULL: it is not there, nor is any. Worker: valid until the end of the walk. */
+static inline struct port *port_at(uint16_t index)
+{
+	const struct port_table *table = publish_read(&port_table);
+
+	return table && index < table->count ? table->ports[index] : NULL;
+}
 
 /* What one worker polls, published whenever ports come, go, open or fail. */
 struct rx_plan {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "wire/ip_address.h"
 
+#include "wire/ip_protocol.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
 
 static void reads_and_writes_both_versions(void **state)
 {
@@ -50,11 +53,49 @@ static void reads_prefixes_within_bounds(void **state)
 	assert_false(ip_address_parse_prefix(NULL, &address, &length));
 }
 
+static bool is_within(const char *text, const char *network_text)
+{
+	struct ip_address address, network;
+	uint8_t length;
+
+	assert_true(ip_address_parse(text, &address));
+	assert_true(ip_address_parse_prefix(network_text, &network, &length));
+	return ip_address_is_within(&address, &network, length);
+}
+
+static void tells_what_is_within_a_network(void **state)
+{
+	(void)state;
+	assert_true(is_within("192.0.2.200", "192.0.2.80/24"));
+	assert_false(is_within("192.0.3.200", "192.0.2.80/24"));
+	assert_true(is_within("192.0.2.127", "192.0.2.64/26"));
+	assert_false(is_within("192.0.2.128", "192.0.2.64/26"));
+	assert_true(is_within("203.0.113.1", "192.0.2.80/0"));
+	assert_true(is_within("192.0.2.80", "192.0.2.80/32"));
+	assert_false(is_within("192.0.2.81", "192.0.2.80/32"));
+	assert_true(is_within("2001:db8::1:ff", "2001:db8::1:80/121"));
+	assert_false(is_within("2001:db8::1:81", "2001:db8::1:1/121"));
+	assert_false(is_within("2001:db8::1", "2001:db8::2/128"));
+}
+
+static void names_protocols(void **state)
+{
+	(void)state;
+	assert_int_equal(ip_protocol_of("sctp"), IPPROTO_SCTP);
+	assert_int_equal(ip_protocol_of("icmpv6"), IPPROTO_ICMPV6);
+	assert_int_equal(ip_protocol_of("any"), 0);
+	assert_int_equal(ip_protocol_of(NULL), 0);
+	assert_string_equal(ip_protocol_name(IPPROTO_UDP), "udp");
+	assert_string_equal(ip_protocol_name(0), "any");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_and_writes_both_versions),
 		cmocka_unit_test(reads_prefixes_within_bounds),
+		cmocka_unit_test(tells_what_is_within_a_network),
+		cmocka_unit_test(names_protocols),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

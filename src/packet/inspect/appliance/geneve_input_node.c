@@ -11,8 +11,6 @@
 
 #include "packet/engine/pool.h"
 
-#define CONTIGUOUS_SIZE 512 /* of a chain: headers of both frames, as nodes behind expect it */
-
 enum geneve_input_edge {
 	GENEVE_INPUT_EDGE_ORIGIN_TAG,
 	GENEVE_INPUT_EDGE_ANSWER,
@@ -166,28 +164,13 @@ static rte_edge_t sort(struct link_table *table, struct rte_mbuf *packet)
 	return give_back(packet, &message);
 }
 
-/* Of a chain so much is in one piece that no header is cut when the outer ones are off. */
-static struct rte_mbuf *gather(struct rte_mbuf *packet)
-{
-	struct rte_mbuf *copy;
-
-	if (likely(packet->nb_segs == 1 || packet->data_len >= CONTIGUOUS_SIZE))
-		return packet;
-	copy = rte_pktmbuf_copy(packet, packet_pool, 0, UINT32_MAX);
-	if (!copy)
-		return NULL;
-	*packet_metadata(copy) = *packet_metadata(packet);
-	rte_pktmbuf_free(packet);
-	return copy;
-}
-
 static uint16_t geneve_input_process(
 	struct rte_graph *graph, struct rte_node *node, void **objects, uint16_t count_in)
 {
 	struct link_table *table = publish_read(&link_table);
 
 	for (uint16_t i = 0; i < count_in; i++) {
-		struct rte_mbuf *packet = gather(objects[i]);
+		struct rte_mbuf *packet = pool_gather(objects[i]);
 		rte_edge_t edge;
 
 		if (unlikely(!packet)) {

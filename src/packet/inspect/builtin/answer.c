@@ -4,6 +4,7 @@
 #include "packet/engine/pool.h"
 #include "packet/engine/publish.h"
 #include "packet/inspect/inspect.h"
+#include "packet/ipsec/ipsec.h"
 #include "wire/checksum.h"
 #include "wire/network.h"
 
@@ -96,6 +97,7 @@ static bool turn_around(struct packet_metadata *own)
 		return true;
 	case ORIGIN_TARGET:
 		own->origin.kind = own->service.is_secure ? ORIGIN_DECRYPTED : ORIGIN_PHYSICAL;
+		own->service.peer = IPSEC_PEER_UNKNOWN;
 		own->flags |= PACKET_IS_FOR_VIPA;
 		return true;
 	default:

@@ -7,15 +7,7 @@
 #pragma once
 
 #include "packet/inspect/builtin/flow_table.h"
-
-enum tcp_flag {
-	TCP_FIN = 0x01,
-	TCP_SYN = 0x02,
-	TCP_RST = 0x04,
-	TCP_PSH = 0x08,
-	TCP_ACK = 0x10,
-	TCP_URG = 0x20,
-};
+#include "wire/tcp.h"
 
 enum tcp_outcome {
 	TCP_TRACKED,   /* goes on to the stream */

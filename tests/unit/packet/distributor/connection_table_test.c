@@ -16,6 +16,11 @@
 #define FIN      0x01
 #define RST      0x04
 
+#define SCTP_DATA        0
+#define SCTP_ABORT       6
+#define SCTP_SHUTDOWN    7
+#define SCTP_COOKIE_ECHO 10
+
 static struct connection_table *table;
 
 static int open_table(void **state)
@@ -59,9 +64,19 @@ static struct connection *find(uint16_t vipa, uint32_t number)
 	return connection_find(table, &key);
 }
 
+/* A packet of the client, as distribute follows it. */
+static void take(struct connection *connection, uint8_t flags, uint32_t now)
+{
+	enum connection_state next = connection_next_state(connection, flags, true);
+
+	connection->packets++;
+	connection_touch(table, connection, next, now);
+}
+
 static void establish(struct connection *connection, uint32_t now)
 {
-	connection_touch(table, connection, connection_next_state(connection, ACK, true), now);
+	take(connection, SYN, now);
+	take(connection, ACK, now);
 }
 
 static void finds_what_was_added_and_nothing_else(void **state)
@@ -119,6 +134,61 @@ static void a_flood_leaves_another_address_its_reserve(void **state)
 	assert_int_equal(table->count, CAPACITY);
 }
 
+/* Whatever they begin with, where that may be something else than a SYN: one packet of an address
+ * that may be anybody's, and what the target says to it. */
+static void single_packets_of_a_flood_give_way(void **state)
+{
+	static const struct {
+		uint8_t protocol, flags, answer;
+	} floods[] = {{IPPROTO_TCP, ACK, RST}, {IPPROTO_TCP, SYN | FIN, SYN | ACK},
+		{IPPROTO_TCP, SYN | RST, RST}, {IPPROTO_TCP, FIN | ACK, RST | ACK},
+		{IPPROTO_UDP, 0, 0}, {IPPROTO_SCTP, SCTP_DATA, SCTP_ABORT},
+		{IPPROTO_SCTP, SCTP_COOKIE_ECHO, SCTP_ABORT},
+		{IPPROTO_SCTP, SCTP_SHUTDOWN, SCTP_ABORT}};
+	uint32_t kind, number = 10000;
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		establish(add(0, i, 1), 1);
+	for (kind = 0; kind < sizeof(floods) / sizeof(floods[0]); kind++)
+		for (uint32_t end = number + 2 * CAPACITY; number < end; number++) {
+			struct connection_key key = key_of(0, number, floods[kind].protocol);
+			struct connection *connection =
+				connection_add(table, &key, CONNECTION_EMBRYONIC, 3, 0, 2);
+
+			assert_non_null(connection);
+			take(connection, floods[kind].flags, 2);
+			connection_touch(table, connection,
+				connection_next_state(connection, floods[kind].answer, false), 2);
+			assert_int_equal(connection->state, CONNECTION_EMBRYONIC);
+		}
+	for (uint32_t i = 0; i < 100; i++)
+		assert_non_null(find(0, i));
+	/* What is left of them is gone as soon as what was only begun. */
+	assert_int_equal(connection_expire(table, 102, CAPACITY), CAPACITY * 3 / 4 - 100);
+}
+
+/* A client that goes on, found in the middle of its connection. */
+static void who_goes_on_is_believed(void **state)
+{
+	struct connection_key key = key_of(0, 2, IPPROTO_UDP);
+	struct connection *connection = add(0, 1, 0);
+
+	(void)state;
+	take(connection, ACK, 0);
+	take(connection, ACK, 0);
+	assert_int_equal(connection->state, CONNECTION_ESTABLISHED);
+	connection = connection_add(table, &key, CONNECTION_EMBRYONIC, 3, 0, 0);
+	take(connection, 0, 0);
+	take(connection, 0, 0);
+	assert_int_equal(connection->state, CONNECTION_DATAGRAM);
+	key = key_of(0, 3, IPPROTO_SCTP);
+	connection = connection_add(table, &key, CONNECTION_EMBRYONIC, 3, 0, 0);
+	take(connection, SCTP_DATA, 0);
+	take(connection, SCTP_DATA, 0);
+	assert_int_equal(connection->state, CONNECTION_ESTABLISHED);
+}
+
 static void refuses_when_all_are_established(void **state)
 {
 	uint32_t number = 0;
@@ -163,10 +233,11 @@ static void follows_tcp(void **state)
 	struct connection *connection = add(0, 1, 0);
 
 	(void)state;
+	take(connection, SYN, 0);
 	assert_int_equal(connection_next_state(connection, SYN, true), CONNECTION_EMBRYONIC);
 	assert_int_equal(connection_next_state(connection, SYN | ACK, false), CONNECTION_EMBRYONIC);
 	assert_int_equal(connection_next_state(connection, ACK, false), CONNECTION_EMBRYONIC);
-	establish(connection, 0);
+	take(connection, ACK, 0);
 	assert_int_equal(connection->state, CONNECTION_ESTABLISHED);
 	connection->flags |= CONNECTION_IS_SECURE; /* both ends are seen */
 	assert_int_equal(
@@ -225,6 +296,8 @@ int main(void)
 		TEST(finds_what_was_added_and_nothing_else),
 		TEST(a_flood_evicts_no_established_connection),
 		TEST(a_flood_leaves_another_address_its_reserve),
+		TEST(single_packets_of_a_flood_give_way),
+		TEST(who_goes_on_is_believed),
 		TEST(refuses_when_all_are_established),
 		TEST(ages_by_state),
 		TEST(expires_no_more_than_it_may),

@@ -500,6 +500,9 @@ static void heartbeats_are_answered_and_believed_once(void **state)
 		HEARTBEAT_FINE);
 	assert_int_equal(answer.kind, HEARTBEAT_ANSWER);
 	assert_int_equal(answer.sequence, 1);
+	/* D13: ESP to the VIPA of IPv6 takes more, whatever is inside. */
+	assert_int_equal(answer.mtu_bytes,
+		distribute_port_mtu(vipa_table->physical_port) - DISTRIBUTE_ESP_OVERHEAD_IPV6);
 	assert_int_equal(distributor_workers[0]->targets[0].heartbeats, 0);
 	make_report(&frame, 2, answer.challenge);
 	lab_send("xcf0", frame.bytes, frame.size);

@@ -38,11 +38,12 @@
 	"  'vlan': 10, 'mac': '52:54:00:00:10:01', 'mac-limit': 256}}}},"                          \
 	" 'distributor': {'link': 'xcf0', 'local': '" DISTRIBUTOR "',"                             \
 	"  'vipas': {'web': {'address': '" VIPA "/24', 'vlan': 10, 'mac': '02:00:00:00:00:80',"    \
-	"    'security': '%s', 'services': {'tcp': {'port': 80, 'targets': ['t1']},"               \
+	"    'security': '%s', 'services': {'tcp': {'protocol': 'tcp', 'port': 80, 'targets': "    \
+	"['t1']},"                                                                                 \
 	"    'udp': {'protocol': 'udp', 'port': 53, 'targets': ['t1']},"                           \
-	"    'local': {'port': 81, 'targets': ['web']}}},"                                         \
+	"    'local': {'protocol': 'tcp', 'port': 81, 'targets': ['web']}}},"                      \
 	"   'web6': {'address': '" VIPA6 "/64', 'vlan': 10, 'mac': '02:00:00:00:00:86',"           \
-	"    'services': {'tcp': {'port': 80, 'targets': ['t1']}}}},"                              \
+	"    'services': {'tcp': {'protocol': 'tcp', 'port': 80, 'targets': ['t1']}}}},"           \
 	"  'targets': {'t1': {'address': '" TARGET "', 'mac': '02:00:00:00:00:11', 'weight': 100," \
 	"    'health': '%s'}, 'web': {'partition': 'web.eth0', 'weight': 100}}}}"
 

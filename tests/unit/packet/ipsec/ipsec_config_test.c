@@ -13,16 +13,20 @@
 
 #include "ipsec_bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#define SAS_MAX 64
 
 static struct error error;
 
 static int open_group(void **state)
 {
 	(void)state;
-	return ipsec_bench_start("ipsec_config_test", 64);
+	return ipsec_bench_start("ipsec_config_test", SAS_MAX);
 }
 
 static int flush(void **state)
@@ -208,6 +212,55 @@ static void goes_on_with_a_key_that_stays(void **state)
 	json_decref(document);
 }
 
+/* D16: the clock was right when the file was written, or is now. */
+static void refuses_keys_of_the_future(void **state)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+	FILE *file = tmpfile();
+
+	(void)state;
+	assert_non_null(file);
+	assert_int_equal(futimens(fileno(file), times), 0);
+	assert_int_equal(ipsec_config_check_clock(fileno(file), &error), 0);
+	clock_gettime(CLOCK_REALTIME, &times[1]);
+	times[1].tv_sec += 3600;
+	assert_int_equal(futimens(fileno(file), times), 0);
+	assert_int_equal(ipsec_config_check_clock(fileno(file), &error), -ESTALE);
+	assert_int_equal(ipsec_config_check_clock(-1, &error), -EBADF);
+	fclose(file);
+}
+
+/* D16: as if the clock had been an hour ahead when the SA was made, and was set back since. */
+static void begins_no_iv_again_when_the_clock_was_set_back(void **state)
+{
+	json_t *document;
+	struct ipsec_config *config = read_config(&document);
+	struct sa_past past = {.iv_base = clock_wall_ns() + 3600 * CLOCK_NS_PER_S};
+	struct sa_parameters *out = &config->sas[1].parameters;
+	struct sa_state *kept;
+	uint64_t beyond;
+	int fd;
+
+	(void)state;
+	ipsec_config_read_keys(config, KEYS, strlen(KEYS), &error);
+	assert_int_equal(sa_add_with_past(out, &past, &error), 0);
+	sa_find(&out->name)->sequence_max = 5000;
+	beyond = past.iv_base + 5000;
+	assert_int_equal(sa_delete(&out->name, &error), 0);
+	/* Another life of the role knows it, too. */
+	assert_int_equal(sa_state_write(&fd, &kept, &error), 0);
+	sa_state_destroy(kept);
+	sa_table_close();
+	assert_int_equal(sa_table_open(SAS_MAX, &error), 0);
+	assert_int_equal(sa_state_restore_from(fd, &error), 0);
+	close(fd);
+	assert_int_equal(sa_add(out, &error), 0);
+	assert_true(sa_find(&out->name)->iv_base > beyond);
+	sa_delete(&out->name, &error);
+	ipsec_config_destroy(config);
+	json_decref(document);
+}
+
 /* ---- the next life ---- */
 
 static struct sa *add(enum sa_direction direction, bool has_esn, uint32_t spi)
@@ -331,6 +384,8 @@ int main(void)
 		cmocka_unit_test_teardown(refuses_key_files_and_never_quotes_them, flush),
 		cmocka_unit_test_teardown(tells_associations_that_stay, flush),
 		cmocka_unit_test_teardown(goes_on_with_a_key_that_stays, flush),
+		cmocka_unit_test_teardown(refuses_keys_of_the_future, flush),
+		cmocka_unit_test_teardown(begins_no_iv_again_when_the_clock_was_set_back, flush),
 		cmocka_unit_test_teardown(comes_back_from_what_was_kept, flush),
 		cmocka_unit_test_teardown(takes_no_state_that_is_not_its_own, flush),
 	};

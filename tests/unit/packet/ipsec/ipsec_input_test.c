@@ -43,7 +43,8 @@ static void opens_tunnels_of_both_versions(void **state)
 		metadata = packet_metadata(lab.got[LAB_ORIGIN_TAG][0]);
 		assert_int_equal(metadata->origin.kind, ORIGIN_DECRYPTED);
 		assert_true(metadata->flags & PACKET_IS_FOR_VIPA);
-		assert_int_equal(metadata->service.sa, sa->index);
+		assert_int_equal(metadata->service.peer, sa->peer);
+		assert_int_equal(metadata->service.is_outer_ipv6, outer == 6);
 		assert_int_equal(metadata->vlan, 10);
 		forget(NULL);
 	}

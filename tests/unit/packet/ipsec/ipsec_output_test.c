@@ -110,6 +110,73 @@ static void protects_in_transport_mode(void **state)
 	}
 }
 
+/* ---- peers behind one address ---- */
+
+static struct sa *add_peer(uint32_t spi, uint16_t port)
+{
+	struct reference reference = suite_reference(&suites[0], spi, false);
+	struct sa_parameters parameters = tunnel_parameters(&reference, SA_OUTBOUND, 4);
+
+	parameters.name.spi = spi;
+	parameters.mode = SA_TRANSPORT;
+	parameters.has_encapsulation = true;
+	parameters.source_port = 4500;
+	parameters.destination_port = port;
+	return add_sa(&parameters);
+}
+
+/* By which port and SPI a packet to that peer left; SPI 0: it was dropped for not being his. */
+static void send_to_peer(uint32_t peer, uint16_t port, uint32_t spi)
+{
+	struct rte_mbuf *packet = to_packet(make_inner(4, VIPA, CLIENT, 60, 0, false));
+	const uint8_t *bytes;
+	uint32_t size;
+
+	packet_metadata(packet)->service.peer = peer;
+	packet_metadata(packet)->service.is_secure = true;
+	lab_offer(packet);
+	lab_walk(LAB_OUTPUT);
+	if (spi == 0) {
+		assert_int_equal(lab_dropped(), DROP_ipsec_peer);
+	} else {
+		assert_int_equal(lab.got_count[LAB_VIPA_OUTPUT], 1);
+		bytes = packet_bytes(LAB_VIPA_OUTPUT, 0, &size);
+		assert_int_equal(network_load16(bytes + 14 + 20 + 2), port);
+		assert_int_equal(network_load32(bytes + 14 + 20 + 8), spi);
+	}
+	lab_forget();
+}
+
+/* D5; RFC 3948 section 5.2: what is for one never leaves by another one's keys. */
+static void keeps_peers_behind_one_address_apart(void **state)
+{
+	struct sa_name name = {.spi = 3000, .destination = ipv4(CLIENT)};
+	uint32_t first, second;
+
+	(void)state;
+	add_policy(POLICY_OUTBOUND, POLICY_PROTECT, SA_TRANSPORT, 4);
+	first = add_peer(3000, 40001)->peer;
+	send_to_peer(IPSEC_PEER_UNKNOWN, 40001, 3000); /* there is but one */
+	second = add_peer(3001, 40002)->peer;
+	assert_int_not_equal(first, second);
+	send_to_peer(first, 40001, 3000);
+	send_to_peer(second, 40002, 3001);
+	send_to_peer(IPSEC_PEER_UNKNOWN, 0, 0);
+	send_to_peer(IPSEC_PEER_BY_ADDRESS, 0, 0);
+	/* New keys. */
+	assert_int_equal(add_peer(3002, 40001)->peer, first);
+	assert_int_equal(sa_delete(&name, &error), 0);
+	send_to_peer(first, 40001, 3002);
+	send_to_peer(second, 40002, 3001);
+	/* He is gone; the other one does not get what was his. */
+	name.spi = 3001;
+	assert_true(ipsec_is_other_peer(second, first));
+	assert_int_equal(sa_delete(&name, &error), 0);
+	assert_false(ipsec_is_other_peer(second, first));
+	send_to_peer(second, 0, 0);
+	send_to_peer(first, 40001, 3002);
+}
+
 static void treats_packets_as_policy_says(void **state)
 {
 	struct bytes_of inner = *make_inner(4, VIPA, CLIENT, 60, 0, false);
@@ -413,6 +480,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(protects_in_tunnels_of_both_versions, forget),
 		cmocka_unit_test_teardown(protects_in_transport_mode, forget),
+		cmocka_unit_test_teardown(keeps_peers_behind_one_address_apart, forget),
 		cmocka_unit_test_teardown(treats_packets_as_policy_says, forget),
 		cmocka_unit_test_teardown(
 			keeps_answers_of_secure_connections_out_of_the_clear, forget),

@@ -87,6 +87,43 @@ static void finds_inbound_associations_by_spi_and_destination(void **state)
 	assert_int_equal(sa_delete(&parameters.name, &error), -ENOENT);
 }
 
+static uint32_t peer_at(uint32_t spi, enum sa_direction direction, uint16_t port)
+{
+	struct sa_parameters parameters = parameters_of(spi, direction);
+	bool is_in = direction == SA_INBOUND;
+
+	parameters.mode = SA_TRANSPORT;
+	parameters.has_encapsulation = true;
+	parameters.source_port = is_in ? port : 4500;
+	parameters.destination_port = is_in ? 4500 : port;
+	add(&parameters);
+	return sa_find(&parameters.name)->peer;
+}
+
+/* Who is behind one address is told by the port of his ESP, and stays who he is when it moves. */
+static void knows_peers_by_their_ends(void **state)
+{
+	uint32_t first = peer_at(1000, SA_INBOUND, 40001),
+		 second = peer_at(1001, SA_INBOUND, 40002);
+	struct sa_name name = {.spi = 2000, .destination = ipv4(CLIENT)};
+	struct sa_move move = {.source = ipv4(VIPA),
+		.destination = ipv4(CLIENT),
+		.has_encapsulation = true,
+		.source_port = 4500,
+		.destination_port = 40003};
+	struct sa_parameters bare = parameters_of(1004, SA_INBOUND);
+
+	(void)state;
+	assert_int_not_equal(first, second);
+	assert_int_equal(peer_at(2000, SA_OUTBOUND, 40001), first);
+	assert_int_equal(peer_at(2001, SA_OUTBOUND, 40002), second);
+	assert_int_equal(sa_move(&name, &move, &error), 0);
+	assert_int_equal(sa_find(&name)->peer, first);
+	assert_int_equal(peer_at(1003, SA_INBOUND, 40003), first);
+	add(&bare);
+	assert_int_equal(sa_find(&bare.name)->peer, IPSEC_PEER_BY_ADDRESS);
+}
+
 static void holds_thousands(void **state)
 {
 	(void)state;
@@ -573,6 +610,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(finds_inbound_associations_by_spi_and_destination, flush),
+		cmocka_unit_test_teardown(knows_peers_by_their_ends, flush),
 		cmocka_unit_test_teardown(holds_thousands, flush),
 		cmocka_unit_test_teardown(refuses_parameters_that_make_no_sense, flush),
 		cmocka_unit_test_teardown(reserves_spis_for_their_owner, flush),

@@ -38,7 +38,7 @@ def charon(namespace, folder, index):
     made = Charon(namespace, folder / names[index], CONNECTION.format(
         local=OUTER[index], remote_addrs=f"remote_addrs = {OUTER[1 - index]}", local_id=names[index],
         remote_id=names[1 - index], local_ts=f"{INNER[index]}/32", remote_ts=f"{INNER[1 - index]}/32",
-        proposals="aes128gcm16"))
+        proposals="aes128gcm16", connection="", child=""))
     return made.start()
 
 

@@ -62,6 +62,10 @@ def start(lab, rules=PASSWD, change=None, **options):
     return suricata.wait_running(lab.daemon)
 
 
+# Where the test is about loss, not about a machine that is too busy for the deadline of the others.
+PATIENT = {"deadline": "1s"}
+
+
 def details(lab):
     return suricata.row(lab.daemon)["details"]
 
@@ -276,7 +280,7 @@ def test_connection_goes_on_over_its_restart(lab):
 def test_rules_are_reloaded_under_traffic_without_loss(lab):
     """I7 I5: inspect reload and config apply: the same process, new rules, not a ping lost."""
     nginx(lab, "web", {"index.html": PAGE, "forbidden.html": PAGE})
-    start(lab)
+    start(lab, **PATIENT)
     old = pid_of(lab)
     assert curl(lab.outside, url("forbidden.html")) == (0, PAGE)
     pings = PingFlood(lab.outside, ADDRESS, 800)
@@ -377,7 +381,8 @@ def test_two_workers_have_a_device_each(make_lab):
     for client in clients:
         lab.outside.run("ip", "address", "add", f"{client}/24", "dev", "eth0")
     more = lab.write("stats.yaml", "%YAML 1.1\n---\nstats: {enabled: yes, interval: 1}\n")
-    start(lab, change=lambda config: config.update(packet={"workers": 2}), suricata={"include": [str(more)]})
+    start(lab, change=lambda config: config.update(packet={"workers": 2}), suricata={"include": [str(more)]},
+          **PATIENT)
     fetch_and_attack(lab, clients)
     wait_until(lambda: len(alerts(lab, 1000001)) == 16, what="all alerts")
     # Each fetch is some ten packets; a worker without any has had a fence or two.

@@ -132,7 +132,8 @@ def test_what_came_by_ipsec_is_answered_in_gre(lab, target, forward, outer, vipa
     assert {frame[GRE].payload[inner].src for frame in answers} == {vipa}
     assert drain(outside, is_from(vipa)) == []
     packets = status(lab.daemon)["packets"]
-    assert packets["secure"] > 50 and packets["to_distributor"] >= len(answers)
+    # SYN, acknowledgement, request and end at least; how often the client acknowledges is its own affair.
+    assert packets["secure"] > 3 and packets["to_distributor"] >= len(answers)
     assert packets["plain"] == packets["direct"] == 0
 
 

@@ -181,13 +181,9 @@ static void process_is_gone(struct agent_process *process)
 /* As the role does on a host (channel/agent.c). */
 static bool is_from_owner(const struct agent_process *process, struct msghdr *header)
 {
-	const struct cmsghdr *control = CMSG_FIRSTHDR(header);
-	struct ucred credentials;
+	pid_t sender = descriptors_sender(header);
 
-	if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_CREDENTIALS)
-		return false;
-	memcpy(&credentials, CMSG_DATA(control), sizeof(credentials));
-	return credentials.pid == process->credentials.pid;
+	return sender != 0 && sender == process->credentials.pid;
 }
 
 /* 1: a request is on its way, 0: none, -ECONNRESET: it is gone, -EPROTO: it is to be turned out. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Descriptors beside a message on a Unix socket (unix(7), SCM_RIGHTS). Any thread. */
+/* What is beside a message on a Unix socket: descriptors, and who sent it (unix(7), SCM_RIGHTS and
+ * SCM_CREDENTIALS). Any thread. */
 #pragma once
 
 #include <stddef.h>
@@ -55,4 +56,17 @@ static inline size_t descriptors_take(struct msghdr *message, int *out, size_t m
 		}
 	}
 	return taken;
+}
+
+/* The process that sent a message which has nothing beside it but credentials (SO_PASSCRED); 0: not
+ * said. */
+static inline pid_t descriptors_sender(struct msghdr *message)
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	struct ucred credentials;
+
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS)
+		return 0;
+	memcpy(&credentials, CMSG_DATA(header), sizeof(credentials));
+	return credentials.pid;
 }

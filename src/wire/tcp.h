@@ -9,4 +9,5 @@ enum tcp_flag {
 	TCP_PSH = 0x08,
 	TCP_ACK = 0x10,
 	TCP_URG = 0x20,
+	TCP_CWR = 0x80, /* RFC 3168 section 6.1 */
 };

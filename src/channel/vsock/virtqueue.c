@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "channel/vsock/virtqueue.h"
 
+#include "base/shared_memory.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 /* virtio 1.2, 2.7.5, 2.7.6 */
 #define DESCRIPTOR_NEXT        1
@@ -50,17 +49,6 @@ uint8_t *guest_memory_at_user(const struct guest_memory *memory, uint64_t addres
 	return NULL;
 }
 
-/* The seals come first: only memory of the kernel's own has any, so that what follows cannot wait
- * for somebody's file system. */
-static bool is_lasting(int fd)
-{
-	int seals = fcntl(fd, F_GET_SEALS);
-	struct statfs system;
-
-	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstatfs(fd, &system) == 0
-		&& system.f_type == TMPFS_MAGIC;
-}
-
 static int check_region(const struct guest_region *region, int fd)
 {
 	uint64_t end;
@@ -70,7 +58,7 @@ static int check_region(const struct guest_region *region, int fd)
 		|| region->guest_address + region->size < region->guest_address
 		|| region->user_address + region->size < region->user_address)
 		return -EINVAL;
-	if (!is_lasting(fd))
+	if (shared_memory_check(fd) < 0)
 		return -EACCES;
 	if (fstat(fd, &info) < 0)
 		return -errno;

@@ -48,9 +48,7 @@ static rte_edge_t refuse(struct rte_mbuf *packet)
 /* The host has the station's address among its own, and its interface another hardware address. */
 static rte_edge_t give_to_sockets(const struct target_table *table, struct rte_mbuf *packet)
 {
-	const struct port_table *ports = publish_read(&port_table);
-	const struct port *host =
-		table->socket_port < ports->count ? ports->ports[table->socket_port] : NULL;
+	const struct port *host = port_at(table->socket_port);
 
 	if (!host)
 		return refuse(packet);

@@ -6,8 +6,7 @@
 
 const char *egress_port_name(uint16_t index)
 {
-	const struct port_table *table = publish_read(&port_table);
-	const struct port *port = index < table->count ? table->ports[index] : NULL;
+	const struct port *port = port_at(index);
 
 	return port ? port->config.name : "a port that is gone";
 }

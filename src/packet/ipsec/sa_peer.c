@@ -72,6 +72,9 @@ bool sa_has_many_peers(uint32_t owner, uint32_t request)
 {
 	const struct sa *first = NULL;
 
+	/* No NAT so far: spare every policy's binding the walk. */
+	if (last_peer == 0)
+		return false;
 	for (const struct sa *sa = sa_next(0); sa; sa = sa_next(sa->index + 1)) {
 		if (sa->direction != SA_OUTBOUND || sa->mode != SA_TRANSPORT || sa->owner != owner
 			|| sa->request != request)

@@ -93,8 +93,7 @@ static inline const struct link_key *link_find_key(const struct link_end *end, u
 /* Worker. The port of an end; NULL: it is gone or down. */
 static inline struct port *link_port(const struct link_end *end)
 {
-	const struct port_table *table = publish_read(&port_table);
-	struct port *port = end->port < table->count ? table->ports[end->port] : NULL;
+	struct port *port = port_at(end->port);
 
 	/* Acquire: its MAC and MTU were written before; pairs with the control thread's is_up. */
 	return port && __atomic_load_n(&port->is_up, __ATOMIC_ACQUIRE) ? port : NULL;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "packet/port/memif_memory.h"
 
+#include "base/shared_memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 static int map(struct memif_memory *memory, uint64_t size, int fd, struct error *error)
@@ -21,17 +21,14 @@ static int map(struct memif_memory *memory, uint64_t size, int fd, struct error 
 	return 0;
 }
 
-/* The seals come first: only memory of the kernel's own has any, so that what follows cannot wait
- * for somebody's file system. */
 static int check_file(int fd, uint64_t size, struct error *error)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
-	struct statfs system;
+	int code = shared_memory_check(fd);
 	struct stat status;
 
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+	if (code == -EACCES)
 		return error_set(error, -EINVAL, "region not sealed with F_SEAL_SHRINK");
-	if (fstatfs(fd, &system) < 0 || system.f_type != TMPFS_MAGIC)
+	if (code < 0)
 		return error_set(error, -EINVAL, "region on huge pages; switch zero-copy off");
 	if (fstat(fd, &status) < 0 || status.st_size < 0 || (uint64_t)status.st_size < size)
 		return error_set(error, -EINVAL, "region larger than its file");

@@ -15,7 +15,6 @@
 #define EXTENSIONS_MAX 8  /* IPv6 extension headers, likewise */
 #define TCP_SIZE_MIN   20 /* RFC 9293 section 3.1 */
 #define TCP_FLAGS_AT   13
-#define TCP_CWR        0x80
 
 /* What segmenting one super-frame works with. */
 struct segmenter {

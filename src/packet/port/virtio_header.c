@@ -2,6 +2,7 @@
 #include "packet/port/virtio_header.h"
 
 #include "packet/port/offload.h"
+#include "wire/tcp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,7 +11,6 @@
 #include <rte_udp.h>
 
 #define TCP_FLAGS_AT 13
-#define TCP_CWR      0x80
 
 /* linux/virtio_net.h of Debian 12 does not have it yet. */
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4

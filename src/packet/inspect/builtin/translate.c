@@ -20,7 +20,6 @@
 #define TCP_CHECKSUM_AT  16
 #define TCP_FLAGS_AT     13
 #define TCP_URGENT_AT    18
-#define TCP_CWR          0x80
 #define IPV4_HEADER_SIZE 20
 #define IPV6_HEADER_SIZE 40
 #define IP_SIZE_MAX      65535

@@ -132,6 +132,7 @@ class Relay(Distributor):
         self.client, self.kind = client, kind
         self.client_mac = bytes.fromhex(client_mac.replace(":", ""))
         self.is_ended = False
+        self.forwarded = 0  # packets of the client, without what it says to all
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def start(self):
@@ -157,6 +158,7 @@ class Relay(Distributor):
         gre = struct.pack("!HHI", 0x2000, int.from_bytes(frame[12:14], "big"), self.key(self.kind))
         ethernet = bytes.fromhex((self.target_mac + self.MAC).replace(":", ""))
         self.wire.send(ethernet + self.outer_bytes(len(gre) + len(packet)) + gre + packet)
+        self.forwarded += not frame[0] & 1
 
     def outer_bytes(self, size):
         """The ethertype and the outer IP header."""

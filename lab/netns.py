@@ -85,8 +85,8 @@ class Namespace:
 
     def address(self, interface, address, mac=None):
         """Gives the interface an address and takes it up."""
-        self.ip(f"link set {interface} address {mac}" if mac else "", f"address add {address} dev {interface}",
-                f"link set {interface} up")
+        own = [f"link set {interface} address {mac}"] if mac else []
+        self.ip(*own, f"address add {address} dev {interface}", f"link set {interface} up")
 
     def inside(self, function):
         """Runs function in a thread that is in this namespace; a socket it makes stays there."""

@@ -4,8 +4,8 @@
     /usr/bin/python3 lab/udp_nat.py LISTEN SERVER
 
 For each client and port it takes a port for outside, as a NAT does, and gives what goes there a traffic class of its
-own, as any router may. SIGHUP lets it forget them: what comes then comes
-from other ports. Prints one line when it is ready.
+own, as any router may. SIGHUP lets it forget them: what comes then comes from other ports. Prints one line when it is
+ready.
 """
 
 import selectors

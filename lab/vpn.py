@@ -43,6 +43,11 @@ secrets {{ ike {{ secret = "a secret between the two" }} }}
 """
 
 
+def connections(**terms):
+    """CONNECTION with its terms; those that are left out are empty."""
+    return CONNECTION.format(**{"remote_addrs": "", "connection": "", "child": "", **terms})
+
+
 class Vpn:
     """prepare() before the daemon has its configuration (sections of lab.config), begin() when it runs."""
 
@@ -126,16 +131,16 @@ class Vpn:
                                     local_ts=self.outer, remote_ts=self.inner,
                                     proposals=proposals, has_certificates=has_certificates)
         self.client = self._charon(self.home, "client", local=own, remote_addrs=f"remote_addrs = {other}",
-                                   connection="", child="", local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
+                                   local_id="client", remote_id="vipa", local_ts=self.inner, remote_ts=self.outer,
                                    proposals=proposals, has_certificates=has_certificates)
         self.client.initiate("net")
 
     def _charon(self, namespace, name, plugin=False, has_certificates=False, options="", **arguments):
-        connections, own = CONNECTION.format(**arguments), arguments["local_id"]
+        conf, own = connections(**arguments), arguments["local_id"]
         if has_certificates:
-            connections = with_certificates(connections, own)
-        made = Charon(namespace, self.folder / f"{name}{len(self.charons)}", connections, plugin=plugin, kmp_socket=self.socket,
-                      secret=self.secret, options=options)
+            conf = with_certificates(conf, own)
+        made = Charon(namespace, self.folder / f"{name}{len(self.charons)}", conf, plugin=plugin,
+                      kmp_socket=self.socket, secret=self.secret, options=options)
         if has_certificates:
             made.install(self.certificates, own)
         self.charons.append(made)

@@ -12,7 +12,7 @@ import tempfile
 
 from lab.netns import Namespace, veth, wait_until
 from lab.strongswan import Charon, missing
-from lab.vpn import CONNECTION
+from lab.vpn import connections
 from tests.bench.secgw import cpu_seconds
 from tests.bench.unavailable import Unavailable
 
@@ -35,10 +35,10 @@ def namespaces():
 def charon(namespace, folder, index):
     """That of the client (0), or of the gateway (1)."""
     names = ("client", "gateway")
-    made = Charon(namespace, folder / names[index], CONNECTION.format(
+    made = Charon(namespace, folder / names[index], connections(
         local=OUTER[index], remote_addrs=f"remote_addrs = {OUTER[1 - index]}", local_id=names[index],
         remote_id=names[1 - index], local_ts=f"{INNER[index]}/32", remote_ts=f"{INNER[1 - index]}/32",
-        proposals="aes128gcm16", connection="", child=""))
+        proposals="aes128gcm16"))
     return made.start()
 
 

@@ -46,6 +46,8 @@ INVALID = {"tcp_syn_fin"}
 PAGE = b"a page of web\n" * 300
 ADDRESS = "192.0.2.10"
 ATTACK = f"http://{ADDRESS}/../../etc/passwd"
+# Where the test is about loss, not about a machine that is too busy for the deadline of the others.
+PATIENT = {"deadline": "1s"}
 
 
 def url(path):
@@ -60,10 +62,6 @@ def start(lab, rules=PASSWD, change=None, **options):
     lab.daemon = Daemon(lab.hv1, lab.folder, lab.config).start(wait=False)
     wait_until(lab.daemon.is_ready, suricata.START_TIMEOUT, what="daemon and Suricata")
     return suricata.wait_running(lab.daemon)
-
-
-# Where the test is about loss, not about a machine that is too busy for the deadline of the others.
-PATIENT = {"deadline": "1s"}
 
 
 def details(lab):

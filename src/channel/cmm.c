@@ -130,7 +130,8 @@ void cmm_row_close(struct state_row *row, enum attach_reason reason, const struc
 
 	if (cmm_row_is_up(row)) {
 		if (row->far)
-			cmm_far_close(row, reason, cmm_has_rest(row, reason));
+			cmm_far_close(row, reason,
+				row->direction == ATTACH_RECEIVE || cmm_has_rest(row, reason));
 		else
 			cmm_route_close(row, reason, cmm_has_rest(row, reason));
 		cmm_tell_down_event(row, reason, except);

@@ -23,7 +23,7 @@
 
 /* Messages and acknowledgements that are dropped: name, word, sentence. */
 #define LINK_DROPS(X)                                                                              \
-	X(STALE, "stale", "for a channel that is not there")                                       \
+	X(STALE, "stale", "for a channel that is not there: never was, or has just ended")         \
 	X(FORGED, "forged", "ids or key are not those of its channel")                             \
 	X(REPLAYED, "replayed", "delivered before")                                                \
 	X(GAP, "gap", "ahead of the one that was due")                                             \
@@ -136,7 +136,8 @@ void link_send(struct link *link, const struct cmm_frame *frame);
 
 /* The link has a stream. */
 int link_add_end(struct link *link, struct link_end *end);
-/* with_rest: what the sender has published goes before, as far as the peer takes it at once. */
+/* with_rest: what the sender has published goes before, as far as the peer takes it at once; what
+ * the receiver has delivered is acknowledged. */
 void link_remove_end(struct link_end *end, bool with_rest);
 /* The sender goes on from what the peer has. -EPROTO: that cannot be. */
 int link_resume_end(struct link_end *end, uint64_t sequence, uint64_t limit);

@@ -354,14 +354,23 @@ static bool end_arm(struct lane_member *member)
 	return may_sleep;
 }
 
+/* Before the peer hears that the channel has ended: its sender asks whether all was taken. */
+static void receiver_move_rest(struct link_end *end)
+{
+	if (receiver_can_tell(end) && end->to.tail != end->acknowledged)
+		receiver_tell(end, end->limit);
+}
+
 /* As far as the peer takes it at once, and the queue. */
 static void end_move_rest(struct lane_member *member, struct stamp *scratch, uint64_t now_ns)
 {
 	struct link_end *end = end_of(member);
 	uint64_t end_at, left;
 
-	if (!end->is_sender)
+	if (!end->is_sender) {
+		receiver_move_rest(end);
 		return;
+	}
 	end_at = __atomic_load_n(&end->from.view.shared->tail, __ATOMIC_ACQUIRE);
 	left = end_at - end->from.head;
 	while (end_at - end->from.head <= left && end_at != end->from.head)

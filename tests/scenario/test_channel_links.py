@@ -229,8 +229,8 @@ def test_many_messages_both_ways(two):
         assert (result["status"], result["messages"], result["missing"]) == (0, count, 0)
     for sender in senders:
         assert channels.peer_result(sender)["status"] == 0
-    for host, name in ((two[0], "hv2"), (two[1], "hv1")):
-        assert host.drops(name) == {}
+    for host, name in ((two[0], "hv2"), (two[1], "hv1")):  # what tells of room may come behind the sender's end
+        assert host.drops(name).keys() <= {"stale"}
 
 
 def test_messages_larger_than_a_piece(make_hosts):

@@ -182,6 +182,30 @@ static void what_is_delivered_is_acknowledged(void **state)
 	assert_true(frame.limit >= CAPACITY && frame.limit <= CAPACITY + RECORD);
 }
 
+/* On a lane so busy that it has not come to say so itself. */
+static void what_was_delivered_is_acknowledged_before_the_end(void **state)
+{
+	struct link_end *end = &world.ours.receiver.link_end;
+	struct lane *patient;
+	struct cmm_frame frame;
+	struct error error;
+
+	assert_int_equal(lane_start(-1, 60 * CLOCK_NS_PER_S, on_notify, &world.ours.notified,
+				 &patient, &error),
+		0);
+	link_move_lane(world.ours.link, patient);
+	tell_message(0, "hello");
+	assert_becomes(hears(&world.ours.receiver, "hello", 5));
+	link_remove_end(end, true);
+	frame = hear();
+	assert_int_equal(frame.type, CMM_ACK);
+	assert_int_equal(frame.channel, RECEIVER);
+	assert_int_equal(frame.sequence, RECORD);
+	assert_int_equal(link_add_end(world.ours.link, end), 0);
+	link_move_lane(world.ours.link, world.ours.lane);
+	lane_stop(patient);
+}
+
 static void expect_resume(uint64_t sequence, uint64_t limit)
 {
 	struct cmm_frame frame;
@@ -332,6 +356,7 @@ int main(void)
 		LINK_TEST(a_sender_that_breaks_its_ring_fails_alone),
 		LINK_TEST(a_message_that_is_too_large_fails_its_sender),
 		LINK_TEST(what_is_delivered_is_acknowledged),
+		LINK_TEST(what_was_delivered_is_acknowledged_before_the_end),
 		LINK_TEST(what_is_wrong_is_dropped_and_what_is_right_is_not),
 		LINK_TEST(a_message_in_pieces_is_heard_whole_or_not_at_all),
 		LINK_TEST(what_is_beyond_its_credit_is_lost_to_the_peer),

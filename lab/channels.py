@@ -201,13 +201,15 @@ class RawRing:
         self.memory_fd, self.bell, self.wake = answer["descriptors"]
         self.capacity = answer["capacity"]
         self.memory = mmap.mmap(self.memory_fd, DATA_AT + self.capacity)
+        self.words = memoryview(self.memory).cast("Q")
         self.position = 0
 
     def word(self, at):
-        return struct.unpack_from("=Q", self.memory, at)[0]
+        return self.words[at // 8]
 
     def set_word(self, at, value):
-        struct.pack_into("=Q", self.memory, at, value & 0xffffffffffffffff)
+        """In one store: struct.pack_into() would write zeros first, and the role may look just then."""
+        self.words[at // 8] = value & 0xffffffffffffffff
 
     def ring_bell(self):
         os.write(self.bell, struct.pack("=Q", 1))

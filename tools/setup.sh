@@ -12,7 +12,7 @@ build_set="build-essential pkg-config meson ninja-build ccache python3 libdpdk-d
 	libuv1-dev libyaml-dev libjansson-dev libpcap-dev libmicrohttpd-dev libseccomp-dev libcap-ng-dev libsystemd-dev"
 run_set="$build_set iproute2 iputils-ping ethtool procps kmod curl nginx-light iperf3 openssl python3-yaml
 	dpdk-dev graphviz"
-test_set="$run_set libcmocka-dev python3-pytest python3-pytest-xdist python3-scapy tshark tcpdump strace qemu-system-x86 busybox-static cpio
+test_set="$run_set libcmocka-dev python3-pytest python3-pytest-xdist python3-scapy python3-cryptography tshark tcpdump strace qemu-system-x86 busybox-static cpio
 	debootstrap e2fsprogs charon-systemd strongswan-swanctl libstrongswan-standard-plugins libstrongswan-extra-plugins
 	libcharon-extra-plugins
 	clang libclang-rt-dev clang-format cppcheck shellcheck mandoc python3-jsonschema bind9-dnsutils dnsmasq-base"

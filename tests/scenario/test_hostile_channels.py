@@ -279,15 +279,27 @@ def test_keys_are_nowhere_but_in_the_role(alone):
         assert channels.peer_result(receiver)["status"] == ECONNRESET
 
 
+def core_limit():
+    """The highest that a process of ours may have: sudo leaves none, and in a container it may stay so."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except ValueError:
+        return before[1]
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+    return resource.RLIM_INFINITY
+
+
 def test_keys_are_in_no_core_dump(alone):
     """C7: a process that has a channel leaves a core dump without its key, and the role leaves none. (Where the
-    system sends core dumps elsewhere, there is none to be found here.)"""
+    system sends core dumps elsewhere, or allows none, there is none to be found here.)"""
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
     daemon, folder = alone.daemon, alone.folder / "cores"
     folder.mkdir(mode=0o777)
+    limit = core_limit()
 
     def allow():
-        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
     sender, receiver = flow(alone, cwd=folder, preexec_fn=allow)
     wait_up(daemon)
@@ -300,7 +312,7 @@ def test_keys_are_in_no_core_dump(alone):
     os.kill(role, signal.SIGABRT)
     daemon.wait_role("channel", role)
     assert "killed by SIGABRT" in daemon.log() and "core dumped" not in daemon.log()
-    if not pattern.startswith(("|", "/")):
+    if limit != 0 and not pattern.startswith(("|", "/")):
         cores = list(folder.iterdir())
         assert len(cores) == 1
         content = cores[0].read_bytes()

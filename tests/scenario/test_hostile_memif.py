@@ -228,8 +228,14 @@ def turned(lab):
         lab.config["inspection"] = {"engines": ["external"], "on-failure": "drop",
                                     "external": {"socket": str(path), "in-flight": 256}, **options}
         lab.daemon = Daemon(lab.hv1, lab.folder, lab.config).start(wait=False)
-        wait_until(path.exists, 20, what="the memif's socket")
-        made.append(HostileMemif(path, respond=respond))
+
+        def connect():
+            try:
+                made.append(HostileMemif(path, respond=respond))
+            except (FileNotFoundError, ConnectionRefusedError):  # not there yet, or does not listen yet
+                return False
+            return True
+        wait_until(connect, 20, what="the memif's socket")
         wait_until(lab.daemon.is_ready, 20, what="the inspector to count")
         return made[0]
     yield begin

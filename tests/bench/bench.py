@@ -17,6 +17,7 @@ import json
 import math
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -519,6 +520,8 @@ def main():
         names = ", ".join(benchmark.__name__ for benchmark in BENCHMARKS)
         print(f"bench: no benchmark matches ONLY={pattern}; there are: {names}", file=sys.stderr)
         return 2
+    # What a benchmark has made it also removes when it is ended from outside.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with hugepages():
         for benchmark in chosen:
             print(f"\n== {benchmark.__name__}: {benchmark.__doc__}", flush=True)

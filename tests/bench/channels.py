@@ -25,6 +25,8 @@ SIZES = (64, 1024, 65536, 1048576)
 COUNTS = (1, 4, 16, 64)
 SAMPLES = 50_000
 QUEUE_SIZE_MAX = 8192  # of a message, in a queue of an ordinary process
+LINKED_SAMPLES = 1000
+LINKED_US_MAX = 5_000_000  # of one measurement's pauses
 NOT_HERE = 4  # exit code: built without this transport
 
 
@@ -87,9 +89,17 @@ class LinkedHosts:
 
     def measure(self, transport, mode, what, size, amount):
         ends = self.channel_ends if transport == "channel" else self.tls_ends
-        # A message has left the network before the next one comes, so that none waits for another.
         return measure(["ip", "netns", "exec", self.receiver, BENCH, transport, mode, what, size, amount, 1, *ends],
-                       PAUSE_US=str(200 + size // 32))
+                       PAUSE_US=str(self.pause_us(size)))
+
+    @staticmethod
+    def pause_us(size):
+        """A message has left the network before the next one comes, so that none waits for another."""
+        return 200 + size // 32
+
+    def latency(self, transport, mode, size):
+        samples = min(LINKED_SAMPLES, LINKED_US_MAX // self.pause_us(size))
+        return self.measure(transport, mode, "latency", size, samples)["p50_us"]
 
 
 def best_rate(host, runs, *arguments):
@@ -122,8 +132,7 @@ def run_hosts(table, seconds, runs):
                       rows)
                 rows = []
                 for size in SIZES:
-                    found = [linked.measure(transport, mode, "latency", size, SAMPLES // 50)["p50_us"]
-                             for transport in ("channel", "tls")]
+                    found = [linked.latency(transport, mode, size) for transport in ("channel", "tls")]
                     rows.append((name_of(size), *(text(value) for value in found), text(found[0] / found[1])))
                 table(f"Between hosts: µs one way (p50), {mode}", ("size", "channel", "tls", "ratio"), rows)
         finally:

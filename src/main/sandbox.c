@@ -124,9 +124,12 @@ static int sandbox_view_system(struct error *error)
 
 static int sandbox_enter_view(enum sandbox_view view, struct error *error)
 {
-	if (unshare(CLONE_NEWNS) < 0)
+	/* Sockets that it gets as descriptors stay where they were made. */
+	int network = view == SANDBOX_VIEW_EMPTY ? CLONE_NEWNET | CLONE_NEWIPC : 0;
+
+	if (unshare(CLONE_NEWNS | network) < 0)
 		return error_set(error, -errno,
-			"mount namespace: %s (in a container, CAP_SYS_ADMIN is needed)",
+			"namespaces: %s (in a container, CAP_SYS_ADMIN is needed)",
 			strerror(errno));
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return error_set(

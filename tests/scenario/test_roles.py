@@ -263,6 +263,13 @@ def test_roles_have_only_the_rights_they_need(lab, role):
     assert int(fields["CapBnd"], 16) & ~allowed == 0
 
 
+@pytest.mark.parametrize("role", ["channel", "control"])
+def test_roles_without_devices_have_no_network(lab, role):
+    """What they say goes through sockets that they were given; there is no interface that they could use or see."""
+    pid = lab.start().role_pid(role)
+    assert [line.split()[0] for line in run("nsenter", "-t", pid, "-n", "ip", "-br", "link").splitlines()] == ["lo"]
+
+
 def test_packet_role_does_not_see_what_it_does_not_need(lab):
     """Other users' processes, root's home, spools and the like are hidden from the packet role."""
     pid = lab.start().role_pid("packet")

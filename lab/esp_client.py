@@ -4,6 +4,7 @@
 The daemon's side is in the section `ipsec` of its configuration; both come from the same Agreement.
 """
 
+import collections
 import contextlib
 import copy
 import os
@@ -28,6 +29,9 @@ INTEGRITIES = {
 SPI_IN, SPI_OUT = 0x1001, 0x2001
 
 
+Keys = collections.namedtuple("Keys", "cipher integrity")
+
+
 class Agreement:
     """What both ends know of one pair of SAs."""
 
@@ -35,9 +39,8 @@ class Agreement:
                  number=0, **options):
         self.client, self.vipa, self.mode, self.esn, self.port, self.number = client, vipa, mode, esn, port, number
         self.cipher, self.integrity, self.options = cipher, integrity, options
-        self.cipher_key = os.urandom(CIPHERS[cipher][1])
-        self.integrity_key = os.urandom(INTEGRITIES[integrity][1])
         self.names = (f"in{number}", f"out{number}")
+        self.keys = [Keys(os.urandom(CIPHERS[cipher][1]), os.urandom(INTEGRITIES[integrity][1])) for _ in self.names]
 
     def spi(self, is_in):
         return (SPI_IN if is_in else SPI_OUT) + self.number
@@ -60,9 +63,12 @@ class Agreement:
         return {"action": "protect", "local": own, "remote": other, "mode": self.mode, "request": self.number + 1,
                 **changes}
 
+    def keys_of(self, is_in):
+        return self.keys[0 if is_in else 1]
+
     def key_lines(self):
-        keys = f"{self.cipher_key.hex() or '-'} {self.integrity_key.hex()}".rstrip()
-        return "".join(f"{name} {keys}\n" for name in self.names)
+        return "".join(f"{name} {keys.cipher.hex() or '-'} {keys.integrity.hex()}".rstrip() + "\n"
+                       for name, keys in zip(self.names, self.keys))
 
 
 def section(path, agreements, policies=None, at_client=False, **options):
@@ -97,15 +103,15 @@ class EspClient:
         self.inbound = self.association(False)
 
     def association(self, is_in):
-        own = self.agreement
+        own, keys = self.agreement, self.agreement.keys_of(is_in)
         header = IPv6 if ":" in own.vipa else IP
         ends = {"src": own.client, "dst": own.vipa} if is_in else {"src": own.vipa, "dst": own.client}
         options = {"tunnel_header": header(**ends)} if own.mode == "tunnel" else {}
         if own.esn:
             options |= {"esn_en": True, "esn": 0}
         return SecurityAssociation(ESP, spi=own.spi(is_in), crypt_algo=CIPHERS[own.cipher][0],
-                                   crypt_key=own.cipher_key, auth_algo=INTEGRITIES[own.integrity][0],
-                                   auth_key=own.integrity_key, **options)
+                                   crypt_key=keys.cipher, auth_algo=INTEGRITIES[own.integrity][0],
+                                   auth_key=keys.integrity, **options)
 
     def seal(self, packet, tail=None, **options):
         """ESP around an IP packet, as IP packet. tail: {field: value} of what is behind the payload, other than right:

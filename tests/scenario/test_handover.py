@@ -251,7 +251,7 @@ def test_refused_hand_over_changes_nothing(clients, change, expected):
     assert clients.pair.is_standby(clients.pair.second)
     assert {row["sequence"] for row in clients.sas(clients.pair.second).values()} == {0} and before
     assert not any(b.hex() in clients.lab.daemon.log() + clients.pair.second.log()
-                   for b in (clients.agreement.cipher_key, bytes(32)))
+                   for b in (*(keys.cipher for keys in clients.agreement.keys), bytes(32)))
 
 
 def test_a_receiver_that_has_the_address_refuses(clients):

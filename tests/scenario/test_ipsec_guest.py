@@ -54,14 +54,15 @@ def client(make_lab):
 
 def commands(agreement, first):
     """What tells the guest's kernel of the agreement; first: the sequence number behind which it begins."""
-    algorithms = f"'{CIPHERS[agreement.cipher]}' 0x{agreement.cipher_key.hex()}"
-    if agreement.integrity == "none":
-        algorithms = f"aead {algorithms} 128"
-    else:
-        name, bits = INTEGRITIES[agreement.integrity]
-        algorithms = f"enc {algorithms} auth-trunc '{name}' 0x{agreement.integrity_key.hex()} {bits}"
     window = "replay-window 128 flag esn" if agreement.esn else "replay-window 32"
     for is_in in (True, False):  # as the daemon sees it
+        keys = agreement.keys_of(is_in)
+        algorithms = f"'{CIPHERS[agreement.cipher]}' 0x{keys.cipher.hex()}"
+        if agreement.integrity == "none":
+            algorithms = f"aead {algorithms} 128"
+        else:
+            name, bits = INTEGRITIES[agreement.integrity]
+            algorithms = f"enc {algorithms} auth-trunc '{name}' 0x{keys.integrity.hex()} {bits}"
         ends = (agreement.client, agreement.vipa) if is_in else (agreement.vipa, agreement.client)
         way = f"src {ends[0]} dst {ends[1]}"
         begins = f"replay-oseq {first:#x}" if is_in and first else ""

@@ -336,6 +336,45 @@ static int read_key_line(struct ipsec_config *config, struct text line)
 	return 0;
 }
 
+/* Of the key that encrypts, or else the one that authenticates. */
+static size_t first_key_size(const struct ipsec_static_sa *sa)
+{
+	return sa->parameters.cipher_key_size ? sa->parameters.cipher_key_size
+					      : sa->parameters.integrity_key_size;
+}
+
+/* An integrity's key lies behind the cipher's, so that the first one is at its place. */
+static int compare_first_keys(const void *a, const void *b)
+{
+	const struct ipsec_static_sa *first = *(const struct ipsec_static_sa *const *)a;
+	const struct ipsec_static_sa *second = *(const struct ipsec_static_sa *const *)b;
+	size_t size = first_key_size(first), second_size = first_key_size(second);
+
+	if (size != second_size)
+		return size < second_size ? -1 : 1;
+	return memcmp(first->parameters.cipher_key, second->parameters.cipher_key, size);
+}
+
+static int check_keys_differ(const struct ipsec_config *config, struct error *error)
+{
+	const struct ipsec_static_sa **sorted = calloc(config->sa_count + 1, sizeof(void *));
+	int status = sorted ? 0 : error_set(error, -ENOMEM, "no memory");
+
+	for (size_t i = 0; sorted && i < config->sa_count; i++)
+		sorted[i] = &config->sas[i];
+	if (sorted)
+		qsort(sorted, config->sa_count, sizeof(void *), compare_first_keys);
+	for (size_t i = 1; status == 0 && i < config->sa_count; i++)
+		if (first_key_size(sorted[i]) > 0
+			&& compare_first_keys(&sorted[i - 1], &sorted[i]) == 0)
+			status = error_set(error, -EINVAL,
+				"the SAs %s and %s have the same key; each needs one of its own, "
+				"since IVs of the one come again with the other",
+				sorted[i - 1]->name, sorted[i]->name);
+	free(sorted);
+	return status;
+}
+
 int ipsec_config_check_clock(int fd, struct error *error)
 {
 	struct stat info;
@@ -374,5 +413,5 @@ int ipsec_config_read_keys(
 		if (!config->sas[i].has_keys)
 			return error_set(error, -EINVAL, "there is no key of the SA %s",
 				config->sas[i].name);
-	return 0;
+	return check_keys_differ(config, error);
 }

@@ -43,6 +43,6 @@ int ipsec_config_check_clock(int fd, struct error *error);
 
 /* The text of the key file: lines of `NAME CIPHER-KEY [INTEGRITY-KEY]` in hexadecimal digits, with
  * the salt behind the cipher's key; `-` for a cipher without one; # begins a comment. -EINVAL with
- * the line; no message has anything of a key. */
+ * the line, or the two SAs that have one key; no message has anything of a key. */
 int ipsec_config_read_keys(
 	struct ipsec_config *config, const char *text, size_t size, struct error *error);

@@ -154,6 +154,37 @@ static void refuses_key_files_and_never_quotes_them(void **state)
 	}
 }
 
+/* One key with another salt is another one, since the salt is part of each IV. */
+static void refuses_one_key_for_two_associations(void **state)
+{
+	static const char same[] = "in 000102030405060708090a0b0c0d0e0faabbccdd\n"
+				   "out 000102030405060708090a0b0c0d0e0faabbccdd 0102\n",
+			  other[] = "in 000102030405060708090a0b0c0d0e0faabbccdd\n"
+				    "out 000102030405060708090a0b0c0d0e0faabbccde 0102\n",
+			  integrity[] = "in - 0001020304\nout - 0001020304\n",
+			  prefix[] = "in 00010203\nout 0001020304\n";
+	const struct {
+		const char *text;
+		int status;
+	} cases[] = {{same, -EINVAL}, {other, 0}, {integrity, -EINVAL}, {prefix, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		json_t *document;
+		struct ipsec_config *config = read_config(&document);
+
+		assert_int_equal(ipsec_config_read_keys(
+					 config, cases[i].text, strlen(cases[i].text), &error),
+			cases[i].status);
+		if (cases[i].status < 0) {
+			assert_non_null(strstr(error.text, "the same key"));
+			assert_null(strstr(error.text, "0001"));
+		}
+		ipsec_config_destroy(config);
+		json_decref(document);
+	}
+}
+
 /* Two readings of one file make the same SA; another key does not. */
 static void tells_associations_that_stay(void **state)
 {
@@ -384,6 +415,7 @@ int main(void)
 		cmocka_unit_test_teardown(refuses_key_files_and_never_quotes_them, flush),
 		cmocka_unit_test_teardown(tells_associations_that_stay, flush),
 		cmocka_unit_test_teardown(goes_on_with_a_key_that_stays, flush),
+		cmocka_unit_test_teardown(refuses_one_key_for_two_associations, flush),
 		cmocka_unit_test_teardown(refuses_keys_of_the_future, flush),
 		cmocka_unit_test_teardown(begins_no_iv_again_when_the_clock_was_set_back, flush),
 		cmocka_unit_test_teardown(comes_back_from_what_was_kept, flush),

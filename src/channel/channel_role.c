@@ -119,6 +119,7 @@ void channel_forget(struct session *session)
 }
 
 static const struct cmm_ops cmm_owner = {.send = send_to_process,
+	.guest_row_gone = guest_row_gone,
 	.event = on_event,
 	.peer_event = on_peer_event,
 	.wake = on_lane_failed};

@@ -79,19 +79,24 @@ const struct policy_rule *cmm_rule_of(const struct state_row *row)
 	return policy_find_rule(policy, row->remote->name, row->partition->name);
 }
 
-static void cmm_tell_down(const struct state_row *row, enum attach_reason reason)
+/* by: who has ended it, and is told nothing; a guest's process has more that ends with it. */
+static void cmm_tell_down(
+	const struct state_row *row, enum attach_reason reason, const struct session *by)
 {
-	struct attach_notice notice = {
+	const struct cmm_ops *ops = row->partition->cmm->ops;
+	const struct attach_notice notice = {
 		.kind = ATTACH_DOWN, .row = row->id, .endpoint = row->endpoint, .reason = reason};
 
-	row->partition->cmm->ops->send(row->session, &notice, NULL, 0);
+	if (!by || by != row->session)
+		ops->send(row->session, &notice, NULL, 0);
+	else if (by->is_guest)
+		ops->guest_row_gone(row->session, row->id);
 }
 
 static void cmm_row_free(
 	struct state_row *row, enum attach_reason reason, const struct session *except)
 {
-	if (row->session != except)
-		cmm_tell_down(row, reason);
+	cmm_tell_down(row, reason, except);
 	route_end(&row->view, row->wake, reason);
 	state_table_remove(&row->partition->rows, row);
 	list_remove(&row->session_node);
@@ -294,7 +299,7 @@ uint32_t cmm_count_rule(const struct cmm *cmm, const struct policy_rule *rule, u
 	return count;
 }
 
-/* How many rows of the same partitions and direction are older. */
+/* How many rows of the same partitions and direction are older, and stay. */
 static uint32_t cmm_row_rank(const struct state_row *row)
 {
 	uint32_t rank = 0;
@@ -304,17 +309,41 @@ static uint32_t cmm_row_rank(const struct state_row *row)
 
 		if (older == row)
 			break;
-		rank += older->direction == row->direction && older->remote == row->remote;
+		rank += older->direction == row->direction && older->remote == row->remote
+			&& !older->is_denied;
 	}
 	return rank;
 }
 
-static bool cmm_row_is_denied(const struct state_row *row)
+static bool cmm_row_is_allowed(const struct state_row *row)
 {
 	const struct policy_rule *rule = cmm_rule_of(row);
 
-	return !rule || row->message_max > rule->message_max
-		|| cmm_row_rank(row) >= rule->channel_max;
+	return rule && row->message_max <= rule->message_max
+		&& cmm_row_rank(row) < rule->channel_max;
+}
+
+/* Marks all first, with their other ends: who is found to be denied makes room for younger ones. */
+static void cmm_mark_denied(struct cmm *cmm)
+{
+	list_foreach (node, &cmm->partitions) {
+		struct partition *partition = list_entry(node, struct partition, node);
+
+		list_foreach (row_node, &partition->rows.rows) {
+			struct state_row *row = list_entry(row_node, struct state_row, node);
+
+			if (row->is_denied || cmm_row_is_allowed(row))
+				continue;
+			row->is_denied = true;
+			if (row->other)
+				row->other->is_denied = true;
+		}
+	}
+}
+
+static bool cmm_row_is_denied(const struct state_row *row)
+{
+	return row->is_denied;
 }
 
 static void cmm_remove_partition(
@@ -536,6 +565,7 @@ void cmm_commit(struct cmm *cmm, void (*forget)(struct session *session))
 	cmm->policy = cmm->next_policy;
 	cmm->next_policy = NULL;
 	/* First what is denied, so that no row refers to a partition that goes. */
+	cmm_mark_denied(cmm);
 	while ((row = cmm_first_row(cmm, cmm_row_is_denied)))
 		cmm_row_close(row, ATTACH_REASON_POLICY, NULL);
 	cmm_settle_partitions(cmm, forget);

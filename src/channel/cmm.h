@@ -106,6 +106,8 @@ struct cmm_ops {
 	 * within. */
 	void (*send)(struct session *session, const struct attach_notice *notice,
 		const int *descriptors, size_t count);
+	/* A process of a guest has ended this row itself, which is told by no notice. */
+	void (*guest_row_gone)(struct session *session, uint32_t row);
 	void (*event)(void *context, const struct cmm_event *event);
 	void (*peer_event)(void *context, const struct cmm_peer_event *event);
 	/* On any thread: cmm_collect() is to be called. */

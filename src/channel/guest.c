@@ -110,6 +110,16 @@ void guest_send(struct session *session, const struct attach_notice *notice, con
 	wake_owner(process);
 }
 
+void guest_row_gone(struct session *session, uint32_t row)
+{
+	struct guest_process *process = session->context;
+	struct ring_mirror *mirror = ring_mirror_find(&process->stream, row);
+	const struct stream_head last = {.size = sizeof(last), .kind = STREAM_GONE, .row = row};
+
+	if (mirror)
+		ring_mirror_end(mirror, &last, NULL);
+}
+
 static void free_process(struct guest_process *process)
 {
 	ring_stream_close(&process->stream);
@@ -163,19 +173,6 @@ static int take_identity(
 	return 0;
 }
 
-/* Rows that the process itself has ended are told of by no notice. */
-static void end_revoked(struct guest_process *process)
-{
-	list_foreach (node, &process->stream.mirrors) {
-		struct ring_mirror *mirror = list_entry(node, struct ring_mirror, node);
-		const struct stream_head last = {
-			.size = sizeof(last), .kind = STREAM_GONE, .row = mirror->row};
-
-		if (!find_row(process->session, mirror->row))
-			ring_mirror_end(mirror, &last, NULL);
-	}
-}
-
 static int answer_alive(struct guest_process *process)
 {
 	const struct stream_head head = {.size = sizeof(head), .kind = STREAM_ALIVE};
@@ -186,7 +183,6 @@ static int answer_alive(struct guest_process *process)
 static int on_frame(struct ring_stream *stream, const struct stream_head *head, const void *body)
 {
 	struct guest_process *process = process_of(stream);
-	int status;
 
 	if (head->kind == STREAM_ALIVE)
 		return answer_alive(process);
@@ -194,10 +190,7 @@ static int on_frame(struct ring_stream *stream, const struct stream_head *head, 
 		return take_identity(process, head, body);
 	if (head->kind != STREAM_REQUEST || head->value != 0)
 		return -EPROTO;
-	status = cmm_handle(process->session, body, head->size - sizeof(*head));
-	if (status == 0)
-		end_revoked(process);
-	return status;
+	return cmm_handle(process->session, body, head->size - sizeof(*head));
 }
 
 /* --- The device's --- */

@@ -30,6 +30,8 @@ extern const struct vsock_ops guest_vsock_ops;
 /* cmm_ops.send, of sessions that are a guest's (session->is_guest). */
 void guest_send(struct session *session, const struct attach_notice *notice, const int *descriptors,
 	size_t count);
+/* cmm_ops.guest_row_gone. */
+void guest_row_gone(struct session *session, uint32_t row);
 /* As agent_forget(). */
 void guest_forget(struct session *session);
 /* No ring has anything more for the guest, and each will wake its watched descriptor. */

@@ -75,7 +75,10 @@ static struct guest_owner owner = {
 
 static void open_cmm(void)
 {
-	static const struct cmm_ops ops = {.send = on_send, .event = on_event, .wake = on_wake};
+	static const struct cmm_ops ops = {.send = on_send,
+		.guest_row_gone = guest_row_gone,
+		.event = on_event,
+		.wake = on_wake};
 	json_t *document = json_loads(document_text, 0, NULL);
 	struct policy *policy;
 	struct error error;

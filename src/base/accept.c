@@ -25,12 +25,14 @@ static int try(int listener, struct sockaddr *from, socklen_t *size)
 
 static void turn_away(int listener)
 {
+	struct sockaddr nobody;
+	socklen_t size = sizeof(nobody);
 	int fd;
 
 	if (spare >= 0)
 		close(spare);
 	spare = -1;
-	fd = try(listener, NULL, NULL);
+	fd = try(listener, &nobody, &size);
 	if (fd >= 0)
 		close(fd);
 }

@@ -252,9 +252,9 @@ static void receiver_tell(struct link_end *end, uint64_t limit)
 }
 
 /* An end that is paused touches nothing of the link: it may have no stream. */
-static bool receiver_can_tell(const struct link_end *end)
+static bool receiver_can_tell(const struct link_end *end, size_t queue_max)
 {
-	return !end->is_paused && !end->link->failure && link_tx_waiting(end->link) < LINK_TX_DATA;
+	return !end->is_paused && !end->link->failure && link_tx_waiting(end->link) < queue_max;
 }
 
 static enum lane_result receiver_move(struct link_end *end)
@@ -263,7 +263,7 @@ static enum lane_result receiver_move(struct link_end *end)
 
 	if (end->failure)
 		return LANE_FAILED;
-	if (!receiver_can_tell(end)
+	if (!receiver_can_tell(end, LINK_TX_DATA)
 		|| (end->to.tail - end->acknowledged < part && limit - end->limit < part))
 		return LANE_IDLE;
 	receiver_tell(end, limit);
@@ -277,13 +277,13 @@ static bool receiver_arm(struct link_end *end)
 {
 	uint64_t limit = receiver_limit(end), part = end->to.view.capacity / LINK_TELL_PARTS;
 
-	if (receiver_can_tell(end)
+	if (receiver_can_tell(end, LINK_TX_DATA)
 		&& (end->to.tail != end->acknowledged || limit - end->limit >= part)) {
 		receiver_tell(end, limit);
 		link_flush(end->link);
 	}
 	/* Then there is nobody to tell; who waits for room in the queue is woken. */
-	if (!receiver_can_tell(end)) {
+	if (!receiver_can_tell(end, LINK_TX_DATA)) {
 		end->link->has_waiting_ends = true;
 		return true;
 	}
@@ -354,10 +354,11 @@ static bool end_arm(struct lane_member *member)
 	return may_sleep;
 }
 
-/* Before the peer hears that the channel has ended: its sender asks whether all was taken. */
+/* Before the peer hears that the channel has ended: its sender asks whether all was taken. There is
+ * nobody who would say it later. */
 static void receiver_move_rest(struct link_end *end)
 {
-	if (receiver_can_tell(end) && end->to.tail != end->acknowledged)
+	if (receiver_can_tell(end, LINK_TX_LAST) && end->to.tail != end->acknowledged)
 		receiver_tell(end, end->limit);
 }
 
@@ -374,7 +375,7 @@ static void end_move_rest(struct lane_member *member, struct stamp *scratch, uin
 	end_at = __atomic_load_n(&end->from.view.shared->tail, __ATOMIC_ACQUIRE);
 	left = end_at - end->from.head;
 	while (end_at - end->from.head <= left && end_at != end->from.head)
-		if (sender_move(end, scratch, now_ns, LINK_TX_SIZE / 2) != LANE_MOVED)
+		if (sender_move(end, scratch, now_ns, LINK_TX_LAST) != LANE_MOVED)
 			break;
 }
 

@@ -8,6 +8,7 @@
  * rest is for control: a frame for each row that there can be, twice. */
 #define LINK_TX_DATA 65536
 #define LINK_TX_SIZE (1024 * 1024)
+#define LINK_TX_LAST (LINK_TX_SIZE / 2) /* for the last of an end that is about to go */
 #define LINK_RX_SIZE ((size_t)(2 * CMM_FRAME_MAX))
 
 struct link_memory {

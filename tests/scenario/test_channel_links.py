@@ -230,7 +230,8 @@ def test_many_messages_both_ways(two):
     for sender in senders:
         assert channels.peer_result(sender)["status"] == 0
     for host, name in ((two[0], "hv2"), (two[1], "hv1")):  # what tells of room may come behind the sender's end
-        assert host.drops(name).keys() <= {"stale"}
+        drops = host.drops(name)
+        assert drops.keys() <= {"stale"} and drops.get("stale", 0) <= 8
 
 
 def test_messages_larger_than_a_piece(make_hosts):

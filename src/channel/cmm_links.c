@@ -438,9 +438,12 @@ static bool is_same_request(const struct state_row *row, const struct cmm_frame 
 		&& secret_is_equal(stamp->key, frame->key, KEY_SIZE);
 }
 
-/* It was accepted before, and the answer was lost with the link. */
+/* It was accepted before, and the answer was lost with the link; or it was asked twice, when the
+ * row was heard of while the first request was under way. */
 static void accept_again(struct state_row *row, const struct cmm_frame *frame)
 {
+	if (!row->far->is_paused)
+		return;
 	row->far->is_named = true;
 	say_accept(row);
 	if (link_resume_end(row->far, 0, frame->limit) < 0)

@@ -7,6 +7,7 @@
  *	web ── hv1's cmm ══ socket pair ══ hv2's cmm ──┬── db
  *	                                               └── cache
  */
+#include "channel/cmm_private.h"
 #include "tests/unit/channel/process.h"
 #include "tests/unit/wait.h"
 
@@ -315,6 +316,26 @@ static void a_request_before_its_row_is_made_again(void **state)
 	assert_int_equal(world.one.event.count + world.two.event.count, 0);
 	sender = open_row(&world.web, 5, ATTACH_SEND, "hv2/db", 6);
 	assert_comes(is_up(&world.one, sender) && is_up(&world.two, receiver));
+}
+
+/* The receiver's host asks again when it hears of the sender's row while its first request is under
+ * way: the second one comes when messages have gone already. */
+static void a_request_that_comes_twice_changes_nothing(void **state)
+{
+	uint32_t sender, receiver;
+
+	stand_up(&sender, &receiver);
+	say(&world.web, "one");
+	assert_comes(hears(&world.db, "one"));
+	assert_comes(__atomic_load_n(&cmm_find_row(&world.one.cmm, sender)->view.shared->head,
+			     __ATOMIC_ACQUIRE)
+		> 0);
+	cmm_far_connect(cmm_find_row(&world.two.cmm, receiver));
+	settle();
+	assert_true(is_up(&world.one, sender) && is_up(&world.two, receiver));
+	say(&world.web, "two");
+	assert_comes(hears(&world.db, "two"));
+	assert_int_equal(peer_of(&world.two)->link->counts.drops[LINK_DROP_REPLAYED], 0);
 }
 
 /* Both hosts have refused it, and told of it; nothing was stored. */
@@ -649,6 +670,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LINKS_TEST(figure_5_between_two_hosts),
 		LINKS_TEST(a_request_before_its_row_is_made_again),
+		LINKS_TEST(a_request_that_comes_twice_changes_nothing),
 		LINKS_TEST(another_endpoint_is_refused),
 		LINKS_TEST(another_partition_is_refused),
 		LINKS_TEST(what_the_other_host_s_rules_do_not_allow_is_refused),

@@ -222,7 +222,8 @@ static void close_process(struct vsock_connection *connection)
 {
 	struct guest_process *process = connection->process;
 
-	/* First the session, whose end is told to other processes, too. */
+	/* Nothing of the rings is told to the guest any more; the session's end is to others. */
+	ring_stream_close(&process->stream);
 	if (process->session)
 		cmm_session_close(process->session);
 	free_process(process);

@@ -500,6 +500,21 @@ static void fewer_channels_close_the_newest(void **state)
 	assert_null(cmm_find_row(&world.cmm, second));
 }
 
+/* What goes with one of its ends makes room at the other: there, db's second row is the newest. */
+static void the_other_end_of_what_is_closed_makes_room(void **state)
+{
+	uint32_t waiting = open_row(&world.web, 5, ATTACH_SEND, "db", 7);
+	uint32_t sender, receiver, second;
+
+	stand_up(&sender, &receiver);
+	second = open_row(&world.db, 6, ATTACH_RECEIVE, "web", 9);
+	set_policy(allow_one);
+	assert_non_null(cmm_find_row(&world.cmm, waiting));
+	assert_null(cmm_find_row(&world.cmm, sender));
+	assert_null(cmm_find_row(&world.cmm, receiver));
+	assert_non_null(cmm_find_row(&world.cmm, second));
+}
+
 static void channels_stay_when_the_threads_change(void **state)
 {
 	uint32_t sender, receiver;
@@ -596,6 +611,7 @@ int main(void)
 		CMM_TEST(who_breaks_its_ring_loses_its_channel_alone),
 		CMM_TEST(a_live_change_closes_what_it_forbids),
 		CMM_TEST(fewer_channels_close_the_newest),
+		CMM_TEST(the_other_end_of_what_is_closed_makes_room),
 		CMM_TEST(channels_stay_when_the_threads_change),
 		CMM_TEST(a_policy_that_cannot_be_had_changes_nothing),
 		CMM_TEST(what_is_no_request_ends_the_session),

@@ -129,7 +129,8 @@ static int sandbox_enter_view(enum sandbox_view view, struct error *error)
 
 	if (unshare(CLONE_NEWNS | network) < 0)
 		return error_set(error, -errno,
-			"namespaces: %s (in a container, CAP_SYS_ADMIN is needed)",
+			"namespaces: %s (CAP_SYS_ADMIN is needed in a container, and namespaces "
+			"left in user.max_*_namespaces)",
 			strerror(errno));
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return error_set(

@@ -14,8 +14,9 @@
 struct role;
 
 enum sandbox_view {
-	/* An empty, read-only root with nothing but /etc and the journal's sockets, and a network
-	 * without interfaces: for a role that gets all its files and sockets as descriptors. */
+	/* An empty, read-only root with nothing but /etc and the journal's sockets, a network
+	 * without an interface that is up, and its own IPC: for a role that gets all its files and
+	 * sockets as descriptors. */
 	SANDBOX_VIEW_EMPTY,
 	/* The system, with programs, configuration and kernel settings read-only, and root's home,
 	 * mail, spools and other users' processes hidden: for a role that makes sockets where it is

@@ -312,7 +312,9 @@ def test_keys_are_in_no_core_dump(alone):
     os.kill(role, signal.SIGABRT)
     daemon.wait_role("channel", role)
     assert "killed by SIGABRT" in daemon.log() and "core dumped" not in daemon.log()
-    if limit != 0 and not pattern.startswith(("|", "/")):
+    if limit == 0:
+        pytest.skip("no core dumps are allowed here")
+    if not pattern.startswith(("|", "/")):
         cores = list(folder.iterdir())
         assert len(cores) == 1
         content = cores[0].read_bytes()

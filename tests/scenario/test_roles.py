@@ -265,9 +265,12 @@ def test_roles_have_only_the_rights_they_need(lab, role):
 
 @pytest.mark.parametrize("role", ["channel", "control"])
 def test_roles_without_devices_have_no_network(lab, role):
-    """What they say goes through sockets that they were given; there is no interface that they could use or see."""
-    pid = lab.start().role_pid(role)
-    assert [line.split()[0] for line in run("nsenter", "-t", pid, "-n", "ip", "-br", "link").splitlines()] == ["lo"]
+    """What they say goes through sockets that they were given; there is no interface that they could use."""
+    daemon = lab.start()
+    pid = daemon.role_pid(role)
+    for kind in ("net", "ipc"):
+        assert len({os.readlink(f"/proc/{each}/ns/{kind}") for each in (pid, daemon.role_pid("broker"))}) == 2
+    assert {line.split()[1] for line in run("nsenter", "-t", pid, "-n", "ip", "-br", "link").splitlines()} == {"DOWN"}
 
 
 def test_packet_role_does_not_see_what_it_does_not_need(lab):

@@ -368,8 +368,7 @@ static int check_keys_differ(const struct ipsec_config *config, struct error *er
 		if (first_key_size(sorted[i]) > 0
 			&& compare_first_keys(&sorted[i - 1], &sorted[i]) == 0)
 			status = error_set(error, -EINVAL,
-				"the SAs %s and %s have the same key; each needs one of its own, "
-				"since IVs of the one come again with the other",
+				"the SAs %s and %s have the same key; each needs one of its own",
 				sorted[i - 1]->name, sorted[i]->name);
 	free(sorted);
 	return status;

@@ -66,7 +66,9 @@ def test_wire_of_a_protected_link_shows_esp_alone(lab, cluster, cipher, integrit
     assert not [Ether(frame).summary() for frame in frames if not is_esp(frame) and not is_resolution(frame)]
     ends = {frame[26:34] for frame in frames if is_esp(frame)}
     pairs = {(socket.inet_ntoa(pair[:4]), socket.inet_ntoa(pair[4:])) for pair in ends}
-    assert len(frames) > 200 and pairs == {pair for target in both.targets
+    # Of each of four connections SYN, ACK, request and FIN, at either end; how often it acknowledges is its own affair.
+    assert sum(map(is_esp, frames)) >= 4 * 4 * 2
+    assert pairs == {pair for target in both.targets
                      for pair in ((target.address, DISTRIBUTOR), (DISTRIBUTOR, target.address))}
     for daemon in [lab.daemon] + [target.daemon for target in both.targets]:
         drops = daemon.drops()

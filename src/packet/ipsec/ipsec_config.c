@@ -358,12 +358,13 @@ static int compare_first_keys(const void *a, const void *b)
 static int check_keys_differ(const struct ipsec_config *config, struct error *error)
 {
 	const struct ipsec_static_sa **sorted = calloc(config->sa_count + 1, sizeof(void *));
-	int status = sorted ? 0 : error_set(error, -ENOMEM, "no memory");
+	int status = 0;
 
-	for (size_t i = 0; sorted && i < config->sa_count; i++)
+	if (!sorted)
+		return error_set(error, -ENOMEM, "no memory");
+	for (size_t i = 0; i < config->sa_count; i++)
 		sorted[i] = &config->sas[i];
-	if (sorted)
-		qsort(sorted, config->sa_count, sizeof(void *), compare_first_keys);
+	qsort(sorted, config->sa_count, sizeof(void *), compare_first_keys);
 	for (size_t i = 1; status == 0 && i < config->sa_count; i++)
 		if (first_key_size(sorted[i]) > 0
 			&& compare_first_keys(&sorted[i - 1], &sorted[i]) == 0)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The flags of a TCP header (RFC 9293 section 3.1), as decode.h gives them. */
+/* A TCP header (RFC 9293 section 3.1): where some of its fields are, and its flags as decode.h
+ * gives them. */
 #pragma once
+
+#define TCP_FLAGS_AT  13
+#define TCP_URGENT_AT 18
 
 enum tcp_flag {
 	TCP_FIN = 0x01,

@@ -14,7 +14,6 @@
 #define TAGS_MAX       4  /* outer tags that the walk follows */
 #define EXTENSIONS_MAX 8  /* IPv6 extension headers, likewise */
 #define TCP_SIZE_MIN   20 /* RFC 9293 section 3.1 */
-#define TCP_FLAGS_AT   13
 
 /* What segmenting one super-frame works with. */
 struct segmenter {

@@ -10,8 +10,6 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
-#define TCP_FLAGS_AT 13
-
 /* linux/virtio_net.h of Debian 12 does not have it yet. */
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5

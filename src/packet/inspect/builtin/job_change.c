@@ -11,9 +11,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define TCP_FLAGS_AT  13
-#define TCP_URGENT_AT 18
-
 /* Puts a copy in the place of a packet whose bytes others read too. */
 static bool make_writable(struct job *job)
 {

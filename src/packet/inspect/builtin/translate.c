@@ -18,8 +18,6 @@
 
 #define TCP_HEADER_SIZE  20
 #define TCP_CHECKSUM_AT  16
-#define TCP_FLAGS_AT     13
-#define TCP_URGENT_AT    18
 #define IPV4_HEADER_SIZE 20
 #define IPV6_HEADER_SIZE 40
 #define IP_SIZE_MAX      65535

@@ -306,6 +306,10 @@ int cmm_far_connect(struct state_row *row)
 		.limit = row->view.capacity,
 		.size = row->message_max};
 
+	/* What the peer tells of before it answers, this request finds there. */
+	if (row->is_asked)
+		return -EINPROGRESS;
+	row->is_asked = true;
 	key_table_stamp(&cmm->keys, row->key_slot, stamp);
 	set_names(&frame, row);
 	frame.sender_partition = stamp->ids.sender_partition;
@@ -348,6 +352,7 @@ void cmm_far_exception(const struct state_row *row)
 /* What the peer has to know of a row when the link is up again. */
 static void say_row(struct state_row *row)
 {
+	row->is_asked = false;
 	if (row->direction == ATTACH_SEND && row->far)
 		say_accept(row);
 	else if (row->direction == ATTACH_SEND)
@@ -438,8 +443,8 @@ static bool is_same_request(const struct state_row *row, const struct cmm_frame 
 		&& secret_is_equal(stamp->key, frame->key, KEY_SIZE);
 }
 
-/* It was accepted before, and the answer was lost with the link; or it was asked twice, when the
- * row was heard of while the first request was under way. */
+/* It was accepted before, and the answer was lost with the link; who asks twice on one link is told
+ * nothing new. */
 static void accept_again(struct state_row *row, const struct cmm_frame *frame)
 {
 	if (!row->far->is_paused)
@@ -535,6 +540,7 @@ static void handle_accept(struct peer *peer, const struct cmm_frame *frame)
 		row->far->is_named = true;
 		return;
 	}
+	row->is_asked = false;
 	if (open_end(row, row->id, frame->size) < 0) {
 		cmm_row_close(row, ATTACH_REASON_LINK_LOST, NULL);
 		return;
@@ -552,6 +558,7 @@ static void handle_refuse(struct peer *peer, const struct cmm_frame *frame)
 
 	if (!row || frame->reason < ATTACH_REASON_NO_ROW || frame->reason > ATTACH_REASON_DENIED)
 		return;
+	row->is_asked = false;
 	if (frame->reason == ATTACH_REASON_KEY_SET) {
 		cmm_raise_exception(row, row->far ? row->remote : row->partition,
 			row->far ? row->partition : row->remote,

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a partition may cause of events: 10 a second, and 50 at once; the others are counted. */
+/* What a partition or a peer may cause of events of either kind: 10 a second, and 50 at once; the
+ * others are counted. */
 #define CMM_EVENT_INTERVAL_NS (CLOCK_NS_PER_S / 10)
 #define CMM_EVENT_BURST_NS    (50 * CMM_EVENT_INTERVAL_NS)
 
@@ -50,8 +51,9 @@ void cmm_event_ids(struct cmm_event *event, const struct state_row *row)
 	event->receiver_endpoint = is_sender ? row->remote_endpoint : row->endpoint;
 }
 
-bool cmm_may_tell(struct cmm *cmm, uint64_t *due_ns)
+bool cmm_may_tell(struct cmm *cmm, struct event_rate *rate, bool is_refusal)
 {
+	uint64_t *due_ns = &rate->due_ns[is_refusal];
 	uint64_t now_ns = clock_monotonic_ns();
 
 	if (*due_ns > now_ns + CMM_EVENT_BURST_NS) {
@@ -64,7 +66,7 @@ bool cmm_may_tell(struct cmm *cmm, uint64_t *due_ns)
 
 void cmm_tell(struct cmm *cmm, struct partition *causer, const struct cmm_event *event)
 {
-	if (!causer || cmm_may_tell(cmm, &causer->event_due_ns))
+	if (!causer || cmm_may_tell(cmm, &causer->events, event->is_refusal))
 		cmm->ops->event(cmm->context, event);
 }
 

@@ -38,6 +38,12 @@
 
 struct cmm;
 
+/* Events are told at a rate, of each who causes them. What it was refused has a rate of its own, so
+ * that it cannot be hidden behind comings and goings. */
+struct event_rate {
+	uint64_t due_ns[2]; /* by is_refusal */
+};
+
 /* Another host's mechanism. */
 struct peer {
 	struct list node; /* of the cmm's */
@@ -50,7 +56,7 @@ struct peer {
 	uint64_t changed_ns;  /* when it came up, or went down */
 	uint64_t connections; /* made so far */
 	struct error failure; /* why it is down, for people; "": it was never up */
-	uint64_t event_due_ns;
+	struct event_rate events;
 	bool is_called; /* the owner's: a socket to it is being made */
 };
 
@@ -65,7 +71,7 @@ struct partition {
 	struct endpoint_table endpoints;
 	struct list sessions; /* of struct session */
 	uint32_t session_count;
-	uint64_t event_due_ns; /* events that it causes are limited to a rate */
+	struct event_rate events;
 };
 
 /* A process that has attached. */
@@ -84,6 +90,7 @@ struct session {
 /* Something to be told to people: an event, with both identities. */
 struct cmm_event {
 	const char *action;            /* up, down, refused, denied, exception */
+	bool is_refusal;               /* each but up and down */
 	const char *reason;            /* a word; NULL: none */
 	const char *sender, *receiver; /* partitions */
 	uint32_t sender_endpoint, receiver_endpoint;
@@ -132,7 +139,7 @@ struct cmm {
 	struct list peers;          /* of struct peer */
 	uint64_t incarnation;
 	struct secret *scratch; /* of struct stamp */
-	uint64_t stranger_event_due_ns;
+	struct event_rate stranger_events;
 	struct lane *lanes[POLICY_LANES_MAX];
 	uint32_t lane_count;
 	/* Between prepare and commit. */

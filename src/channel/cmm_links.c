@@ -188,7 +188,7 @@ static void tell_peer(struct peer *peer, const char *action, const char *reason)
 	const struct cmm_peer_event event = {
 		.action = action, .peer = peer->name, .reason = reason};
 
-	if (cmm_may_tell(peer->cmm, &peer->event_due_ns))
+	if (cmm_may_tell(peer->cmm, &peer->events, false))
 		peer->cmm->ops->peer_event(peer->cmm->context, &event);
 }
 
@@ -199,7 +199,7 @@ void cmm_tell_refused(struct cmm *cmm, struct peer *peer, const char *address, c
 		.address = address,
 		.reason = reason};
 
-	if (cmm_may_tell(cmm, peer ? &peer->event_due_ns : &cmm->stranger_event_due_ns))
+	if (cmm_may_tell(cmm, peer ? &peer->events : &cmm->stranger_events, true))
 		cmm->ops->peer_event(cmm->context, &event);
 }
 
@@ -392,6 +392,7 @@ static void refuse(struct peer *peer, const struct cmm_frame *frame, const struc
 {
 	struct cmm *cmm = peer->cmm;
 	const struct cmm_event event = {.action = "refused",
+		.is_refusal = true,
 		.reason = attach_reason_word(request->why),
 		.sender = frame->sender,
 		.sender_endpoint = frame->sender_endpoint,
@@ -404,7 +405,7 @@ static void refuse(struct peer *peer, const struct cmm_frame *frame, const struc
 	/* One that comes before its row is nothing to tell people. */
 	if (request->why == ATTACH_REASON_NO_ROW)
 		return;
-	if (cmm_may_tell(cmm, &peer->event_due_ns))
+	if (cmm_may_tell(cmm, &peer->events, event.is_refusal))
 		cmm->ops->event(cmm->context, &event);
 	if (!request->sender || !request->receiver)
 		return;
@@ -554,7 +555,7 @@ static void handle_refuse(struct peer *peer, const struct cmm_frame *frame)
 {
 	struct state_row *row = find_receiver(peer, frame->channel);
 	struct cmm *cmm = peer->cmm;
-	struct cmm_event event = {.action = "refused"};
+	struct cmm_event event = {.action = "refused", .is_refusal = true};
 
 	if (!row || frame->reason < ATTACH_REASON_NO_ROW || frame->reason > ATTACH_REASON_DENIED)
 		return;

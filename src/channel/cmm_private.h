@@ -58,8 +58,8 @@ void cmm_far_tell_close(const struct state_row *row, enum attach_reason reason);
 /* --- cmm.c --- */
 /* The same, when the other host has said it. */
 void cmm_row_close_by_peer(struct state_row *row, enum attach_reason reason);
-/* Whether another event may be told of who is at *due_ns; counts it. */
-bool cmm_may_tell(struct cmm *cmm, uint64_t *due_ns);
+/* Whether another event may be told of whose rate it is; counts it. */
+bool cmm_may_tell(struct cmm *cmm, struct event_rate *rate, bool is_refusal);
 /* Also a peer's. NULL: no such. */
 struct partition *cmm_find_remote(const struct cmm *cmm, const char *name);
 int cmm_add_partition(struct cmm *cmm, const char *name, struct peer *peer, struct list *list);

@@ -115,6 +115,7 @@ static void tell_denied(struct session *session, const struct attach_request *re
 	struct partition *own = session->partition;
 	struct cmm_event event = {
 		.action = "denied",
+		.is_refusal = true,
 		.sender = is_sender ? own->name : request->remote,
 		.sender_endpoint = is_sender ? request->endpoint : request->remote_endpoint,
 		.receiver = is_sender ? request->remote : own->name,
@@ -312,6 +313,7 @@ void cmm_raise_exception(struct state_row *row, struct partition *by,
 {
 	struct cmm *cmm = row->partition->cmm;
 	struct cmm_event event = {.action = "exception",
+		.is_refusal = true,
 		.reason = attach_reason_word(ATTACH_REASON_KEY_SET),
 		.by = by->name,
 		.set_by = set_by->name,
@@ -332,6 +334,7 @@ static void refuse(struct state_row *receiver, enum attach_reason why)
 	struct partition *remote = receiver->remote;
 	struct cmm *cmm = remote->cmm;
 	struct cmm_event event = {.action = "refused",
+		.is_refusal = true,
 		.reason = attach_reason_word(why),
 		.by = receiver->partition->name,
 		.pid = receiver->session->pid,

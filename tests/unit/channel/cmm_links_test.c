@@ -382,6 +382,15 @@ static void what_the_other_host_s_rules_do_not_allow_is_refused(void **state)
 	assert_int_equal(find_notice(&world.db, ATTACH_REFUSED)->reason, ATTACH_REASON_DENIED);
 }
 
+/* A peer that comes and goes until its rate of events is used up. */
+static void comings_and_goings_hide_no_refusal(void **state)
+{
+	for (uint32_t i = 0; i < 100; i++)
+		link_hosts();
+	assert_true(world.one.cmm.counts.events_suppressed > 0);
+	another_endpoint_is_refused(state);
+}
+
 static void remote_after_local_is_an_exception(void **state)
 {
 	uint32_t sender = open_row(&world.web, 5, ATTACH_SEND, "hv2/db", 6), receiver;
@@ -676,6 +685,7 @@ int main(void)
 		LINKS_TEST(another_endpoint_is_refused),
 		LINKS_TEST(another_partition_is_refused),
 		LINKS_TEST(what_the_other_host_s_rules_do_not_allow_is_refused),
+		LINKS_TEST(comings_and_goings_hide_no_refusal),
 		LINKS_TEST(remote_after_local_is_an_exception),
 		LINKS_TEST(local_after_remote_is_an_exception),
 		LINKS_TEST(either_end_revokes),

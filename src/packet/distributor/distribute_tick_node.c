@@ -126,6 +126,15 @@ static void sweep(struct tick *tick)
 
 /* ---- packets that wait ---- */
 
+/* The first question, or its answer, was lost. */
+static void ask_again(struct tick *tick, const struct waiting *waiting)
+{
+	struct rte_mbuf *question = vipa_output_question(tick->table, waiting);
+
+	if (question)
+		emit(tick, DISTRIBUTE_TICK_EDGE_TX, question);
+}
+
 /* True: it is gone from the list. */
 static bool release(struct tick *tick, const struct waiting *waiting)
 {
@@ -134,6 +143,8 @@ static bool release(struct tick *tick, const struct waiting *waiting)
 	enum neighbour_state state =
 		neighbour_find(metadata->vlan, &waiting->hop, tick->own->now, mac);
 
+	if (state == NEIGHBOUR_UNKNOWN || state == NEIGHBOUR_STALE)
+		ask_again(tick, waiting);
 	if (state == NEIGHBOUR_KNOWN || state == NEIGHBOUR_STALE) {
 		emit(tick, DISTRIBUTE_TICK_EDGE_WAITED, waiting->packet);
 		return true;

@@ -134,6 +134,13 @@ enum datagram_fit {
 enum datagram_fit datagram_fit(struct rte_mbuf *packet, uint32_t mtu,
 	struct rte_mbuf *pieces[PIECES_MAX], uint16_t *piece_count);
 
+/* ---- vipa_output_node.c ---- */
+
+/* Who has the hardware address that the packet waits for, asked by its VIPA. NULL: no memory, or
+ * the VIPA is gone. */
+struct rte_mbuf *vipa_output_question(
+	const struct vipa_table *table, const struct waiting *waiting);
+
 /* ---- clamp.c ---- */
 
 /* Lowers the MSS that a TCP SYN offers, so that packets of its receiver fit into mtu bytes (D13).

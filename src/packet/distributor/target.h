@@ -203,7 +203,8 @@ bool target_take_answer(const struct target_table *table, uint8_t peer, struct r
 /* ---- target_direct_node.c ---- */
 
 /* Puts the headers of Ethernet in front of what waits, as far as next hops are known by now, and
- * gives it to send; what waits too long is given with an error. Worker. */
+ * gives it to send; questions are repeated the same way, and what waits too long is given as lost.
+ * Worker. */
 void target_retry_waiting(const struct target_table *table, struct target_worker *own,
 	void (*send)(void *context, struct rte_mbuf *packet, bool is_lost), void *context);
 

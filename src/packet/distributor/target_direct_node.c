@@ -74,18 +74,27 @@ static void set_headers(const struct target_table *table, struct rte_mbuf *packe
 	metadata->egress_port = table->physical_port;
 }
 
-static void ask(const struct sender *sender, const struct ip_address *hop)
+/* NULL: no memory. */
+static struct rte_mbuf *question_of(const struct target_table *table, const struct ip_address *hop)
 {
-	const struct target_station *station = target_station(sender->table, hop->version);
+	const struct target_station *station = target_station(table, hop->version);
 	struct rte_mbuf *question = rte_pktmbuf_alloc(packet_pool);
 
 	if (!question)
-		return;
-	*packet_metadata(question) = (struct packet_metadata){.vlan = sender->table->vlan,
+		return NULL;
+	*packet_metadata(question) = (struct packet_metadata){.vlan = table->vlan,
 		.origin = {.ingress_port = PORT_NONE},
-		.egress_port = sender->table->physical_port};
-	resolve_write_question(question, &station->address, hop, sender->table->mac);
-	node_forward(sender->graph, sender->node, TARGET_DIRECT_EDGE_TX, question);
+		.egress_port = table->physical_port};
+	resolve_write_question(question, &station->address, hop, table->mac);
+	return question;
+}
+
+static void ask(const struct sender *sender, const struct ip_address *hop)
+{
+	struct rte_mbuf *question = question_of(sender->table, hop);
+
+	if (question)
+		node_forward(sender->graph, sender->node, TARGET_DIRECT_EDGE_TX, question);
 }
 
 static void keep(const struct sender *sender, struct rte_mbuf *packet)
@@ -125,40 +134,49 @@ static void send_straight(const struct sender *sender, struct rte_mbuf *packet)
 	node_forward(sender->graph, sender->node, TARGET_DIRECT_EDGE_TX, packet);
 }
 
-/* True: it is settled, *is_lost tells how. */
-static bool settle(const struct target_table *table, const struct target_waiting *waiting,
-	uint32_t now, bool *is_lost)
+enum outcome { STILL_WAITS, IS_READY, IS_LOST };
+
+/* *question: to be sent first, since the one before, or its answer, was lost; NULL: none. */
+static enum outcome settle(const struct target_table *table, const struct target_waiting *waiting,
+	uint32_t now, struct rte_mbuf **question)
 {
 	struct ip_address destination = destination_of(waiting->packet);
 	struct ip_address hop = find_hop(table, &destination);
 	uint8_t mac[ETH_ADDRESS_SIZE];
-	enum neighbour_state state =
-		hop.version ? neighbour_find(table->vlan, &hop, now, mac) : NEIGHBOUR_UNKNOWN;
+	enum neighbour_state state;
 
-	*is_lost = !hop.version || now - waiting->since > WAITING_TICKS;
+	*question = NULL;
+	if (!hop.version)
+		return IS_LOST;
+	state = neighbour_find(table->vlan, &hop, now, mac);
+	if (state == NEIGHBOUR_UNKNOWN || state == NEIGHBOUR_STALE)
+		*question = question_of(table, &hop);
 	if (state == NEIGHBOUR_KNOWN || state == NEIGHBOUR_STALE) {
-		*is_lost = false;
 		set_headers(table, waiting->packet, destination.version, mac);
-		return true;
+		return IS_READY;
 	}
-	return *is_lost;
+	return now - waiting->since > WAITING_TICKS ? IS_LOST : STILL_WAITS;
 }
 
 void target_retry_waiting(const struct target_table *table, struct target_worker *own,
 	void (*send_packet)(void *context, struct rte_mbuf *packet, bool is_lost), void *context)
 {
 	uint32_t now = distribute_clock();
+	struct rte_mbuf *question;
 	uint16_t kept = 0;
-	bool is_lost;
 
 	for (uint16_t i = 0; i < own->waiting_count; i++) {
-		if (!settle(table, &own->waiting[i], now, &is_lost)) {
+		enum outcome outcome = settle(table, &own->waiting[i], now, &question);
+
+		if (question)
+			send_packet(context, question, false);
+		if (outcome == STILL_WAITS) {
 			own->waiting[kept++] = own->waiting[i];
 			continue;
 		}
-		if (!is_lost)
+		if (outcome == IS_READY)
 			TARGET_COUNT(own->totals.direct);
-		send_packet(context, own->waiting[i].packet, is_lost);
+		send_packet(context, own->waiting[i].packet, outcome == IS_LOST);
 	}
 	own->waiting_count = kept;
 }

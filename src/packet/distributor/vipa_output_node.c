@@ -63,17 +63,36 @@ static const struct ip_address *find_hop(
 	return vipa->router.version ? &vipa->router : NULL;
 }
 
-static void ask(const struct sender *sender, const struct vipa *vipa, const struct ip_address *hop)
+static struct rte_mbuf *question_of(
+	const struct vipa_table *table, const struct vipa *vipa, const struct ip_address *hop)
 {
 	struct rte_mbuf *question = rte_pktmbuf_alloc(packet_pool);
 
 	if (!question)
-		return;
+		return NULL;
 	*packet_metadata(question) = (struct packet_metadata){.vlan = vipa->vlan,
 		.origin = {.ingress_port = PORT_NONE},
-		.egress_port = sender->table->physical_port};
+		.egress_port = table->physical_port};
 	resolve_write_question(question, &vipa->address, hop, vipa->mac);
-	node_forward(sender->graph, sender->node, VIPA_OUTPUT_EDGE_TX, question);
+	return question;
+}
+
+struct rte_mbuf *vipa_output_question(const struct vipa_table *table, const struct waiting *waiting)
+{
+	struct ip_address source, destination;
+	uint16_t index;
+
+	read_addresses(waiting->packet, &source, &destination);
+	index = vipa_find(table, packet_metadata(waiting->packet)->vlan, &source);
+	return index == VIPA_NONE ? NULL : question_of(table, &table->vipas[index], &waiting->hop);
+}
+
+static void ask(const struct sender *sender, const struct vipa *vipa, const struct ip_address *hop)
+{
+	struct rte_mbuf *question = question_of(sender->table, vipa, hop);
+
+	if (question)
+		node_forward(sender->graph, sender->node, VIPA_OUTPUT_EDGE_TX, question);
 }
 
 static bool hold(

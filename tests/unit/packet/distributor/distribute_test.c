@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The walk of a virtual address's packets: D1, D2, D3, D6, D7, D11, D13, D14. */
 #include "distributor_lab.h"
+#include "tests/unit/wait.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -285,6 +286,28 @@ static void packets_wait_for_a_neighbour(void **state)
 	assert_memory_equal(lab_frame_at("uplink", 3)->bytes, answer + 6, 6);
 }
 
+/* D1: the answer to the first question is lost, and nothing else is sent. */
+static void who_is_waited_for_is_asked_again(void **state)
+{
+	struct lab_frame frame, outer;
+	static const uint8_t answer[42] = {2, 0, 0, 0, 0, 0x80, 0x52, 0x54, 0, 0, 0xff, 4, 8, 6, 0,
+		1, 8, 0, 6, 4, 0, 2, 0x52, 0x54, 0, 0, 0xff, 4, 192, 0, 2, 104, 2, 0, 0, 0, 0, 0x80,
+		192, 0, 2, 80};
+
+	(void)state;
+	establish("192.0.2.104", VIPA);
+	lab_clear();
+	lab_make_tcp(&frame, false, "192.0.2.104", VIPA, next_port, 80, SYN | ACK, 1001);
+	lab_wrap(&outer, &frame, TARGET, DISTRIBUTOR, lab_key(GRE_PLAIN));
+	lab_send("xcf0", outer.bytes, outer.size);
+	assert_int_equal(lab_count("uplink"), 1);
+	assert_becomes((lab_walk(), lab_count("uplink") > 1));
+	assert_memory_equal(lab_frame_at("uplink", 1)->bytes, lab_frame_at("uplink", 0)->bytes,
+		lab_frame_at("uplink", 0)->size);
+	lab_send("uplink", answer, sizeof(answer));
+	assert_memory_equal(lab_frame_at("uplink", 2)->bytes, answer + 6, 6);
+}
+
 static void others_claims_of_a_vipa_teach_nothing(void **state)
 {
 	static const uint8_t claim[42] = {2, 0, 0, 0, 0, 0x80, 0x52, 0x54, 0, 0, 0xff, 9, 8, 6, 0,
@@ -527,6 +550,7 @@ int main(void)
 		TEST(questions_for_a_vipa_are_answered),
 		TEST(solicitations_are_answered),
 		TEST(packets_wait_for_a_neighbour),
+		TEST(who_is_waited_for_is_asked_again),
 		TEST(others_claims_of_a_vipa_teach_nothing),
 		TEST(ipsec_is_told_from_plain),
 		TEST(too_big_is_told),

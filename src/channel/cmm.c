@@ -98,8 +98,9 @@ static void cmm_tell_down(
 static void cmm_row_free(
 	struct state_row *row, enum attach_reason reason, const struct session *except)
 {
-	cmm_tell_down(row, reason, except);
+	/* Who is told finds it in the ring, too. */
 	route_end(&row->view, row->wake, reason);
+	cmm_tell_down(row, reason, except);
 	state_table_remove(&row->partition->rows, row);
 	list_remove(&row->session_node);
 	key_table_release(&row->partition->cmm->keys, row->key_slot);

@@ -133,7 +133,8 @@ class Daemon:
         """The events of the EVE file that have these top-level values."""
         events = []
         if self.eve_path.exists():
-            for line in self.eve_path.read_text().splitlines():
+            text = self.eve_path.read_text()
+            for line in text[:text.rfind("\n") + 1].splitlines():  # the last one may be under way
                 event = json.loads(line)
                 if all(event.get(key) == value for key, value in wanted.items()):
                     events.append(event)

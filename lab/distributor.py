@@ -13,6 +13,7 @@ import copy
 import ipaddress
 import json
 import pathlib
+import select
 import socket
 import struct
 
@@ -78,7 +79,7 @@ class Target:
         own.run("ip", "link", "set", "gre1", "addrgenmode", "none")  # it says nothing by itself
         own.run("ip", "link", "set", "gre1", "up", "mtu", mtu - 28)
         for vipa in vipas:
-            own.run("ip", "address", "add", vipa, "dev", "lo")
+            own.run("ip", "address", "add", vipa, "dev", "lo", *(["nodad"] if ":" in vipa else []))
         own.run("ip", "route", "add", "192.0.2.0/24", "dev", "gre1", "src", VIPA)
         if VIPA6 in vipas:
             own.run("ip", "-6", "route", "add", "2001:db8:2::/64", "dev", "gre1", "src", VIPA6)
@@ -95,6 +96,12 @@ def ask_many(namespace, count, address=VIPA, port=7, first=20000):
     """{name of the target: clients that it answered} of so many UDP clients."""
     return json.loads(namespace.run("/usr/bin/python3", "-B", LAB / "many_clients.py", address, port, count, first,
                                     timeout=120))
+
+
+def discard(handle):
+    """Answers that came too late, to a question that was repeated."""
+    while select.select([handle], [], [], 0)[0]:
+        handle.recv(65535)
 
 
 class Connection:

@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 
 from lab.netns import run, wait_until
@@ -100,8 +101,10 @@ class PingFlood:
         (sent_before, got_before), (sent, got) = self.before, self._echoes(self.namespace)
         return sent - sent_before - (got - got_before)
 
-    def lost(self):
-        """Waits for its end; how many were not answered."""
+    def lost(self, is_over=False):
+        """Waits for its end, or ends it where what it was for is over; how many were not answered."""
+        if is_over:
+            self.process.send_signal(signal.SIGINT)
         assert self.process.wait(60) in (0, 1)
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: self._missing() == 0, 2)

@@ -81,6 +81,8 @@ class Client:
 
     def ask(self, data, number=1):
         """What the server says to the data."""
+        while select.select([self.handle], [], [], 0)[0]:
+            read(self.handle)  # a late answer to the question before
         answer = self.exchange(SCTPChunkData(ending=1, beginning=1, tsn=number, stream_seq=number - 1, data=data),
                                SCTPChunkData)
         return bytes(answer.data) if answer else None

@@ -9,6 +9,7 @@ from lab.netns import run, wait_until
 
 BINARY = "/usr/bin/suricata"
 START_TIMEOUT = 60  # it compiles its rules, and shares the machine
+PATIENCE = "1s"     # its threads are not always given time at once
 
 
 def is_installed():
@@ -20,7 +21,7 @@ def inspection(lab, rules, engines=("suricata",), on_failure="drop", suricata=No
     lab.write("rules/lab.rules", rules)
     return {"engines": list(engines), "rules": [str(lab.folder / "rules/*.rules")],
             "variables": {"HOME_NET": ["192.0.2.0/24"]}, "on-failure": on_failure,
-            "deadline": "200ms", "suricata": suricata or {}, **options}
+            "deadline": PATIENCE, "suricata": suricata or {}, **options}
 
 
 def row(daemon):

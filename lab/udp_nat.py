@@ -23,6 +23,7 @@ class Nat:
         self.server = server
         self.selector = selectors.DefaultSelector()
         self.outside = {}  # (port, client): socket
+        self.is_to_forget = False
         for port in PORTS:
             inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             inside.bind((listen, port))
@@ -42,7 +43,11 @@ class Nat:
     def from_server(outside, inside, client):
         inside.sendto(outside.recv(SIZE), client)
 
-    def forget(self, *_):
+    def hear_signal(self, *_):
+        self.is_to_forget = True
+
+    def forget(self):
+        self.is_to_forget = False
         for outside in self.outside.values():
             self.selector.unregister(outside)
             outside.close()
@@ -50,14 +55,17 @@ class Nat:
 
     def run(self):
         while True:
-            for key, _ in self.selector.select():
-                if key.fileobj.fileno() >= 0:  # not forgotten since
-                    key.data[0](*key.data[1:])
+            ready = self.selector.select(0.2)  # a signal alone does not end it
+            if self.is_to_forget:
+                self.forget()
+                continue
+            for key, _ in ready:
+                key.data[0](*key.data[1:])
 
 
 def main():
     nat = Nat(*sys.argv[1:])
-    signal.signal(signal.SIGHUP, nat.forget)
+    signal.signal(signal.SIGHUP, nat.hear_signal)
     print("ready", flush=True)
     nat.run()
 

@@ -112,7 +112,7 @@ class Vpn:
         for interface in ("default", "lo"):  # eth0 stays as it is
             self.home.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
         self.home.run("ip", "address", "add", f"{INNER}/32", "dev", "lo")
-        self.home.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo")
+        self.home.run("ip", "address", "add", f"{INNER6}/128", "dev", "lo", "nodad")
 
     def begin(self, proposals="aes256gcm16", has_certificates=False, has_trap=False, connection="", child="",
               options="", ipv6=False):

@@ -323,9 +323,14 @@ def test_death_of_the_role(host, vm1, vm2):
     vm1.peer("receiver", "receive", 6, "vm2", 5, 0, 9)
     vm2.peer("sender", "send", 5, "vm1", 6, 0, 9)
     wait_up(host.daemon)
+
+    def arrivals():
+        return sum("guest_there" in line and "vm2" in line for line in host.daemon.log().splitlines())
+    before = arrivals()
     pid = host.daemon.kill_role("channel")
     host.daemon.wait_role("channel", pid)
     assert vm1.peer_result("receiver")["status"] == vm2.peer_result("sender")["status"] == ECONNRESET
+    wait_until(lambda: arrivals() > before, 20, what="vm2's QEMU to be called again")
     vm2.reset_device()
     vm2.peer("receiver", "receive", 6, "db", 5, 100, 9)
     sender = peer(host, "db", "send", 5, "vm2", 6, 100, 9)

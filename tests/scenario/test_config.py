@@ -87,14 +87,14 @@ def test_confirmed_change_stays_and_can_be_rolled_back(daemon):
     """apply --confirm with a confirmation stays; rollback goes one step back."""
     before = deadline(daemon)
     write(daemon, set_deadline("80ms"))
-    done = daemon.command("config", "apply", daemon.config_path, "--confirm", "2s")
+    done = daemon.command("config", "apply", daemon.config_path, "--confirm", "5s")
     assert done.returncode == 0 and f"inspection.deadline: {before} -> 80ms" in done.stdout
     assert "confirm_left_ms" in daemon.cli("status")["config"]
     refused = daemon.command("config", "apply", daemon.config_path)
     assert refused.returncode == 1 and "not confirmed yet" in refused.stderr
     assert daemon.command("config", "confirm").returncode == 0
     with pytest.raises(TimeoutError):
-        wait_until(lambda: deadline(daemon) != "80ms", 3, what="a rollback that must not be")
+        wait_until(lambda: deadline(daemon) != "80ms", 6, what="a rollback that must not be")
     assert daemon.command("config", "rollback").returncode == 0
     assert deadline(daemon) == before
 
@@ -175,24 +175,24 @@ def test_what_is_too_long_for_a_message_is_counted(lab, daemon):
 
 @pytest.mark.parametrize("roles", [("control",), ("control", "packet")])
 def test_a_change_that_nobody_confirms_goes_back_though_roles_die(lab, daemon, roles):
-    """apply --confirm 3s, then SIGKILL of control, or of control and packet: what ran before is back in
+    """apply --confirm 10s, then SIGKILL of control, or of control and packet: what ran before is back in
     time, is said to come from its file, and traffic goes on."""
     before = daemon.cli("status")["config"]
     old = deadline(daemon)
     write(daemon, set_deadline("85ms"))
     path = lab.write("tried.yaml", daemon.config_path.read_text())
-    assert daemon.command("config", "apply", path, "--confirm", "3s").returncode == 0
+    end = time.monotonic() + 10
+    assert daemon.command("config", "apply", path, "--confirm", "10s").returncode == 0
     assert daemon.cli("status")["config"]["file"] == str(path)
-    end = time.monotonic() + 3
     pids = {role: daemon.role_pid(role) for role in roles}
     for pid in pids.values():
         os.kill(pid, signal.SIGKILL)
     for role, pid in pids.items():
         daemon.wait_role(role, pid)
-    if time.monotonic() < end - 0.5:
+    if time.monotonic() < end - 5:
         assert "confirm_left_ms" in daemon.cli("status")["config"]
         assert deadline(daemon) == "85ms"
-    wait_until(lambda: deadline(daemon) == old, end - time.monotonic() + 8, what="the rollback")
+    wait_until(lambda: deadline(daemon) == old, end - time.monotonic() + 10, what="the rollback")
     after = daemon.cli("status")["config"]
     assert after["file"] == before["file"] and "confirm_left_ms" not in after
     wait_until(lambda: can_ping(lab.outside, "192.0.2.10"), 10, what="the partition")

@@ -5,6 +5,7 @@
     192.0.2.100      sea0 192.0.2.1    trunk-b (VLAN 20) ── db  192.0.2.20
 """
 
+from lab.netns import wait_until
 from lab.peers import can_ping, curl, nginx, ping
 
 
@@ -15,7 +16,7 @@ def test_page_reaches_the_outside_through_trunk_and_physical_adapter(lab):
     lab.start()
     assert can_ping(lab.outside, "192.0.2.10")
     assert curl(lab.outside, "http://192.0.2.10/index.html") == (0, page)
-    assert "192.0.2.100" in access.read_text()
+    wait_until(lambda: "192.0.2.100" in access.read_text(), what="the line of its log")
 
 
 def test_socket_layer_reaches_partition_and_outside(lab):

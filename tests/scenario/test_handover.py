@@ -207,10 +207,11 @@ def test_there_and_back(clients):
     assert clients.sas(lab.daemon)["out"]["sequence"] > high
 
 
-def refused(clients, expected):
+def refused(clients, expected, meanwhile=lambda: None):
     """The hand-over fails for that reason, and the old one goes on."""
     clients.goes_on(1)
     before = clients.sas(clients.lab.daemon)["out"]["sequence"]
+    meanwhile()
     done = clients.pair.hand_over()
     assert done.returncode == 1 and expected in done.stderr, done.stderr
     assert not clients.pair.is_standby(clients.lab.daemon)
@@ -337,8 +338,7 @@ def test_receivers_packet_role_is_killed(clients):
     pair = clients.pair
     pid = pair.second.role_pid("packet")
     os.kill(pid, signal.SIGSTOP)
-    threading.Timer(1.0, os.kill, (pid, signal.SIGKILL)).start()
-    refused(clients, "closed the connection")
+    refused(clients, "closed the connection", threading.Timer(1.0, os.kill, (pid, signal.SIGKILL)).start)
     pair.second.wait_role("packet", pid)
     assert pair.is_standby(pair.second)
     assert pair.hand_over().returncode == 0

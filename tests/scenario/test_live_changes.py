@@ -85,10 +85,10 @@ def test_unconfirmed_change_is_rolled_back(lab):
     config = copy.deepcopy(daemon.config)
     del config["partitions"]["db"]
     daemon.write_config(config)
-    assert daemon.command("config", "apply", daemon.config_path, "--confirm", "2s").returncode == 0
+    assert daemon.command("config", "apply", daemon.config_path, "--confirm", "5s").returncode == 0
 
     def has_db():
         return "db.eth0" in [row["name"] for row in daemon.cli("ports")["ports"]]
 
     assert not has_db()
-    wait_until(has_db, 10, what="the rollback")
+    wait_until(has_db, 15, what="the rollback")

@@ -58,7 +58,8 @@ class Service:
 
     def journal(self, *matches):
         """Lines of the journal that have these fields."""
-        return self.run(f"journalctl --no-pager --quiet --output cat _SYSTEMD_UNIT={UNIT} {' '.join(matches)}")
+        return self.run("journalctl --sync && journalctl --no-pager --quiet --output cat "
+                        f"_SYSTEMD_UNIT={UNIT} {' '.join(matches)}")
 
     def install(self):
         self.run(f"dpkg --install {PACKAGE}")
@@ -226,7 +227,7 @@ def test_restart_and_stop_end_in_order(service):
     service.wait_roles(before.values())
     service.run(f"systemctl stop {UNIT}")
     assert service.show("ActiveState") == "inactive"
-    said = service.run(f"journalctl --no-pager --output cat --unit {UNIT} _PID=1").splitlines()
+    said = service.run(f"journalctl --sync && journalctl --no-pager --output cat --unit {UNIT} _PID=1").splitlines()
     assert f"{UNIT}: Deactivated successfully." in said[-4:], said[-4:]
     assert service.run("pgrep -x bulkheadd", check=False) == ""
     assert "daemon_stopped" in service.journal("BULKHEAD_EVENT=daemon_stopped", "BULKHEAD_EXIT_CODE=0")

@@ -172,7 +172,7 @@ def test_partition_behind_a_memif_is_reached(lab):
             env={**os.environ, "RUNTIME_DIRECTORY": str(lab.folder)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        wait_until(lambda: port(daemon, "vnf.eth0")["is_up"], what="the memif's link")
+        wait_until(lambda: port(daemon, "vnf.eth0")["is_up"], 20, what="the memif's link")
         assert can_ping(lab.outside, "192.0.2.50")
         assert ping(lab["web"], "192.0.2.50", count=3)
     finally:

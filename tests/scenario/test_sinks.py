@@ -109,8 +109,8 @@ def test_the_log_is_a_file_that_can_be_rotated(lab):
     wait_until(path.exists, 5, what="the new file")
     generate_event(daemon, "62ms")
     now = generation(daemon)
-    assert f"config_applied role=control generation={now}" in path.read_text()
-    assert f"configured role=packet generation={now}" in path.read_text()
+    for line in (f"config_applied role=control generation={now}", f"configured role=packet generation={now}"):
+        wait_until(lambda line=line: line in path.read_text(), what=line)
     daemon.wait_role("packet", daemon.kill_role("packet"))
     assert "role_ended role=broker" in path.read_text()
     daemon.apply(lambda config: config.update(log={"sink": "stderr"}))

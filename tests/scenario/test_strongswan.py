@@ -259,7 +259,7 @@ def let_ike_use_ipv6(lab):
     for interface in ("default", "lo"):
         lab.hv1.sysctl(f"net.ipv6.conf.{interface}.disable_ipv6", 0)
     lab.hv1.sysctl("net.ipv6.conf.default.accept_dad", 0)
-    lab.hv1.run("ip", "address", "add", f"{VIPA6}/128", "dev", "lo")
+    lab.hv1.run("ip", "address", "add", f"{VIPA6}/128", "dev", "lo", "nodad")
     lab.config["gateway"]["host"]["addresses"].append("2001:db8:2::1/64")
     lab.outside.sysctl("net.ipv6.conf.eth0.disable_ipv6", 0)
     lab.outside.run("ip", "address", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")

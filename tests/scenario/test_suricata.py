@@ -46,8 +46,6 @@ INVALID = {"tcp_syn_fin"}
 PAGE = b"a page of web\n" * 300
 ADDRESS = "192.0.2.10"
 ATTACK = f"http://{ADDRESS}/../../etc/passwd"
-# Where the test is about loss, not about a machine that is too busy for the deadline of the others.
-PATIENT = {"deadline": "1s"}
 
 
 def url(path):
@@ -139,7 +137,7 @@ def test_rejected_request_is_dropped_without_a_reset(lab):
 def test_what_it_keeps_back_stays_back_where_failure_means_pass(lab):
     """I7 I4: nothing follows the dropped request, and on-failure is pass: still it is not passed."""
     access = nginx(lab, "web", {"index.html": PAGE})
-    start(lab, on_failure="pass", deadline="300ms")
+    start(lab, on_failure="pass")
     for _ in range(3):
         code, body = curl(lab.outside, "--path-as-is", ATTACK, timeout=2)
         assert code != 0 and not body
@@ -278,7 +276,7 @@ def test_connection_goes_on_over_its_restart(lab):
 def test_rules_are_reloaded_under_traffic_without_loss(lab):
     """I7 I5: inspect reload and config apply: the same process, new rules, not a ping lost."""
     nginx(lab, "web", {"index.html": PAGE, "forbidden.html": PAGE})
-    start(lab, **PATIENT)
+    start(lab)
     old = pid_of(lab)
     assert curl(lab.outside, url("forbidden.html")) == (0, PAGE)
     pings = PingFlood(lab.outside, ADDRESS, 800)
@@ -379,8 +377,7 @@ def test_two_workers_have_a_device_each(make_lab):
     for client in clients:
         lab.outside.run("ip", "address", "add", f"{client}/24", "dev", "eth0")
     more = lab.write("stats.yaml", "%YAML 1.1\n---\nstats: {enabled: yes, interval: 1}\n")
-    start(lab, change=lambda config: config.update(packet={"workers": 2}), suricata={"include": [str(more)]},
-          **PATIENT)
+    start(lab, change=lambda config: config.update(packet={"workers": 2}), suricata={"include": [str(more)]})
     fetch_and_attack(lab, clients)
     wait_until(lambda: len(alerts(lab, 1000001)) == 16, what="all alerts")
     # Each fetch is some ten packets; a worker without any has had a fence or two.
@@ -405,7 +402,12 @@ def test_attached_suricata_is_somebody_elses(lab):
     lab.daemon = Daemon(lab.hv1, lab.folder, lab.config).start(wait=False)
     folder = lab.daemon.run_folder / "suricata"
     wait_until((folder / "run").exists, 20, what="its folder")
-    assert suricata.row(lab.daemon)["state"] == "down"
+
+    def state():
+        with contextlib.suppress(CommandFailed, StopIteration):  # nothing is configured yet
+            return suricata.row(lab.daemon)["state"]
+        return None
+    assert wait_until(state, 20, what="the engine") == "down"
 
     def start_own():
         return subprocess.Popen([suricata.BINARY, "-c", folder / "suricata.yaml", "-l", folder / "run", "--dpdk",
@@ -469,7 +471,7 @@ def test_stopped_suricata_is_given_no_more_than_the_bound(lab):
     try:
         for _ in range(200):
             outside.send(frame)
-        assert wait_until(lambda: lab.daemon.drops()["inspect_overload"], what="the bound") >= 1
+        wait_until(lambda: lab.daemon.drops()["inspect_overload"] >= 200 - 64, what="the bound")
         assert details(lab)["in_flight"] <= 64
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -106,6 +106,7 @@ def test_host_sends_by_the_forwarding_table(multi):
     """G6: to the inside, to the outside, and to both when nobody knows the address."""
     wires = multi.wires
     assert can_ping(multi.hv1, "192.0.2.10") and can_ping(multi.hv1, "192.0.2.100")
+    wait_until(lambda: "52:54:00:00:ff:01" in str(multi.daemon.cli("fdb")), what="the address of outside to be learned")
     mac = multi.hv1.run("cat", "/sys/class/net/sea0/address").strip().replace(":", "")
     wires["host"].send(frame(WEB, mac, b"for web"))
     wires["host"].send(frame("52540000ff01", mac, b"for outside"))

@@ -249,7 +249,7 @@ def test_inspector_outside_has_to_serve_all_workers(lab):
     wait_until(path.exists, 20, what="the memif's socket")
     inspector = Inspector(lab.folder, path, workers=1).start()
     try:
-        wait_until(lambda: "with id 1;" in str(lab.daemon.cli("inspect")), 20, what="id 0 to connect")
+        wait_until(lambda: "with id 1;" in lab.daemon.command("inspect").stdout, 20, what="id 0 to connect")
         assert lab.daemon.cli("inspect")["engines"][0]["state"] == "down"
         assert not ping(lab.outside, ADDRESS, timeout=1)
     finally:
@@ -328,8 +328,10 @@ def test_trace_tells_names_and_both_workers(lab):
     with subprocess.Popen([daemon.bulkhead, "--socket", daemon.socket_path, "trace", "--count", "6",
                            "--timeout", "20", "--filter", f"icmp and host {ADDRESS}"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as trace:
-        wait_until(lambda: trace.poll() is not None or ping(lab.outside, ADDRESS), 20)
-        ping(lab.outside, ADDRESS, count=8)
+        def has_ended():
+            ping(lab.outside, ADDRESS)
+            return trace.poll() is not None
+        wait_until(has_ended, 25, what="its packets")
         out, errors = trace.communicate(timeout=30)
     assert trace.returncode == 0, errors
     assert "origin physical -> trunk-a" in out and "origin trunk -> uplink" in out

@@ -38,8 +38,8 @@
 
 struct cmm;
 
-/* Events are told at a rate, of each who causes them. What it was refused has a rate of its own, so
- * that it cannot be hidden behind comings and goings. */
+/* Events are told at a rate, of each who causes them. Refusals have a rate of their own, so that
+ * nobody hides them behind comings and goings. */
 struct event_rate {
 	uint64_t due_ns[2]; /* by is_refusal */
 };

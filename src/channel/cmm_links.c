@@ -557,9 +557,11 @@ static void handle_refuse(struct peer *peer, const struct cmm_frame *frame)
 	struct cmm *cmm = peer->cmm;
 	struct cmm_event event = {.action = "refused", .is_refusal = true};
 
-	if (!row || frame->reason < ATTACH_REASON_NO_ROW || frame->reason > ATTACH_REASON_DENIED)
+	if (!row)
 		return;
 	row->is_asked = false;
+	if (frame->reason < ATTACH_REASON_NO_ROW || frame->reason > ATTACH_REASON_DENIED)
+		return;
 	if (frame->reason == ATTACH_REASON_KEY_SET) {
 		cmm_raise_exception(row, row->far ? row->remote : row->partition,
 			row->far ? row->partition : row->remote,

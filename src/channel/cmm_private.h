@@ -44,7 +44,8 @@ void cmm_place_links(struct cmm *cmm, struct lane **lanes, uint32_t count, bool 
 void cmm_remove_peers(struct cmm *cmm);
 /* What peers say, and links that broke. */
 void cmm_collect_links(struct cmm *cmm);
-/* The request of a receiver's row to the other host. -EINPROGRESS, always. */
+/* The request of a receiver's row to the other host; nothing is sent while one is unanswered.
+ * -EINPROGRESS, always. */
 int cmm_far_connect(struct state_row *row);
 /* A sender's row is there: its receiver's host may make its request again. */
 void cmm_far_authorised(const struct state_row *row);

@@ -30,7 +30,7 @@ struct state_row {
 	uint32_t message_max;
 	uint32_t key_slot;
 	bool wants_connect; /* its request is made again when the other end authorises something */
-	bool is_asked;      /* its request is on the way to another host, which has not answered */
+	bool is_asked;      /* of another host, which has not answered yet, or is not connected */
 	bool is_denied;     /* by the policy that comes into force: it is about to go */
 	uint32_t told;      /* set of enum attach_reason: what its process was told already */
 	struct ring_view view;

@@ -8,6 +8,8 @@
 """
 
 import hashlib
+import os
+import signal
 import socket
 
 import pytest
@@ -132,13 +134,15 @@ def test_sizes_on_a_protected_link(lab, cluster, mtu):
 def test_protected_link_over_deaths(lab, cluster):
     """D10 D14 D16: a target's packet role, then the distributor's, is killed: the link's SAs come back behind the
     numbers that they had, reports are believed again, and connections are served."""
-    both = cluster(mtu=LINK_MTU_ESP, services=SERVICES, scheduling="wrr")
+    both = cluster(mtu=LINK_MTU_ESP, services=SERVICES, scheduling="wrr", heartbeat="1s")
     both.protect_link()
     both.start()
     both.serve_echo()
     assert set(ask_many(lab, 40)) == {"t1", "t2"}
     victim = both.targets[0].daemon
-    victim.wait_role("packet", victim.kill_role("packet"))
+    pid = both.silence(0)
+    os.kill(pid, signal.SIGKILL)
+    victim.wait_role("packet", pid)
     wait_until(lambda: both.up() == {"t1", "t2"}, 20, what="the target's return")
     assert set(ask_many(lab, 40)) == {"t1", "t2"}
     lab.daemon.wait_role("packet", lab.daemon.kill_role("packet"))

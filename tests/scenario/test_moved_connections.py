@@ -23,7 +23,7 @@ CLIENTS = {VIPA: OUTSIDE_ADDRESS, VIPA6: OUTSIDE6}
 @pytest.fixture
 def moving(lab, cluster):
     """Two targets with servers; connections of a dead one are moved."""
-    both = cluster(services=SERVICES, scheduling="wrr", heartbeat="250ms", **{"on-target-death": "move"}).start()
+    both = cluster(services=SERVICES, scheduling="wrr", heartbeat="1s", **{"on-target-death": "move"}).start()
     for target in both.targets:  # shares by weight, whatever else the machine does
         assert target.daemon.command("target", "load", "0").returncode == 0
     both.serve_echo()

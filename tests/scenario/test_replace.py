@@ -201,7 +201,7 @@ def test_curl_reads_a_page_of_another_size(lab, far):
     server = threading.Thread(target=serve, daemon=True)
     server.start()
     path = lab.folder / "page"
-    namespace.run("curl", "-sS", "-m", 60, "-H", "X-Note: a word that grows", "-o", path, f"http://{ADDRESS}/")
+    namespace.run("curl", "-sS", "-m", 60, "-H", "X-Note: a word that grows", "-o", path, f"http://{ADDRESS}/", timeout=65)
     server.join(10)
     listener.close()
     assert digest(path.read_bytes()) == digest(replaced(body, TO_CLIENT))

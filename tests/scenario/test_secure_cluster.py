@@ -145,7 +145,7 @@ def test_sizes_through_distributor_and_targets(lab, secure):
 def test_target_killed_under_secure_traffic(lab, secure):
     """D14 D9: connections of the target whose packet role stands still, and dies, are reset, by IPsec; others go on,
     whoever comes is served by the others, and by all when it is back."""
-    both = secure(scheduling="wrr", heartbeat="250ms")
+    both = secure(scheduling="wrr", heartbeat="1s")
     both.serve_echo()
     assert set(ask_many(lab, 30)) == {"t1", "t2", "t3"}
     connections = [Connection(lab.outside, vipa, source=ENDS[vipa]) for vipa in (VIPA, VIPA6) for _ in range(6)]

@@ -383,6 +383,28 @@ def test_without_services_no_datagram_is_the_hosts_own(lab, python_peer):
     assert lab.daemon.drops()["target_flow"] == 1
 
 
+ANSWER = ("import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((sys.argv[1],53)); "
+          "s.sendto(b'answer to '+sys.argv[2].encode(),(sys.argv[2],5353))")
+
+
+def test_who_is_waited_for_is_asked_again(lab, python_peer):
+    """D9: nobody answers the question for the client's hardware address: while the one answer waits it is asked once
+    more."""
+    distributor = python_peer(services={"dns": {"port": 53, "protocol": "udp"}})
+    wait_until(lambda: distributor.receive(0.3) or distributor.target_mac, 5)
+    hidden, outside = lab.hv1.wire("vipa0"), lab.outside.wire("eth0")
+    absent = "192.0.2.150"
+    distributor.send(udp(client=absent), PLAIN)
+    assert hidden.expect(lambda frame: IP in Ether(frame) and Ether(frame)[IP].src == absent)
+    lab.hv1.run("python3", "-c", ANSWER, VIPA, absent)
+
+    def asks(frame):
+        return ARP in Ether(frame) and Ether(frame)[ARP].pdst == absent
+    assert outside.expect(asks), "the question"
+    assert outside.expect(asks), "the second one"
+    wait_until(lambda: lab.daemon.drops()["target_unreachable"] == 1, what="the end of its patience")
+
+
 def test_filters_are_asked_once(lab, python_peer):
     """D8: a rule that drops is not asked for what comes by GRE, since the distributor has asked; it is for what
     goes straight out."""
@@ -395,12 +417,11 @@ def test_filters_are_asked_once(lab, python_peer):
     hidden, outside = lab.hv1.wire("vipa0"), lab.outside.wire("eth0")
     lab.outside.run("ip", "address", "add", "192.0.2.101/24", "dev", "eth0")
     for client in (CLIENT, "192.0.2.101"):
-        distributor.send(udp(client=client) / Raw(b"through-gre"), PLAIN)
-        assert hidden.expect(lambda frame: b"through-gre" in frame)
-    send = ("import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((sys.argv[1],53)); "
-            "s.sendto(b'answer to '+sys.argv[2].encode(),(sys.argv[2],5353))")
+        mark = b"from " + client.encode()
+        distributor.send(udp(client=client) / Raw(mark), PLAIN)
+        assert hidden.expect(lambda frame, mark=mark: mark in frame)
     for client in ("192.0.2.101", CLIENT):
-        lab.hv1.run("python3", "-c", send, VIPA, client)
+        lab.hv1.run("python3", "-c", ANSWER, VIPA, client)
     assert outside.expect(lambda frame: b"answer to " + CLIENT.encode() in frame)
     assert not [frame for frame in outside.drain() if b"answer to 192.0.2.101" in frame]
     assert lab.daemon.drops()["filter_rule"] == 1

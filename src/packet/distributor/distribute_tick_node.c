@@ -126,17 +126,22 @@ static void sweep(struct tick *tick)
 
 /* ---- packets that wait ---- */
 
-/* The first question, or its answer, was lost. */
-static void ask_again(struct tick *tick, const struct waiting *waiting)
+/* The first question, or its answer, was lost. The table gives a turn to ask once a second, unless
+ * it is full of others. */
+static void ask_again(struct tick *tick, struct waiting *waiting)
 {
-	struct rte_mbuf *question = vipa_output_question(tick->table, waiting);
+	struct rte_mbuf *question;
 
+	if (tick->own->now - waiting->asked < WAITING_ASK_TICKS)
+		return;
+	waiting->asked = tick->own->now;
+	question = vipa_output_question(tick->table, waiting);
 	if (question)
 		emit(tick, DISTRIBUTE_TICK_EDGE_TX, question);
 }
 
 /* True: it is gone from the list. */
-static bool release(struct tick *tick, const struct waiting *waiting)
+static bool release(struct tick *tick, struct waiting *waiting)
 {
 	struct packet_metadata *metadata = packet_metadata(waiting->packet);
 	uint8_t mac[ETH_ADDRESS_SIZE];

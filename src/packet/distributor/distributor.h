@@ -18,6 +18,7 @@
 #define WAITING_MAX           64 /* packets of a worker that wait for a neighbour */
 #define WAITING_PER_HOP       3  /* of them for one */
 #define WAITING_TICKS         (2000 / CONNECTION_TICK_MS)
+#define WAITING_ASK_TICKS     (1000 / CONNECTION_TICK_MS)
 #define DISTRIBUTE_PAGE_MAX   64  /* connections of an answer's part */
 #define DISTRIBUTE_CONTIGUOUS 256 /* bytes in one piece that headers of a packet are within */
 
@@ -41,7 +42,7 @@ struct target_counters {
 struct waiting {
 	struct rte_mbuf *packet;
 	struct ip_address hop;
-	uint32_t since;
+	uint32_t since, asked; /* asked: again, on behalf of this one */
 };
 
 /* A part of the connection table for the control thread: asked for and taken by it, filled by the

@@ -114,7 +114,8 @@ struct target_totals {
 #define TARGET_WAITING_MAX 64
 struct target_waiting {
 	struct rte_mbuf *packet;
-	uint32_t since; /* ticks of the neighbour table */
+	uint32_t since,
+		asked; /* ticks of the neighbour table; asked: again, on behalf of this one */
 };
 
 #define TARGET_PIECES_MAX 256 /* datagrams of the host whose fragments are followed */

@@ -385,9 +385,7 @@ static void what_the_other_host_s_rules_do_not_allow_is_refused(void **state)
 /* A peer that comes and goes until its rate of events is used up. */
 static void comings_and_goings_hide_no_refusal(void **state)
 {
-	for (uint32_t i = 0; i < 100; i++)
-		link_hosts();
-	assert_true(world.one.cmm.counts.events_suppressed > 0);
+	assert_becomes((link_hosts(), world.one.cmm.counts.events_suppressed > 0));
 	another_endpoint_is_refused(state);
 }
 
@@ -398,6 +396,7 @@ static void remote_after_local_is_an_exception(void **state)
 	assert_int_equal(act(&world.web, ATTACH_KEY, sender), 0);
 	receiver = ask_for(5);
 	settle();
+	settle(); /* a second request would be behind what the first settle() said */
 	/* Asked once, though hv2 hears of the row while its request is under way. */
 	assert_int_equal(world.one.event.count, 1);
 	assert_int_equal(world.two.event.count, 1);

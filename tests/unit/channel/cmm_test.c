@@ -410,6 +410,8 @@ static void a_dead_receiver_ends_the_sender_s_row(void **state)
 	world.web.notice_count = 0;
 	cmm_session_close(world.db.session);
 	assert_int_equal(find_notice(&world.web, ATTACH_DOWN)->reason, ATTACH_REASON_PEER_GONE);
+	/* Who hears of it finds it in the ring. */
+	assert_int_equal(world.web.end_when_told, ATTACH_REASON_PEER_GONE);
 	assert_null(cmm_find_row(&world.cmm, sender));
 }
 

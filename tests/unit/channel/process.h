@@ -25,6 +25,7 @@ struct process {
 	struct ring_producer producer;
 	struct ring_consumer consumer;
 	bool is_forgotten;
+	uint32_t end_when_told; /* of the last row: what its ring said when ATTACH_DOWN came */
 };
 
 /* cmm_ops.send. */
@@ -33,6 +34,9 @@ static inline void process_send(struct session *session, const struct attach_not
 {
 	struct process *process = session->context;
 
+	if (notice->kind == ATTACH_DOWN && process->view.shared)
+		process->end_when_told =
+			__atomic_load_n(&process->view.shared->end, __ATOMIC_ACQUIRE);
 	if (process->notice_count < NOTICES_MAX)
 		process->notices[process->notice_count++] = *notice;
 	for (size_t i = 0; i < count; i++)

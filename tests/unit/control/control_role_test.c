@@ -30,7 +30,7 @@
 
 #include "tests/unit/wait.h"
 
-#define CONFIRM_MS 2000 /* plenty for the call that confirms */
+#define CONFIRM_MS 5000 /* plenty for the call that confirms */
 #define WAIT_MS    (WAIT_BOUND_NS / CLOCK_NS_PER_MS)
 
 static const char config_text[] = "host: hv1\n"

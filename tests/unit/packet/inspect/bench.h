@@ -262,7 +262,7 @@ static inline int bench_open(const char *rules, const char *settings)
 	json_object_set_new(config, "stream-memory", json_integer(8 << 20));
 	inspect_chain = calloc(1, sizeof(*inspect_chain));
 	inspect_chain->deadline_ns = 50000000;
-	inspect_chain->gap_timeout_ns = 1000000000;
+	inspect_chain->gap_timeout_ns = 10000000000;
 	inspect_chain->kind_policy[ORIGIN_PHYSICAL] = FAILURE_DROP;
 	inspect_workers[0] = calloc(1, sizeof(*inspect_workers[0]));
 	inspect_workers[0]->holds = hold_table_create(1024);

@@ -265,7 +265,6 @@ static void on_expire(uint32_t owner, const struct sa_name *name, bool is_hard)
 static void expires_by_packets_bytes_and_time(void **state)
 {
 	static const struct sa_events events = {.expire = on_expire};
-	uint64_t now_ns = clock_monotonic_ns();
 
 	(void)state;
 	sa_set_events(&events);
@@ -282,7 +281,7 @@ static void expires_by_packets_bytes_and_time(void **state)
 		sa = found(1000, VIPA);
 #define USE(amount)                                                                                \
 	sa->counters.packets = sa->counters.bytes = (amount);                                      \
-	sa_tick(now_ns + (amount)*CLOCK_NS_PER_S + CLOCK_NS_PER_S / 2)
+	sa_tick(sa->added_ns + (amount)*CLOCK_NS_PER_S + CLOCK_NS_PER_S / 2)
 		USE(9);
 		assert_int_equal(told.soft + told.hard, 0);
 		USE(10);

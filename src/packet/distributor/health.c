@@ -118,7 +118,8 @@ static bool is_alive(const struct vipa_target *target, uint64_t reported_ns, uin
 	}
 	if (!target->has_heartbeat)
 		return true;
-	return reported_ns && now_ns - reported_ns < HEALTH_MISSED_MAX * interval_ns;
+	return reported_ns
+		&& clock_elapsed_ns(now_ns, reported_ns) < HEALTH_MISSED_MAX * interval_ns;
 }
 
 /* A target that lists services takes connections for those that it lists as ready. */

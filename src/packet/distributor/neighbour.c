@@ -77,6 +77,12 @@ static void end_write(struct entry *entry)
 	__atomic_store_n(&entry->sequence, entry->sequence + 1, __ATOMIC_RELEASE);
 }
 
+/* Another worker's tick may be the next one already. */
+static uint32_t age_of(uint32_t then, uint32_t now)
+{
+	return (int32_t)(now - then) > 0 ? now - then : 0;
+}
+
 /* One that is free, or the one that was confirmed or asked for the longest time ago. */
 static struct entry *choose(struct bucket *bucket, uint32_t now)
 {
@@ -85,7 +91,7 @@ static struct entry *choose(struct bucket *bucket, uint32_t now)
 
 	for (int i = 0; i < BUCKET_ENTRIES; i++) {
 		struct entry *entry = &bucket->entries[i];
-		uint32_t age = now - RTE_MAX(entry->confirmed, entry->asked);
+		uint32_t age = age_of(RTE_MAX(entry->confirmed, entry->asked), now);
 
 		if (!entry->vlan)
 			return entry;
@@ -138,7 +144,7 @@ static void write_entry(struct bucket *bucket, uint16_t vlan, const struct ip_ad
 /* Whether it is the caller who asks: of several workers one. */
 static bool take_turn(struct entry *entry, uint32_t asked, uint32_t now)
 {
-	return now - asked >= RETRY_TICKS
+	return age_of(asked, now) >= RETRY_TICKS
 		&& __atomic_compare_exchange_n(
 			&entry->asked, &asked, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -154,7 +160,7 @@ enum neighbour_state neighbour_find(uint16_t vlan, const struct ip_address *addr
 		write_entry(bucket, vlan, address, NULL, now, true);
 		return NEIGHBOUR_UNKNOWN;
 	}
-	age = now - copy.confirmed;
+	age = age_of(copy.confirmed, now);
 	if (!copy.is_known || age >= FORGET_TICKS)
 		return take_turn(entry, copy.asked, now) ? NEIGHBOUR_UNKNOWN : NEIGHBOUR_ASKED;
 	memcpy(mac, copy.mac, ETH_ADDRESS_SIZE);

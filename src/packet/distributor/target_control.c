@@ -68,7 +68,7 @@ static uint64_t silent_ns(uint16_t peer, uint64_t now_ns)
 	/* Relaxed; pairs with target_take_answer(). */
 	uint64_t answered_ns = __atomic_load_n(&target_peers[peer].answered_ns, __ATOMIC_RELAXED);
 
-	return answered_ns ? now_ns - answered_ns : UINT64_MAX;
+	return answered_ns ? clock_elapsed_ns(now_ns, answered_ns) : UINT64_MAX;
 }
 
 bool target_peer_is_up(uint16_t peer)

@@ -163,11 +163,13 @@ static struct flow *find_free(struct flow *const sets[SETS], uint32_t now_s)
 static struct flow *find_weak(struct flow *const sets[SETS], uint32_t now_s)
 {
 	struct flow *chosen = NULL;
-	uint32_t most_s = 0;
+	int32_t most_s = 0;
 
 	for (int i = 0; i < SETS * SET_SIZE; i++) {
 		struct flow *flow = &sets[i / SET_SIZE][i % SET_SIZE];
-		uint32_t idle_s = now_s - __atomic_load_n(&flow->seen_s, __ATOMIC_RELAXED);
+		/* As in is_over(). */
+		int32_t idle_s =
+			(int32_t)(now_s - __atomic_load_n(&flow->seen_s, __ATOMIC_RELAXED));
 
 		if (flow->state != FLOW_ESTABLISHED && (!chosen || idle_s > most_s)) {
 			chosen = flow;

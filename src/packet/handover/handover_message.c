@@ -28,7 +28,7 @@ void handover_put_past(struct kmp_writer *writer, const struct sa *sa)
 	store64(bytes + 16, sa->iv_base);
 	store64(bytes + 24, sa->counters.packets);
 	store64(bytes + 32, sa->counters.bytes);
-	store64(bytes + 40, (now_ns - RTE_MIN(sa->added_ns, now_ns)) / CLOCK_NS_PER_MS);
+	store64(bytes + 40, clock_elapsed_ns(now_ns, sa->added_ns) / CLOCK_NS_PER_MS);
 	bytes[48] = sa->is_soft_told ? PAST_IS_SOFT_TOLD : 0;
 	kmp_put(writer, KMP_ATTRIBUTE_PAST, bytes, sizeof(bytes));
 }

@@ -92,7 +92,7 @@ static void add_counters(json_t *out, const struct sa *sa, uint64_t now_ns)
 	set_number(out, "replays", load(&sa->counters.replays));
 	set_number(out, "forged", load(&sa->counters.forged));
 	set_number(out, "refused", load(&sa->counters.refused));
-	set_number(out, "age_s", (now_ns - RTE_MIN(now_ns, sa->added_ns)) / CLOCK_NS_PER_S);
+	set_number(out, "age_s", clock_elapsed_ns(now_ns, sa->added_ns) / CLOCK_NS_PER_S);
 	if (last_s)
 		set_number(out, "idle_s", now_s - RTE_MIN(now_s, last_s));
 }

@@ -99,7 +99,7 @@ static bool is_past(const struct sa *sa, uint64_t now_ns, bool is_hard)
 	uint64_t packets = __atomic_load_n(&sa->counters.packets, __ATOMIC_RELAXED);
 	uint64_t bytes = __atomic_load_n(&sa->counters.bytes, __ATOMIC_RELAXED);
 	uint64_t sent = __atomic_load_n(&sa->sequence, __ATOMIC_RELAXED);
-	uint64_t age_s = (now_ns - RTE_MIN(sa->added_ns, now_ns)) / CLOCK_NS_PER_S;
+	uint64_t age_s = clock_elapsed_ns(now_ns, sa->added_ns) / CLOCK_NS_PER_S;
 
 	if (is_hard)
 		return is_reached(packets, life->hard_packets)

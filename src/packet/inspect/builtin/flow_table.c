@@ -653,7 +653,6 @@ json_t *flow_table_show(const struct flow_table *table, uint32_t index,
 	set_number(shown, "packets_to_client", flow.packets[FLOW_SERVER]);
 	set_number(shown, "bytes_to_server", flow.bytes[FLOW_CLIENT]);
 	set_number(shown, "bytes_to_client", flow.bytes[FLOW_SERVER]);
-	set_number(shown, "idle_ms",
-		now_ns > flow.seen_ns ? (now_ns - flow.seen_ns) / CLOCK_NS_PER_MS : 0);
+	set_number(shown, "idle_ms", clock_elapsed_ns(now_ns, flow.seen_ns) / CLOCK_NS_PER_MS);
 	return shown;
 }

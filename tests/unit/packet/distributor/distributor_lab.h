@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "packet/distributor/distributor.h"
 #include "packet/distributor/health.h"
 #include "packet/distributor/neighbour.h"
@@ -111,8 +112,9 @@ static inline void lab_distribute(const char *security, const char *health)
 		lab_prepared(NULL, &error);
 	lab_set_keys(table);
 	vipa_table_bind(table);
-	health_start(table, 1);
-	health_tick(table, 1, 250000000, lab_judge);
+	health_start(table, clock_monotonic_ns());
+	/* A second later: what was reported before is old. */
+	health_tick(table, clock_monotonic_ns() + CLOCK_NS_PER_S, 250 * CLOCK_NS_PER_MS, lab_judge);
 	vipa_table = table;
 	publish_retire(old, (void (*)(void *))vipa_table_destroy);
 	publish_wait();

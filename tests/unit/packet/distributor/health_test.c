@@ -91,6 +91,21 @@ static void is_down_until_it_reports_and_when_it_is_silent(void **state)
 	assert_false(health_is_up(0));
 }
 
+/* A worker has read its clock after the control thread that is about to judge. */
+static void a_report_of_this_very_moment_is_no_silence(void **state)
+{
+	struct heartbeat message, answer;
+
+	(void)state;
+	tick(50);
+	assert_true(report(1, 1));
+	assert_true(tick(50) > 0);
+	message = report_of(1, 2);
+	assert_true(health_take_report(0, &message, now_ns + 1, &answer));
+	assert_true(tick(0) > 0);
+	assert_int_equal(downs, 0);
+}
+
 static void believes_no_old_report(void **state)
 {
 	struct heartbeat message, answer;
@@ -180,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(is_down_until_it_reports_and_when_it_is_silent),
+		TEST(a_report_of_this_very_moment_is_no_silence),
 		TEST(believes_no_old_report),
 		TEST(load_lowers_the_weight),
 		TEST(services_that_are_not_ready_get_nothing),

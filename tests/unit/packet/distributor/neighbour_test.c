@@ -56,6 +56,18 @@ static void is_asked_again_while_it_is_used(void **state)
 	assert_int_equal(find(1000 + 150 * SECOND, got), NEIGHBOUR_UNKNOWN);
 }
 
+/* Workers look at the clock one after the other. */
+static void another_worker_s_tick_may_be_the_next_one(void **state)
+{
+	uint8_t got[6];
+
+	(void)state;
+	assert_int_equal(find(1001, got), NEIGHBOUR_UNKNOWN);
+	assert_int_equal(find(1000, got), NEIGHBOUR_ASKED);
+	neighbour_learn(10, &somebody, mac, 1001, false);
+	assert_int_equal(find(1000, got), NEIGHBOUR_KNOWN);
+}
+
 static void answers_that_nobody_asked_for_make_no_entry(void **state)
 {
 	uint8_t got[6];
@@ -91,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(is_asked_for_once_a_second, set_up),
 		cmocka_unit_test_setup(is_asked_again_while_it_is_used, set_up),
+		cmocka_unit_test_setup(another_worker_s_tick_may_be_the_next_one, set_up),
 		cmocka_unit_test_setup(answers_that_nobody_asked_for_make_no_entry, set_up),
 		cmocka_unit_test_setup(a_full_bucket_keeps_the_youngest, set_up),
 	};

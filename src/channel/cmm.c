@@ -64,9 +64,9 @@ bool cmm_may_tell(struct cmm *cmm, struct event_rate *rate, bool is_refusal)
 	return true;
 }
 
-void cmm_tell(struct cmm *cmm, struct partition *causer, const struct cmm_event *event)
+void cmm_tell(struct cmm *cmm, struct event_rate *rate, const struct cmm_event *event)
 {
-	if (!causer || cmm_may_tell(cmm, &causer->events, event->is_refusal))
+	if (!rate || cmm_may_tell(cmm, rate, event->is_refusal))
 		cmm->ops->event(cmm->context, event);
 }
 
@@ -129,7 +129,7 @@ static void cmm_tell_down_event(
 		event.pid = by->pid;
 		event.uid = by->uid;
 	}
-	cmm_tell(partition->cmm, by ? partition : NULL, &event);
+	cmm_tell(partition->cmm, by ? &partition->events : NULL, &event);
 }
 
 void cmm_row_close(struct state_row *row, enum attach_reason reason, const struct session *except)

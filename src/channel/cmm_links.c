@@ -405,8 +405,7 @@ static void refuse(struct peer *peer, const struct cmm_frame *frame, const struc
 	/* One that comes before its row is nothing to tell people. */
 	if (request->why == ATTACH_REASON_NO_ROW)
 		return;
-	if (cmm_may_tell(cmm, &peer->events, event.is_refusal))
-		cmm->ops->event(cmm->context, &event);
+	cmm_tell(cmm, &peer->events, &event);
 	if (!request->sender || !request->receiver)
 		return;
 	list_foreach (node, &request->sender->rows.rows) {
@@ -578,7 +577,7 @@ static void handle_refuse(struct peer *peer, const struct cmm_frame *frame)
 	event.pid = row->session->pid;
 	event.uid = row->session->uid;
 	cmm_event_ids(&event, row);
-	cmm_tell(cmm, row->partition, &event);
+	cmm_tell(cmm, &row->partition->events, &event);
 	cmm_tell_once(row, ATTACH_REFUSED, (enum attach_reason)frame->reason, row->remote,
 		row->remote_endpoint);
 }

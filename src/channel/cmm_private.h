@@ -73,5 +73,5 @@ void cmm_row_close(struct state_row *row, enum attach_reason reason, const struc
 const struct policy_rule *cmm_rule_of(const struct state_row *row);
 /* Fills sender and receiver of an event from the row. */
 void cmm_event_ids(struct cmm_event *event, const struct state_row *row);
-/* Tells it, unless the partition that causes it (NULL: nobody is limited) has caused many. */
-void cmm_tell(struct cmm *cmm, struct partition *causer, const struct cmm_event *event);
+/* Tells it, unless who causes it, whose rate it is (NULL: nobody is limited), has caused many. */
+void cmm_tell(struct cmm *cmm, struct event_rate *rate, const struct cmm_event *event);

@@ -126,7 +126,7 @@ static void tell_denied(struct session *session, const struct attach_request *re
 	};
 
 	own->cmm->counts.denied++;
-	cmm_tell(own->cmm, own, &event);
+	cmm_tell(own->cmm, &own->events, &event);
 }
 
 /* The rule, and what it and the partition leave room for. capacity and message_max come out. */
@@ -322,7 +322,7 @@ void cmm_raise_exception(struct state_row *row, struct partition *by,
 
 	cmm->counts.exceptions++;
 	cmm_event_ids(&event, row);
-	cmm_tell(cmm, by, &event);
+	cmm_tell(cmm, &by->events, &event);
 	cmm_tell_once(row, ATTACH_EXCEPTION, ATTACH_REASON_KEY_SET, by, by_endpoint);
 	if (row->other)
 		cmm_tell_once(row->other, ATTACH_EXCEPTION, ATTACH_REASON_KEY_SET, by, by_endpoint);
@@ -344,7 +344,7 @@ static void refuse(struct state_row *receiver, enum attach_reason why)
 	if (why == ATTACH_REASON_NO_ROW)
 		return;
 	cmm_event_ids(&event, receiver);
-	cmm_tell(cmm, receiver->partition, &event);
+	cmm_tell(cmm, &receiver->partition->events, &event);
 	list_foreach (node, &remote->rows.rows) {
 		struct state_row *row = list_entry(node, struct state_row, node);
 
@@ -377,7 +377,7 @@ void cmm_tell_up_event(
 
 	cmm->counts.up++;
 	cmm_event_ids(&event, row);
-	cmm_tell(cmm, row->partition, &event);
+	cmm_tell(cmm, &row->partition->events, &event);
 }
 
 /* The sender's half of the mechanism gets ids and key of the receiver's row: verified first, stored

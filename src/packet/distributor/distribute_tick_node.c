@@ -126,16 +126,13 @@ static void sweep(struct tick *tick)
 
 /* ---- packets that wait ---- */
 
-/* The first question, or its answer, was lost. The table gives a turn to ask once a second, unless
- * it is full of others. */
+/* The first question, or its answer, was lost. */
 static void ask_again(struct tick *tick, struct waiting *waiting)
 {
-	struct rte_mbuf *question;
+	struct rte_mbuf *question = NULL;
 
-	if (tick->own->now - waiting->asked < WAITING_ASK_TICKS)
-		return;
-	waiting->asked = tick->own->now;
-	question = vipa_output_question(tick->table, waiting);
+	if (waiting_may_ask(&waiting->asked, tick->own->now))
+		question = vipa_output_question(tick->table, waiting);
 	if (question)
 		emit(tick, DISTRIBUTE_TICK_EDGE_TX, question);
 }

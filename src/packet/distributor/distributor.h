@@ -18,7 +18,6 @@
 #define WAITING_MAX           64 /* packets of a worker that wait for a neighbour */
 #define WAITING_PER_HOP       3  /* of them for one */
 #define WAITING_TICKS         (2000 / CONNECTION_TICK_MS)
-#define WAITING_ASK_TICKS     (1000 / CONNECTION_TICK_MS)
 #define DISTRIBUTE_PAGE_MAX   64  /* connections of an answer's part */
 #define DISTRIBUTE_CONTIGUOUS 256 /* bytes in one piece that headers of a packet are within */
 
@@ -134,6 +133,16 @@ enum datagram_fit {
 /* Makes a frame's IP packet fit into mtu bytes: what may be cut is, as its sender would have. */
 enum datagram_fit datagram_fit(struct rte_mbuf *packet, uint32_t mtu,
 	struct rte_mbuf *pieces[PIECES_MAX], uint16_t *piece_count);
+
+/* Whether one that waits may ask again, and has then done so. The neighbour table gives a turn to
+ * ask once a second, unless it is full of others. */
+static inline bool waiting_may_ask(uint32_t *asked, uint32_t now)
+{
+	if (now - *asked < 1000 / CONNECTION_TICK_MS)
+		return false;
+	*asked = now;
+	return true;
+}
 
 /* ---- vipa_output_node.c ---- */
 

@@ -136,17 +136,6 @@ static void send_straight(const struct sender *sender, struct rte_mbuf *packet)
 
 enum outcome { STILL_WAITS, IS_READY, IS_LOST };
 
-/* NULL: no memory, or it has asked just now: the table gives a turn to ask once a second, unless it
- * is full of others. */
-static struct rte_mbuf *question_again(const struct target_table *table,
-	struct target_waiting *waiting, const struct ip_address *hop, uint32_t now)
-{
-	if (now - waiting->asked < WAITING_ASK_TICKS)
-		return NULL;
-	waiting->asked = now;
-	return question_of(table, hop);
-}
-
 /* *question: to be sent first, since the one before, or its answer, was lost; NULL: none. */
 static enum outcome settle(const struct target_table *table, struct target_waiting *waiting,
 	uint32_t now, struct rte_mbuf **question)
@@ -160,8 +149,9 @@ static enum outcome settle(const struct target_table *table, struct target_waiti
 	if (!hop.version)
 		return IS_LOST;
 	state = neighbour_find(table->vlan, &hop, now, mac);
-	if (state == NEIGHBOUR_UNKNOWN || state == NEIGHBOUR_STALE)
-		*question = question_again(table, waiting, &hop, now);
+	if ((state == NEIGHBOUR_UNKNOWN || state == NEIGHBOUR_STALE)
+		&& waiting_may_ask(&waiting->asked, now))
+		*question = question_of(table, &hop);
 	if (state == NEIGHBOUR_KNOWN || state == NEIGHBOUR_STALE) {
 		set_headers(table, waiting->packet, destination.version, mac);
 		return IS_READY;

@@ -23,7 +23,12 @@ class Nat:
         self.server = server
         self.selector = selectors.DefaultSelector()
         self.outside = {}  # (port, client): socket
-        self.is_to_forget = False
+        # A signal is heard by the loop, between two packets.
+        self.wake, wake = socket.socketpair()
+        wake.setblocking(False)
+        signal.set_wakeup_fd(wake.detach())
+        signal.signal(signal.SIGHUP, lambda *_: None)
+        self.selector.register(self.wake, selectors.EVENT_READ, (self.forget,))
         for port in PORTS:
             inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             inside.bind((listen, port))
@@ -43,11 +48,8 @@ class Nat:
     def from_server(outside, inside, client):
         inside.sendto(outside.recv(SIZE), client)
 
-    def hear_signal(self, *_):
-        self.is_to_forget = True
-
     def forget(self):
-        self.is_to_forget = False
+        self.wake.recv(SIZE)
         for outside in self.outside.values():
             self.selector.unregister(outside)
             outside.close()
@@ -55,17 +57,13 @@ class Nat:
 
     def run(self):
         while True:
-            ready = self.selector.select(0.2)  # a signal alone does not end it
-            if self.is_to_forget:
-                self.forget()
-                continue
-            for key, _ in ready:
-                key.data[0](*key.data[1:])
+            for key, _ in self.selector.select():
+                if key.fileobj.fileno() >= 0:  # not forgotten since
+                    key.data[0](*key.data[1:])
 
 
 def main():
     nat = Nat(*sys.argv[1:])
-    signal.signal(signal.SIGHUP, nat.hear_signal)
     print("ready", flush=True)
     nat.run()
 
